@@ -1,0 +1,47 @@
+# make demo   set everything up and run the main job      (SITE=slurm: on a running Slurm)
+# make test   set everything up and run linters and tests
+# make clean  remove what the two made
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+SITE   ?= local
+DEMO   ?= demo-run
+
+.PHONY: demo test lint unit bench crash clean
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "harvester_hpc needs Python 3.11 or newer; say PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.test: setup.py | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch $@
+
+$(VENV)/.demo: setup.py | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]'
+	touch $@
+
+demo: $(VENV)/.demo
+	$(BIN)/harvester-hpc demo --site $(SITE) --dir $(DEMO)
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/mypy harvester_hpc launchers/harvester_launch plugins/harvester_psij plugins/harvester_local plugins/harvester_workers
+	$(BIN)/lint-imports --no-cache
+
+test: $(VENV)/.test lint
+	tests/install-packages
+	$(BIN)/python -m pytest
+
+unit: $(VENV)/.test
+	$(BIN)/python -m pytest tests/unit tests/contract tests/golden
+
+bench: $(VENV)/.test
+	$(BIN)/python -m tests.bench
+
+crash: $(VENV)/.test
+	$(BIN)/python -m tests.crash --kills 1000
+
+clean:
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info

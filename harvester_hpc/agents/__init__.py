@@ -1,0 +1,1 @@
+"""One file an agent; base.py is select, act, commit."""

@@ -1,0 +1,1 @@
+"""What the user may set: read, checked and reported as a whole, frozen afterwards."""

@@ -1,0 +1,1 @@
+"""Rounds, threads, signals, health."""

@@ -1,0 +1,82 @@
+"""The errors of the house, as a tree.
+
+    HarvesterError                   something of ours; str() says what, which, and what to do
+    ├── ConfigurationError           the user's files: every problem at once
+    ├── PluginMissing                no such entry point, module or class
+    ├── StoreError                   the store file
+    │   ├── StoreMissing             there is none here
+    │   ├── StoreTooNew              written by a newer program
+    │   ├── StoreCorrupt             not a store, or damaged
+    │   └── StoreUnusable            read-only, full, locked or out of reach
+    ├── LeaseHeld                    another process owns the store
+    ├── LeaseLost                    another process took the store over; this one may not write
+    ├── ForbiddenMove                a step that the lifecycle does not have (a defect of the caller)
+    └── Unavailable                  the outside gave no answer: nothing is known, nothing changes
+
+An error about one job, worker or file is no exception; it is a value (see ``ports.outcome``).
+"""
+from __future__ import annotations
+
+
+class HarvesterError(Exception):
+    """Base of all errors that this program raises on purpose.
+
+    Args:
+        what: one line: what went wrong, with which thing.
+        why: one line: the cause, in the words of the one who said it (the scheduler, the system).
+        remedy: one line: what to do.
+    """
+
+    def __init__(self, what: str, *, why: str = "", remedy: str = "") -> None:
+        super().__init__("; ".join(part for part in (what, why, remedy) if part))
+        self.what = what
+        self.why = why
+        self.remedy = remedy
+
+
+class ConfigurationError(HarvesterError):
+    """The configuration cannot be used; all its problems are listed in ``problems``, one line each."""
+
+    def __init__(self, what: str, problems: tuple[str, ...] = (), *, why: str = "", remedy: str = "") -> None:
+        super().__init__(what, why=why or "; ".join(problems), remedy=remedy)
+        self.problems = problems
+
+
+class PluginMissing(HarvesterError):
+    """A configured plugin is not installed or not importable."""
+
+
+class StoreError(HarvesterError):
+    """The store file cannot be used."""
+
+
+class StoreMissing(StoreError):
+    """There is no store where the configuration says."""
+
+
+class StoreTooNew(StoreError):
+    """The store was written by a newer program than this one."""
+
+
+class StoreCorrupt(StoreError):
+    """The file is not one of our stores, or it is damaged."""
+
+
+class StoreUnusable(StoreError):
+    """The store is read-only, its disk is full, or it stays locked."""
+
+
+class LeaseHeld(HarvesterError):
+    """Another living process owns the store."""
+
+
+class LeaseLost(HarvesterError):
+    """Another process has taken the store over; nothing was written."""
+
+
+class ForbiddenMove(HarvesterError):
+    """A change of state that the lifecycle does not allow."""
+
+
+class Unavailable(HarvesterError):
+    """An outside service gave no usable answer: nothing is known, so nothing changes."""

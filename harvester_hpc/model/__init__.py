@@ -1,0 +1,1 @@
+"""Values and lifecycles of the trade: job, worker, file, command, queue, facility."""

@@ -1,0 +1,61 @@
+"""A facility as data: what a site file says of one computing centre."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchQueue:
+    """A queue or partition of the batch system and its limits.
+
+    Attributes:
+        min_nodes, max_nodes: nodes of one batch job, inclusive; max_nodes None: no limit known.
+        max_walltime_s: seconds; None: no limit known.
+        qos: quality of service to name with it; "" for none.
+    """
+
+    name: str
+    min_nodes: int = 1
+    max_nodes: int | None = None
+    max_walltime_s: int | None = None
+    qos: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeShape:
+    """What one compute node has: usable cores, memory in MB (0: unknown), GPUs."""
+
+    cores: int = 1
+    memory_mb: int = 0
+    gpus: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facility:
+    """One computing centre.
+
+    Attributes:
+        scheduler: ``local``, ``slurm``; later pbs, pbs_classic, lsf.
+        launcher: how a program is started on all nodes of a worker: ``single``, ``srun``, ``mpiexec``, ...
+        queues: at least one; the first is the default.
+        work_dir: root of the access points, on a file system that compute nodes see; absolute.
+        account: charged project; "" where none is needed.
+        prologue, epilogue: lines of the batch script before and after the worker (module loads, unloads).
+        attributes: extra options of the submit command, name to value; None for an option without a value.
+        python: interpreter on the compute nodes that can import the launcher.
+        requeue: whether the batch system may run a worker again after a node failure.
+    """
+
+    name: str
+    scheduler: str
+    launcher: str = "single"
+    queues: tuple[BatchQueue, ...] = ()
+    node: NodeShape = field(default_factory=NodeShape)
+    work_dir: str = ""
+    account: str = ""
+    prologue: tuple[str, ...] = ()
+    epilogue: tuple[str, ...] = ()
+    attributes: Mapping[str, str | None] = field(default_factory=dict)
+    python: str = ""
+    requeue: bool = False

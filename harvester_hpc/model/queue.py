@@ -1,0 +1,73 @@
+"""A PanDA queue as the agents see it: limits and modes of the published queue configuration."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harvester_hpc.model.worker import MapType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What each worker of the queue gets.
+
+    Attributes:
+        batch_queue: queue or partition of the batch system; "" for the facility's first.
+        nodes: nodes of a worker.
+        walltime_s: seconds; None: what the jobs ask for, within the queue's limit.
+        cores_per_node: cores used on each node; 0: all the node has.
+        memory_mb: MB on each node; 0 leaves it to the batch system.
+        gpus_per_node: GPUs used on each node.
+    """
+
+    batch_queue: str = ""
+    nodes: int = 1
+    walltime_s: int | None = None
+    cores_per_node: int = 0
+    memory_mb: int = 0
+    gpus_per_node: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """One PanDA queue (published attribute in brackets).
+
+    Attributes:
+        site: name under which the workload management system knows it (siteName; the queue's name by default).
+        label: source label of its jobs (prodSourceLabel).
+        limit_jobs: jobs fetched and not yet running, at most (nQueueLimitJob); None: fetch none.
+        limit_queued_workers: workers that wait in the batch queue, at most (nQueueLimitWorker); None: max_workers.
+        max_workers: workers in the batch system, at most (maxWorkers); 0: no limit but the others.
+        max_new_workers: workers submitted in one round, at most (maxNewWorkersPerCycle); 0: no limit.
+        max_submissions: submissions of one job before it fails (maxSubmissionAttempts).
+        true_pilot: the payload itself reports running, transferring, finished and failed (truePilot).
+        mixture: jobs of different tasks may share a worker (allowJobMixture).
+        criteria: additional criteria for fetching jobs (getJobCriteria).
+        queue_time_limit_s: a worker that waits longer is killed (workerQueueTimeLimit); None: never.
+        heartbeat_limit_s: a running worker that is silent longer is killed (worker_heartbeat, minutes there); None: never.
+        poll_s: seconds between two looks at the batch system (pollInterval).
+        keep_s: seconds that an access point is kept after the end, by worker state (keepFinished, keepFailed, ...).
+        access_point: template of a worker's folder, absolute, with ${workerID}.
+        access_root: the folder below which every access point lies.
+    """
+
+    name: str
+    site: str = ""
+    label: str = "managed"
+    map_type: MapType = MapType.ONE_TO_ONE
+    resource_type: str = ""
+    limit_jobs: int | None = None
+    limit_queued_workers: int | None = None
+    max_workers: int = 0
+    max_new_workers: int = 0
+    max_submissions: int = 3
+    true_pilot: bool = False
+    mixture: bool = False
+    criteria: Mapping[str, str] | None = None
+    queue_time_limit_s: float | None = None
+    heartbeat_limit_s: float | None = None
+    poll_s: float = 30.0
+    keep_s: Mapping[str, float] | None = None
+    access_point: str = ""
+    access_root: str = ""
+    resources: Resources = Resources()

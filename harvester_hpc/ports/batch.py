@@ -1,0 +1,140 @@
+"""The batch system: submitter, monitor, sweeper."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from harvester_hpc.model.worker import Worker, WorkerState
+from harvester_hpc.ports.outcome import Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """The batch system has it under this number."""
+
+    batch_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """This worker will never be accepted (no such partition, too many nodes, ...)."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Busy:
+    """Not now: the queue is full or closed. Nothing was submitted; the same worker may be tried later."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uncertain:
+    """It may or may not have been accepted (time-out, crash). Only ``find_workers`` settles it."""
+
+    why: str
+
+
+Submission = Submitted | Refused | Busy | Uncertain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotThere:
+    """The batch system answered clearly that it has no such worker, and nothing on its way can still become one."""
+
+
+Lookup = Submitted | Refused | NotThere | Uncertain
+
+
+class Submitter(Protocol):
+    """Hands workers to the batch system."""
+
+    def submit_workers(self, workers: Sequence[Worker]) -> Sequence[Submission]:
+        """Submit each worker under the name ``worker.key``; the nth result is of the nth worker.
+
+        The access point exists and is fed. The intent is stored. Called twice with the same key, a submitter
+        never makes two batch jobs if it can help it.
+
+        Raises:
+            Unavailable: none of the workers was submitted, and none is on its way.
+        """
+        ...
+
+    def find_workers(self, workers: Sequence[Worker]) -> Sequence[Lookup]:
+        """Look up what became of submissions whose end is unknown; the nth result is of the nth worker.
+
+        Raises:
+            Unavailable: the batch system does not answer: nothing is known.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What is known of a worker in the batch system.
+
+    Attributes:
+        state: submitted, running, finished, failed or cancelled.
+        native_status: the batch system's word and reason ("PENDING (Priority)").
+        exit_code: of the batch script; None if it told none.
+        node: first or only node; "" if unknown.
+        batch_id: the number that holds the claim, if it is another than the one we knew; "" otherwise.
+        started, ended: seconds since 1970; None if unknown.
+    """
+
+    state: WorkerState
+    native_status: str = ""
+    exit_code: int | None = None
+    node: str = ""
+    batch_id: str = ""
+    why: str = ""
+    started: float | None = None
+    ended: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unseen:
+    """Nothing is known of this worker at the moment; its state stays.
+
+    Attributes:
+        gone: the batch system answered and does not know it (any more); after a patience the monitor gives it up.
+    """
+
+    why: str
+    gone: bool = False
+
+
+Sight = Seen | Unseen
+
+
+class Monitor(Protocol):
+    """Looks at workers in the batch system."""
+
+    def check_workers(self, workers: Sequence[Worker]) -> Sequence[Sight]:
+        """Look at all of them with as few calls as the batch system needs; the nth result is of the nth worker.
+
+        Raises:
+            Unavailable: the batch system does not answer: nothing is known, nothing changes.
+        """
+        ...
+
+    def report_updated_workers(self, time_window: float) -> Sequence[tuple[int, float]]:
+        """Return (worker id, time) of workers that changed within ``time_window`` seconds; empty if it cannot tell."""
+        ...
+
+
+class Sweeper(Protocol):
+    """Kills workers and cleans up after them."""
+
+    def kill_worker(self, worker: Worker) -> Result:
+        """Ask the batch system to end it. Done also if it has ended already; Retry if there is no answer."""
+        ...
+
+    def sweep_worker(self, worker: Worker) -> Result:
+        """Remove what the batch side keeps of an ended worker (script, records, access point). Done if all is gone.
+
+        Failed: it must not be removed (it does not carry our sentinel, it is a symbolic link, ...); it is left alone.
+        """
+        ...

@@ -1,0 +1,48 @@
+"""The messenger: how jobs reach a worker and how its news reaches us."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from harvester_hpc.messenger.values import AccessPoint, News
+
+
+class Messenger(Protocol):
+    """Letters over a file system that both sides see."""
+
+    def setup_access_points(self, points: Sequence[AccessPoint]) -> None:
+        """Make the folders, each with our sentinel. Harmless when repeated for the same worker.
+
+        Raises:
+            OSError: a folder cannot be made, or belongs to somebody else (PermissionError, FileExistsError).
+        """
+        ...
+
+    def feed_jobs(self, point: AccessPoint, jobs: Mapping[int, Mapping[str, Any]], inputs: Mapping[int, Mapping[str, str]]) -> None:
+        """Write job descriptions, {job id: job dictionary}, and link inputs, {job id: {lfn: path}}.
+
+        Raises:
+            OSError: nothing usable was written.
+        """
+        ...
+
+    def collect(self, point: AccessPoint, *, last: bool = False) -> News:
+        """Read all letters of a worker. ``last``: the worker has ended, so unfinished letters are bad letters.
+
+        Raises:
+            OSError: the access point cannot be read: nothing is known.
+        """
+        ...
+
+    def acknowledge(self, news: News) -> None:
+        """Put letters away whose content is stored."""
+        ...
+
+    def rung(self, root: Path) -> Sequence[int]:
+        """Return the workers below ``root`` that have rung the doorbell since the last call."""
+        ...
+
+    def clean_up(self, point: AccessPoint) -> str:
+        """Remove the access point; "" if it is gone, else why it must stay (not ours, a link, outside root)."""
+        ...

@@ -1,0 +1,1 @@
+"""What runs inside the allocation. Imports harvester_hpc.messenger only."""

@@ -1,0 +1,1 @@
+"""The embedded workload management system, and staging over plain directories."""

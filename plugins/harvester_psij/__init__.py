@@ -1,0 +1,1 @@
+"""Submitter, monitor and sweeper over PSI/J: local and Slurm."""

@@ -1,0 +1,68 @@
+"""Install harvester_hpc: three source roots, one distribution."""
+from __future__ import annotations
+
+import re
+from glob import glob
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+ROOTS = (".", "launchers", "plugins")
+OURS = ("harvester_*",)
+
+VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "harvester_hpc/__init__.py").read_text())
+assert VERSION is not None
+
+EXTRAS = {
+    "panda": [],
+    "globus": ["globus-sdk>=4,<5"],
+    "rucio": ["rucio-clients"],
+    "mpi": ["mpi4py"],
+    "web": [],
+    "tui": ["textual"],
+    "demo": ["chromo", "numpy", "matplotlib"],
+    "test": ["pytest", "ruff", "mypy", "import-linter"],
+}
+EXTRAS["all"] = sorted({need for needs in EXTRAS.values() for need in needs})
+
+
+def packages_by_root() -> dict[str, str]:
+    """Return {import name: folder}; a package's name is its path below its source root."""
+    return {
+        name: name.replace(".", "/") if root == "." else f"{root}/{name.replace('.', '/')}"
+        for root in ROOTS
+        for name in find_packages(str(HERE / root), include=OURS)
+    }
+
+
+setup(
+    name="harvester_hpc",
+    version=VERSION.group(1),
+    description="Edge job manager for supercomputers: from the workload management system through the batch system and back",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=sorted(packages_by_root()),
+    package_dir=packages_by_root(),
+    package_data={
+        "harvester_hpc": ["py.typed", "store/queries/*.sql", "store/migrations/*.sql"],
+        "harvester_local": ["schema.sql", "queries.sql"],
+        "harvester_psij": ["templates/*"],
+    },
+    data_files=[("share/harvester_hpc/site_configs", sorted(glob("site_configs/*.json")))],
+    install_requires=["psij-python>=0.9.11,<0.10", "filelock>=3.12", "pydantic>=2.7,<3", "click>=8.1", "rich>=13"],
+    extras_require=EXTRAS,
+    entry_points={
+        "console_scripts": ["harvester-hpc = harvester_hpc.cli:main"],
+        "harvester_hpc.communicator": ["local = harvester_local.communicator:LocalCommunicator"],
+        "harvester_hpc.preparator": ["local = harvester_local.preparator:LocalPreparator"],
+        "harvester_hpc.stager": ["local = harvester_local.stager:LocalStager"],
+        "harvester_hpc.workerMaker": ["simple = harvester_workers.simple:SimpleWorkerMaker"],
+        "harvester_hpc.submitter": ["psij = harvester_psij.submitter:PsijSubmitter"],
+        "harvester_hpc.monitor": ["psij = harvester_psij.monitor:PsijMonitor"],
+        "harvester_hpc.sweeper": ["psij = harvester_psij.sweeper:PsijSweeper"],
+        "harvester_hpc.messenger": ["shared_file = harvester_hpc.messenger.shared_file:SharedFileMessenger"],
+    },
+)
