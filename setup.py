@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import re
-from glob import glob
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -39,7 +38,7 @@ def packages_by_root() -> dict[str, str]:
 setup(
     name="harvester_hpc",
     version=VERSION.group(1),
-    description="Edge job manager for supercomputers: from the workload management system through the batch system and back",
+    description="Edge job manager for supercomputers: from the WMS through the batch system and back",
     long_description=(HERE / "README.md").read_text(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
@@ -51,7 +50,7 @@ setup(
         "harvester_local": ["schema.sql", "queries.sql"],
         "harvester_psij": ["templates/*"],
     },
-    data_files=[("share/harvester_hpc/site_configs", sorted(glob("site_configs/*.json")))],
+    data_files=[("share/harvester_hpc/site_configs", sorted(str(path) for path in Path("site_configs").glob("*.json")))],
     install_requires=["psij-python>=0.9.11,<0.10", "filelock>=3.12", "pydantic>=2.7,<3", "click>=8.1", "rich>=13"],
     extras_require=EXTRAS,
     entry_points={
