@@ -82,6 +82,8 @@ class Worker:
         submissions: how often the submission was begun.
         kill: why it is to be killed; "" if it is not. The sweeper acts on it.
         due: when its owner looks next; None when nothing is left to do.
+        gone: since when the batch system does not know it; None if it does.
+        heartbeat: when the worker last gave a sign of life; None if it never did.
         job_ids: jobs bound to it.
     """
 
@@ -107,6 +109,8 @@ class Worker:
     started: float | None = None
     ended: float | None = None
     due: float | None = None
+    gone: float | None = None
+    heartbeat: float | None = None
     job_ids: tuple[int, ...] = ()
 
 

@@ -1,0 +1,36 @@
+"""Whose turn a state is: the agent that owns it."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harvester_hpc.model.job import JobState
+from harvester_hpc.model.worker import WorkerState
+
+JOB_FETCHER = "job_fetcher"
+PREPARATOR = "preparator"
+SUBMITTER = "submitter"
+MESSENGER = "messenger"
+MONITOR = "monitor"
+STAGER = "stager"
+PROPAGATOR = "propagator"
+SWEEPER = "sweeper"
+COMMAND_MANAGER = "command_manager"
+
+#: In the order in which one bounded round of all of them runs, so that a job goes as far as it can.
+AGENTS = (COMMAND_MANAGER, JOB_FETCHER, PREPARATOR, SUBMITTER, MESSENGER, MONITOR, STAGER, PROPAGATOR, SWEEPER)
+
+JOB_TURN: Mapping[JobState, str] = {
+    JobState.FETCHED: PREPARATOR,
+    JobState.PREPARING: PREPARATOR,
+    JobState.PREPARED: SUBMITTER,
+    JobState.SUBMITTED: MONITOR,
+    JobState.RUNNING: MONITOR,
+    JobState.TO_TRANSFER: STAGER,
+    JobState.TRANSFERRING: STAGER,
+}
+
+WORKER_TURN: Mapping[WorkerState, str] = {
+    WorkerState.PLANNED: SUBMITTER,
+    WorkerState.SUBMITTED: MONITOR,
+    WorkerState.RUNNING: MONITOR,
+}

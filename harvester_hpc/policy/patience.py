@@ -1,0 +1,39 @@
+"""When to stop waiting for a worker."""
+from __future__ import annotations
+
+from harvester_hpc.model.queue import Queue
+from harvester_hpc.model.worker import Worker, WorkerState
+
+#: Seconds for which a worker may be unknown to the batch system before it is given up.
+GONE_S = 900.0
+#: Seconds for which the last letters of an ended worker may name files that are not visible yet.
+FILES_S = 300.0
+
+
+def reason_to_kill(worker: Worker, queue: Queue, now: float) -> str:
+    """Return why the worker is to be killed by the limits of its queue; "" if it may go on.
+
+    Args:
+        queue: queue_time_limit_s (waiting), heartbeat_limit_s (silent while running); None: no limit.
+        now: seconds since 1970.
+    """
+    if worker.kill:
+        return ""
+    waits_since = worker.submitted or worker.created
+    if worker.state is WorkerState.SUBMITTED and queue.queue_time_limit_s is not None and now - waits_since > queue.queue_time_limit_s:
+        return f"waited in the batch queue longer than {queue.queue_time_limit_s:.0f} s (workerQueueTimeLimit)"
+    alive = max(worker.heartbeat or 0.0, worker.started or 0.0)
+    if worker.state is WorkerState.RUNNING and queue.heartbeat_limit_s is not None and alive and now - alive > queue.heartbeat_limit_s:
+        return f"gave no sign of life for more than {queue.heartbeat_limit_s:.0f} s (worker_heartbeat)"
+    return ""
+
+
+def next_look_s(worker: Worker, poll_s: float, now: float) -> float:
+    """Return in how many seconds to look at an unchanged worker again: soon after it is new, then every ``poll_s``."""
+    age = now - (worker.submitted or worker.created)
+    return min(poll_s, max(1.0, age / 4.0))
+
+
+def is_given_up(worker: Worker, now: float, patience_s: float = GONE_S) -> bool:
+    """Tell whether the batch system has not known the worker for so long that it will not come back."""
+    return worker.gone is not None and now - worker.gone > patience_s

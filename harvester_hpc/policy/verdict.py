@@ -1,0 +1,56 @@
+"""How a job ended, judged from the end of its worker and from what the worker told."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harvester_hpc.model.file import File, FileKind, FileState
+from harvester_hpc.model.job import Job, Outcome
+from harvester_hpc.model.worker import WorkerState
+from harvester_hpc.ports.batch import Seen
+
+
+def verdict(job: Job, seen: Seen, said: str | None, attributes: Mapping[str, Any], files: Sequence[File]) -> tuple[Outcome, str]:
+    """Return how the job ended, and why if not well.
+
+    Args:
+        seen: the end of the worker; state finished, failed or cancelled.
+        said: the worker's own word on this job, "finished" or "failed"; None if it gave none.
+        attributes: what the worker told of the job.
+        files: the job's files, after the worker's last letters.
+
+    A job is finished only if its worker said so or ended with 0, and every output it was to make is there: a batch
+    system's success alone proves nothing about the payload.
+    """
+    if job.cancel:
+        return Outcome.CANCELLED, job.cancel
+    if said == "finished" or (said is None and seen.state is WorkerState.FINISHED):
+        return _if_complete(attributes, files)
+    if said == "failed":
+        return Outcome.FAILED, _diagnosis(attributes) or seen.why or "the payload failed without a word"
+    if seen.state is WorkerState.CANCELLED:
+        return Outcome.CANCELLED, seen.why or "the batch job was cancelled"
+    if seen.exit_code is not None and not seen.why:
+        return Outcome.FAILED, f"the batch job ended with exit code {seen.exit_code}"
+    return Outcome.FAILED, seen.why or f"the batch job failed ({seen.native_status or 'no reason known'})"
+
+
+def _if_complete(attributes: Mapping[str, Any], files: Sequence[File]) -> tuple[Outcome, str]:
+    missing = [file.lfn for file in files if file.kind is FileKind.OUTPUT and file.state is FileState.EXPECTED]
+    optional = _names(attributes.get("allowNoOutput", ""))
+    missing = [lfn for lfn in missing if lfn not in optional]
+    if missing:
+        return Outcome.FAILED, f"the payload ended well but did not make {', '.join(missing[:5])}"
+    return Outcome.FINISHED, ""
+
+
+def _names(listed: object) -> frozenset[str]:
+    return frozenset(str(listed).split(",")) if listed else frozenset()
+
+
+def _diagnosis(attributes: Mapping[str, Any]) -> str:
+    for name in ("exeErrorDiag", "pilotErrorDiag"):
+        if attributes.get(name):
+            return str(attributes[name])
+    code = attributes.get("transExitCode")
+    return f"the payload ended with exit code {code}" if code not in (None, "", 0, "0") else ""

@@ -1,0 +1,54 @@
+"""Commands in the store: kept before anything is done, so that a crash loses none."""
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+
+from harvester_hpc.model.command import Command, CommandKind
+from harvester_hpc.model.turn import COMMAND_MANAGER
+from harvester_hpc.store.database import Write
+from harvester_hpc.store.sql import sentences
+
+
+def insert(write: Write, commands: Iterable[Command]) -> None:
+    """Keep commands; one that is known already is left alone."""
+    for command in commands:
+        where = None if command.where is None else json.dumps({key: list(values) for key, values in command.where.items()})
+        write.connection.execute(
+            sentences("command")["insert"],
+            (command.id, command.kind, json.dumps(list(command.ids)), where, command.why, command.origin, int(command.ack), write.now),
+        )
+        write.ring(COMMAND_MANAGER)
+
+
+def waiting(connection: sqlite3.Connection, limit: int) -> list[Command]:
+    """Return commands that are not carried out, in the order in which they came."""
+    return [
+        Command(
+            id=row[0], kind=CommandKind(row[1]), ids=tuple(json.loads(row[2])),
+            where=None if row[3] is None else {key: tuple(values) for key, values in json.loads(row[3]).items()},
+            why=row[4], origin=row[5], ack=bool(row[6]),
+        )
+        for row in connection.execute(sentences("command")["open"], (limit,))
+    ]
+
+
+def done(write: Write, command_id: str, result: str) -> None:
+    """The command was carried out; ``result`` says what was asked and what was done."""
+    write.connection.execute(sentences("command")["done"], (result, command_id))
+
+
+def to_acknowledge(connection: sqlite3.Connection, limit: int) -> list[str]:
+    """Return commands that are carried out and of which the workload management system wants to hear."""
+    return [row[0] for row in connection.execute(sentences("command")["to_acknowledge"], (limit,))]
+
+
+def acknowledged(write: Write, ids: Iterable[str]) -> None:
+    """The workload management system has heard of these."""
+    write.connection.executemany(sentences("command")["acknowledged"], [(command_id,) for command_id in ids])
+
+
+def forget(write: Write, before: float) -> int:
+    """Drop commands that were carried out and came before ``before``; return how many."""
+    return write.connection.execute(sentences("command")["forget"], (before,)).rowcount

@@ -1,0 +1,84 @@
+-- name: insert
+-- A job that was fetched; known ones are left alone.
+INSERT INTO job (job_id, queue, state, attempt, task_id, priority, resource_type, cores, ram_mb, walltime_s, why, created, changed, due)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (job_id) DO NOTHING;
+
+-- name: forget_older_attempt
+-- An ended and told attempt makes room for a later one of the same job.
+DELETE FROM job WHERE job_id = ? AND attempt < ? AND state IN ('finished', 'failed', 'cancelled') AND due IS NOT NULL;
+
+-- name: insert_params
+-- What the workload management system said of it.
+INSERT INTO job_params (job_id, params) VALUES (?, ?);
+
+-- name: step
+-- From one state to another (or to another look), unless somebody was faster.
+UPDATE job SET state = ?, due = ?, tries = ?, why = ?, outcome = ?, changed = ? WHERE job_id = ? AND state = ?;
+
+-- name: bind
+-- From prepared to submitted: bound to a worker.
+UPDATE job SET state = 'submitted', due = ?, tries = 0, submissions = submissions + 1, changed = ?
+WHERE job_id = ? AND state = 'prepared' AND cancel = '';
+
+-- name: due
+-- Jobs of one state that want looking at, the most urgent first.
+SELECT job_id, queue, state, outcome, attempt, task_id, priority, resource_type, cores, ram_mb, walltime_s, tries, submissions,
+       why, cancel, created, changed, due
+FROM job WHERE state = ? AND due <= ? ORDER BY due LIMIT ?;
+
+-- name: next_due
+-- When the next job of one state wants looking at.
+SELECT min(due) FROM job WHERE state = ? AND due IS NOT NULL;
+
+-- name: pick
+-- Prepared jobs of one queue, in the order in which they get workers.
+SELECT job_id, queue, state, outcome, attempt, task_id, priority, resource_type, cores, ram_mb, walltime_s, tries, submissions,
+       why, cancel, created, changed, due
+FROM job WHERE queue = ? AND state = 'prepared' ORDER BY priority DESC, job_id LIMIT ?;
+
+-- name: by_ids
+-- Jobs by their numbers.
+SELECT job_id, queue, state, outcome, attempt, task_id, priority, resource_type, cores, ram_mb, walltime_s, tries, submissions,
+       why, cancel, created, changed, due
+FROM job WHERE job_id IN (SELECT value FROM json_each(?));
+
+-- name: of_workers
+-- Jobs of some workers, each with its worker's number in front.
+SELECT bond.worker_id, job.job_id, job.queue, job.state, job.outcome, job.attempt, job.task_id, job.priority, job.resource_type,
+       job.cores, job.ram_mb, job.walltime_s, job.tries, job.submissions, job.why, job.cancel, job.created, job.changed, job.due
+FROM json_each(?) AS wanted JOIN bond ON bond.worker_id = wanted.value JOIN job ON job.job_id = bond.job_id;
+
+-- name: params
+-- Job dictionaries.
+SELECT job_id, params FROM job_params WHERE job_id IN (SELECT value FROM json_each(?));
+
+-- name: attributes
+-- What the workers told of some jobs.
+SELECT job_id, attributes FROM job_attributes WHERE job_id IN (SELECT value FROM json_each(?));
+
+-- name: set_attributes
+-- The newest word of a worker replaces the older.
+INSERT INTO job_attributes (job_id, attributes) VALUES (?, ?)
+ON CONFLICT (job_id) DO UPDATE SET attributes = excluded.attributes;
+
+-- name: cancel
+-- Mark a job for its owner to cancel; the first reason stays.
+UPDATE job SET cancel = CASE WHEN cancel = '' THEN ? ELSE cancel END, due = ?
+WHERE job_id = ? AND state NOT IN ('finished', 'failed', 'cancelled');
+
+-- name: release
+-- The workload management system has taken the end: the row may go after a while.
+UPDATE job SET due = ? WHERE job_id = ? AND state IN ('finished', 'failed', 'cancelled');
+
+-- name: forget
+-- Jobs whose time has come.
+DELETE FROM job WHERE job_id IN (SELECT job_id FROM job WHERE state = ? AND due <= ? LIMIT ?);
+
+-- name: counts
+-- Jobs by queue and state.
+SELECT queue, state, count(*) FROM job GROUP BY queue, state;
+
+-- name: queue_counts
+-- Jobs of one queue by state.
+SELECT state, count(*) FROM job WHERE queue = ? GROUP BY state;
