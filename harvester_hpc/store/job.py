@@ -10,7 +10,7 @@ from typing import Any
 from harvester_hpc.messenger.values import DeclaredFile
 from harvester_hpc.model.file import File, FileId, FileKind, FileState
 from harvester_hpc.model.job import Job, JobId, JobState, JobStep, Outcome
-from harvester_hpc.model.turn import JOB_TURN, PROPAGATOR, SWEEPER
+from harvester_hpc.model.turn import JOB_FETCHER, JOB_TURN, PROPAGATOR, SWEEPER
 from harvester_hpc.ports.outcome import FileNews
 from harvester_hpc.store.database import Write
 from harvester_hpc.store.sql import sentences
@@ -64,6 +64,8 @@ def make(write: Write, steps: Iterable[JobStep]) -> list[JobId]:
         if not made:
             stale.append(step.job_id)
             continue
+        if step.before is JobState.SUBMITTED:
+            write.ring(JOB_FETCHER)  # there is room for another one that waits
         if step.report:
             run(put, (step.job_id, step.after, now))
             write.ring(PROPAGATOR)

@@ -84,6 +84,8 @@ def make(write: Write, steps: Iterable[WorkerStep]) -> list[WorkerId]:
             continue
         if told:
             write.ring(PROPAGATOR)
+        if step.before is not step.after:
+            write.ring(SUBMITTER)  # there may be room for another one
         if step.due is not None and step.due <= now:
             write.ring(WORKER_TURN.get(step.after, SWEEPER))
     return stale
@@ -150,6 +152,11 @@ def by_ids(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Work
     """Return the workers that exist, by number."""
     rows = connection.execute(sentences("worker")["by_ids"], (json.dumps(list(ids)),))
     return {worker.id: worker for worker in _workers(connection, rows)}
+
+
+def of_queue(connection: sqlite3.Connection, queue: str, state: WorkerState) -> list[Worker]:
+    """Return the workers of one queue in one state."""
+    return _workers(connection, connection.execute(sentences("worker")["of_queue"], (queue, state)))
 
 
 def to_kill(connection: sqlite3.Connection, now: float, limit: int) -> list[Worker]:

@@ -129,3 +129,9 @@ SELECT bond.worker_id, bond.job_id FROM json_each(?) AS wanted JOIN bond ON bond
 -- The newest worker of each of some jobs, with its number in the batch system and its state.
 SELECT bond.job_id, worker.worker_id, worker.batch_id, worker.state FROM json_each(?) AS wanted
 JOIN bond ON bond.job_id = wanted.value JOIN worker ON worker.worker_id = bond.worker_id ORDER BY worker.worker_id;
+
+-- name: of_queue
+-- Workers of one queue in one state.
+SELECT worker_id, queue, map_type, state, key, access_point, nodes, cores, walltime_s, ram_mb, gpus_per_node, batch_id, batch_queue,
+       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat
+FROM worker WHERE queue = ? AND state = ?;

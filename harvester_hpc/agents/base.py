@@ -1,0 +1,188 @@
+"""An agent's whole base: select, act, commit; and how it waits when something outside does not work."""
+from __future__ import annotations
+
+import logging
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+from harvester_hpc.clock import Clock
+from harvester_hpc.errors import LeaseLost, StoreError, Unavailable
+from harvester_hpc.policy.backoff import pause_s
+from harvester_hpc.ports.communicator import Communicator
+from harvester_hpc.ports.plugins import QueuePlugins
+from harvester_hpc.store import health
+from harvester_hpc.store.database import Database
+
+log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+def _pass_by(point: str) -> None:
+    """Do nothing: the fault points matter to the crash tests only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """All that an agent works with; made once, by the app.
+
+    Attributes:
+        queues: PanDA queue -> its plugins.
+        instance, tag: as in ``ports.context.Context``.
+        inbox: folder into which the command line drops commands.
+        rows: at most so many rows in one look at the store.
+        bunch: at most so many jobs in one call to the workload management system.
+        parallel: threads for slow calls to the outside, for each agent.
+        heartbeat_s: seconds between two reports of an unchanged job.
+        keep_jobs_s: seconds for which an ended and told job stays visible.
+        reached: called at the named fault points.
+        draw: a random number in [0, 1).
+    """
+
+    database: Database
+    queues: Mapping[str, QueuePlugins]
+    communicator: Communicator
+    clock: Clock
+    instance: str
+    tag: str
+    node_name: str
+    inbox: Path
+    rows: int = 500
+    bunch: int = 100
+    parallel: int = 4
+    heartbeat_s: float = 1800.0
+    keep_jobs_s: float = 72 * 3600.0
+    reached: Callable[[str], None] = _pass_by
+    draw: Callable[[], float] = random.random
+
+
+@dataclass(slots=True)
+class Waiting:
+    """How long this agent leaves one queue alone."""
+
+    count: int
+    until: float
+
+
+class Agent(ABC):
+    """One agent. ``run_once`` is one bounded round; the daemon calls it when the bell rings or time has come."""
+
+    name: ClassVar[str]
+
+    def __init__(self, house: Surroundings, period_s: float) -> None:
+        self.house = house
+        self.period_s = period_s
+        self.clock = house.clock
+        self.database = house.database
+        self._waiting: dict[str, Waiting] = {}
+        self._pool: ThreadPoolExecutor | None = None
+
+    @abstractmethod
+    def run_once(self) -> int:
+        """Do one bounded round; return how many things changed (0: nothing to do now).
+
+        Raises:
+            StoreError, LeaseLost: the store cannot be used.
+        """
+
+    def next_due(self) -> float | None:
+        """Return when the store next has work for this agent; None if only the bell can tell."""
+        return None
+
+    def close(self) -> None:
+        """Wait for the calls under way and end the agent's threads."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
+
+    # -- calls to the outside ---------------------------------------------------------------------
+
+    def attempt(self, queue: str, call: Callable[[], Answer]) -> Answer | None:
+        """Call the outside for one queue ("" for the agent as a whole); None if it did not work.
+
+        Then the queue is left alone for a growing while, and ``status`` says since when and why. An answer ends that.
+        """
+        try:
+            answer = call()
+        except (StoreError, LeaseLost):
+            raise
+        except Unavailable as error:
+            self.begin_to_wait(queue, str(error))
+            return None
+        except Exception as error:
+            log.exception("defect in a plugin agent=%s queue=%s", self.name, queue)
+            self.begin_to_wait(queue, f"{type(error).__name__}: {error}")
+            return None
+        self.works(queue)
+        return answer
+
+    def waits(self, queue: str) -> bool:
+        """Tell whether the queue is left alone at the moment."""
+        waiting = self._waiting.get(queue)
+        return waiting is not None and waiting.until > self.clock.now()
+
+    def waits_until(self, queue: str) -> float:
+        """Return until when the queue is left alone; now if it is not."""
+        waiting = self._waiting.get(queue)
+        return max(self.clock.now(), waiting.until if waiting else 0.0)
+
+    def works(self, queue: str) -> None:
+        """The outside has answered: the trouble, if there was one, is over."""
+        if self._waiting.pop(queue, None) is None:
+            return
+        log.info("works again agent=%s queue=%s", self.name, queue or "-")
+        with self.database.write() as write:
+            health.no_trouble(write, self.name, queue)
+
+    def begin_to_wait(self, queue: str, why: str, count: int | None = None) -> None:
+        """Leave the queue alone for a while that grows with ``count`` (one more than last time if not given)."""
+        now = self.clock.now()
+        before = self._waiting.get(queue)
+        if count is None:
+            count = before.count + 1 if before else 1
+        until = now + pause_s(count, self.house.draw())
+        self._waiting[queue] = Waiting(count, until)
+        log.log(
+            logging.WARNING if count == 1 else logging.INFO,
+            "waits agent=%s queue=%s seconds=%.0f try=%d why=%s", self.name, queue or "-", until - now, count, why,
+        )
+        with self.database.write() as write:
+            health.trouble(write, self.name, queue, until, why)
+
+    def in_parallel(self, items: Sequence[Item], act: Callable[[Sequence[Item]], Answer]) -> Iterator[Answer]:
+        """Yield ``act`` of each part of ``items`` as it is ready, with at most ``parallel`` threads."""
+        parts = list(_parts(items, self.house.parallel))
+        if len(parts) <= 1:
+            yield from map(act, parts)
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.house.parallel, thread_name_prefix=self.name)
+        for future in as_completed([self._pool.submit(act, part) for part in parts]):
+            yield future.result()
+
+    def pause_s(self, tries: int) -> float:
+        """Return how long to wait after the ``tries``-th failure in a row of one item, in seconds."""
+        return pause_s(tries, self.house.draw())
+
+
+#: Fewer items than this are not worth a thread of their own.
+SMALLEST_PART = 8
+
+
+def _parts(items: Sequence[Item], number: int) -> Iterator[Sequence[Item]]:
+    size = max(1, -(-len(items) // number)) if len(items) <= number else max(SMALLEST_PART, -(-len(items) // number))
+    for start in range(0, len(items), size):
+        yield items[start:start + size]
+
+
+def by_queue(items: Iterable[Item], queue_of: Callable[[Item], str]) -> dict[str, list[Item]]:
+    """Return {queue: items of it}, in the order of ``items``."""
+    groups: dict[str, list[Item]] = {}
+    for item in items:
+        groups.setdefault(queue_of(item), []).append(item)
+    return groups

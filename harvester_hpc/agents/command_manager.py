@@ -1,0 +1,177 @@
+"""The command manager: takes commands from the command line's inbox and from the workload management system."""
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harvester_hpc import __version__
+from harvester_hpc.agents.base import Agent, Surroundings
+from harvester_hpc.clock import as_text
+from harvester_hpc.model.command import Command, CommandKind
+from harvester_hpc.model.turn import COMMAND_MANAGER
+from harvester_hpc.model.worker import WorkerState
+from harvester_hpc.store import command as commands
+from harvester_hpc.store import job as jobs
+from harvester_hpc.store import worker as workers
+from harvester_hpc.store.database import Write
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two questions to the workload management system for commands, and between two signs of life.
+ASK_S = 30.0
+ALIVE_S = 600.0
+BUNCH = 20
+ACTIVE = (WorkerState.PLANNED, WorkerState.SUBMITTED, WorkerState.RUNNING)
+
+
+class CommandManager(Agent):
+    """Stores commands before anything is done, then carries them out.
+
+    Args:
+        stop: called when a command asks the instance to stop.
+    """
+
+    name = COMMAND_MANAGER
+
+    def __init__(self, house: Surroundings, period_s: float, stop: Callable[[], None]) -> None:
+        super().__init__(house, period_s)
+        self._stop = stop
+        self._ask_at = 0.0
+        self._alive_at = 0.0
+        self._started = house.clock.now()
+        self._seen = 0.0
+
+    def run_once(self) -> int:
+        """Take what has come, carry it out; return how many commands were carried out."""
+        taken = self._take_inbox()
+        self._ask()
+        return taken + self._carry_out()
+
+    def next_due(self) -> float | None:
+        """Return when to look into the inbox again."""
+        return self.clock.now() + self.period_s
+
+    # -- take -------------------------------------------------------------------------------------
+
+    def _take_inbox(self) -> int:
+        try:
+            changed = self.house.inbox.stat().st_mtime
+        except OSError:
+            return 0
+        if changed == self._seen:
+            return 0
+        letters = sorted(self.house.inbox.glob("*.json"))
+        read = [(path, self._read(path)) for path in letters]
+        with self.database.write() as write:
+            commands.insert(write, [command for _, command in read if command is not None])
+        for path, command in read:
+            if command is not None:
+                path.unlink(missing_ok=True)
+        if not letters:
+            self._seen = changed
+        return len(letters)
+
+    def _read(self, path: Path) -> Command | None:
+        try:
+            return command_from(path.stem, json.loads(path.read_text()))
+        except (OSError, ValueError) as error:
+            log.error("bad command file=%s why=%s", path, error)
+            path.rename(path.with_suffix(".bad"))
+            return None
+
+    def _ask(self) -> None:
+        now = self.clock.now()
+        if self.waits("") or now < self._ask_at:
+            return
+        self._ask_at = now + ASK_S
+        if now >= self._alive_at:
+            facts = {"startTime": as_text(self._started), "sw_version": __version__} if not self._alive_at else {}
+            if self.attempt("", lambda: self._is_alive(facts)):
+                self._alive_at = now + ALIVE_S
+        received = self.attempt("", lambda: self.house.communicator.get_commands(BUNCH))
+        if received:
+            with self.database.write() as write:
+                commands.insert(write, received)
+            self.house.reached("commands stored")
+        self._acknowledge()
+
+    def _is_alive(self, facts: dict[str, str]) -> bool:
+        self.house.communicator.is_alive(facts)
+        return True
+
+    def _acknowledge(self) -> None:
+        with self.database.read() as connection:
+            ids = commands.to_acknowledge(connection, BUNCH)
+        if ids and self.attempt("", lambda: (self.house.communicator.ack_commands(ids), True)):
+            with self.database.write() as write:
+                commands.acknowledged(write, ids)
+
+    # -- carry out --------------------------------------------------------------------------------
+
+    def _carry_out(self) -> int:
+        with self.database.read() as connection:
+            waiting = commands.waiting(connection, BUNCH)
+        for command in waiting:
+            with self.database.write() as write:
+                result = self._do(write, command)
+                commands.done(write, command.id, result)
+            log.info("command id=%s kind=%s origin=%s result=%s", command.id, command.kind, command.origin or "-", result)
+            if command.kind is CommandKind.STOP:
+                self._stop()
+        return len(waiting)
+
+    def _do(self, write: Write, command: Command) -> str:
+        why = command.why or f"asked for by {command.origin or 'somebody'}"
+        match command.kind:
+            case CommandKind.KILL_JOBS:
+                killed = sum(self._kill_job(write, job_id, why) for job_id in command.ids)
+                return f"killed {killed} of {len(command.ids)} jobs"
+            case CommandKind.KILL_WORKERS:
+                ids = command.ids or self._meant(write, command)
+                killed = sum(workers.kill(write, worker, why) for worker in ids)
+                return f"killed {killed} of {len(ids)} workers"
+            case CommandKind.RETRY_JOBS:
+                return "retried by the workload management system only"
+            case CommandKind.STOP:
+                return "stopping"
+
+    def _kill_job(self, write: Write, job_id: int, why: str) -> bool:
+        known = jobs.by_ids(write.connection, [job_id])
+        if not known or not jobs.cancel(write, next(iter(known)), why):
+            return False
+        for worker in workers.of_job(write.connection, next(iter(known))):
+            workers.kill(write, worker, why)
+        return True
+
+    def _meant(self, write: Write, command: Command) -> list[int]:
+        """Return the workers that constraints name; a missing constraint names none (rule of the server)."""
+        where = command.where or {}
+        states, sites = where.get("status", (WorkerState.SUBMITTED,)), where.get("computingSite", ())
+        found: list[int] = []
+        for queue, plugins in self.house.queues.items():
+            if "ALL" not in sites and queue not in sites and plugins.queue.site not in sites:
+                continue
+            for state in ACTIVE:
+                if "ALL" in states or state in states:
+                    found += [worker.id for worker in workers.of_queue(write.connection, queue, state)]
+        return found
+
+
+def command_from(name: str, letter: Any) -> Command:
+    """Return the command of an inbox letter {"kind", "ids", "why", "origin"}.
+
+    Raises:
+        ValueError: the letter is no command.
+    """
+    if not isinstance(letter, dict):
+        raise ValueError("a command is a JSON object")
+    ids = letter.get("ids", [])
+    if not isinstance(ids, list) or not all(isinstance(one, int) for one in ids):
+        raise ValueError("ids is a list of numbers")
+    return Command(
+        id=name, kind=CommandKind(letter.get("kind", "")), ids=tuple(ids), why=str(letter.get("why", "")),
+        origin=str(letter.get("origin", "command line")),
+    )

@@ -1,0 +1,141 @@
+"""The propagator: tells the workload management system what happened, once and for all."""
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from harvester_hpc.agents.base import Agent
+from harvester_hpc.model.command import Command, CommandKind
+from harvester_hpc.model.file import FileKind, FileState
+from harvester_hpc.model.job import JOB_LIFECYCLE, TOLD_AS, Job, JobState
+from harvester_hpc.model.turn import PROPAGATOR
+from harvester_hpc.model.worker import WORKER_LIFECYCLE, WorkerState
+from harvester_hpc.ports.communicator import Accepted, JobReply, JobReport, NotAccepted
+from harvester_hpc.store import command as commands
+from harvester_hpc.store import job as jobs
+from harvester_hpc.store import report as reports
+from harvester_hpc.store import worker as workers
+from harvester_hpc.store.database import Write
+from harvester_hpc.store.report import Report
+
+log = logging.getLogger(__name__)
+
+#: What a pilot that reports itself says, so that we keep silent (published attribute truePilot).
+PILOT_SAYS = frozenset({"running", "transferring", "finished", "failed"})
+#: Why the workload management system does not want a job any more.
+UNWANTED = frozenset({"tobekilled", "softkill"})
+
+
+class PropagatorAgent(Agent):
+    """Empties the outbox: reports, heartbeats, and the states of workers."""
+
+    name = PROPAGATOR
+
+    def run_once(self) -> int:
+        """Send one bunch of reports and one of workers; return how many were taken."""
+        return self._tell_jobs() + self._tell_workers()
+
+    def next_due(self) -> float | None:
+        """Return when the next report, heartbeat or worker is to be told."""
+        with self.database.read() as connection:
+            times = [reports.next_due(connection), workers.next_time(connection, "next_tell")]
+        soonest = min((time for time in times if time is not None), default=None)
+        return None if soonest is None else max(soonest, self.waits_until(""))
+
+    # -- jobs -------------------------------------------------------------------------------------
+
+    def _tell_jobs(self) -> int:
+        if self.waits(""):
+            return 0
+        with self.database.read() as connection:
+            waiting = reports.due(connection, self.clock.now(), self.house.bunch)
+            if not waiting:
+                return 0
+            known = jobs.by_ids(connection, [report.job_id for report in waiting])
+            final = [known[report.job_id] for report in waiting if JOB_LIFECYCLE.is_final(report.state)]
+            known.update({job.id: job for job in jobs.with_files(connection, final)})
+            told = {job.id: job for job in jobs.with_attributes(connection, list(known.values()))}
+            batch = workers.latest_of_jobs(connection, told)
+        silent = [report for report in waiting if self._is_silent(told[report.job_id], report)]
+        spoken = [report for report in waiting if report not in silent]
+        letters = [self._letter(told[report.job_id], report, batch.get(report.job_id, (0, "", ""))[1]) for report in spoken]
+        return self._send(spoken, letters) + self._ask(silent)
+
+    def _is_silent(self, job: Job, report: Report) -> bool:
+        plugins = self.house.queues.get(job.queue)
+        return plugins is not None and plugins.queue.true_pilot and TOLD_AS[report.state] in PILOT_SAYS
+
+    def _letter(self, job: Job, report: Report, batch_id: str) -> JobReport:
+        plugins = self.house.queues.get(job.queue)
+        final = JOB_LIFECYCLE.is_final(report.state)
+        wanted = (FileKind.OUTPUT, FileKind.LOG) if report.state is JobState.FINISHED else (FileKind.LOG,)
+        outputs = tuple(file for file in job.files if file.kind in wanted and file.state is FileState.FINISHED) if final else ()
+        return JobReport(
+            job_id=job.id, attempt=job.attempt, status=TOLD_AS[report.state],
+            sub_status="killed" if report.state is JobState.CANCELLED else "",
+            site=(plugins.queue.site or job.queue) if plugins else job.queue, batch_id=batch_id,
+            why=job.why if report.state in (JobState.FAILED, JobState.CANCELLED) else "", attributes=job.attributes, outputs=outputs,
+        )
+
+    def _send(self, waiting: Sequence[Report], letters: Sequence[JobReport]) -> int:
+        if not waiting:
+            return 0
+        replies = self.attempt("", lambda: self.house.communicator.update_jobs(letters, self.house.instance))
+        if replies is None:
+            return 0
+        self.house.reached("reports sent, not stored")
+        return self._store(waiting, replies)
+
+    def _ask(self, waiting: Sequence[Report]) -> int:
+        if not waiting:
+            return 0
+        replies = self.attempt("", lambda: self.house.communicator.check_jobs([report.job_id for report in waiting]))
+        return 0 if replies is None else self._store(waiting, replies)
+
+    def _store(self, waiting: Sequence[Report], replies: Sequence[JobReply]) -> int:
+        with self.database.write() as write:
+            for report, reply in zip(waiting, replies, strict=True):
+                match reply:
+                    case Accepted():
+                        self._taken(write, report, reply)
+                    case NotAccepted():
+                        log.log(
+                            logging.ERROR if reply.final else logging.WARNING,
+                            "report was not taken job=%s state=%s why=%s", report.job_id, report.state, reply.why,
+                        )
+                        reports.again(write, report, write.now + self.pause_s(report.tries + 1))
+        self.house.reached("reports stored")
+        return sum(isinstance(reply, Accepted) for reply in replies)
+
+    def _taken(self, write: Write, report: Report, reply: Accepted) -> None:
+        if JOB_LIFECYCLE.is_final(report.state):
+            reports.taken(write, report, None)
+            jobs.release(write, report.job_id, write.now + self.house.keep_jobs_s)
+            return
+        reports.taken(write, report, write.now + self.house.heartbeat_s)
+        unwanted = sorted(UNWANTED.intersection(reply.commands))
+        if unwanted:
+            commands.insert(write, [Command(
+                id=f"wms-kill-{report.job_id}-{report.seq}", kind=CommandKind.KILL_JOBS, ids=(report.job_id,),
+                why=f"the workload management system wants it no more ({', '.join(unwanted)})", origin="workload management system",
+            )])
+
+    # -- workers ----------------------------------------------------------------------------------
+
+    def _tell_workers(self) -> int:
+        if self.waits("") or self.waits("workers"):
+            return 0
+        sent = self.clock.now()
+        with self.database.read() as connection:
+            waiting = workers.to_tell(connection, sent, self.house.bunch)
+        if not waiting:
+            return 0
+        taken = self.attempt("workers", lambda: self.house.communicator.update_workers(waiting))
+        if taken is None:
+            return 0
+        with self.database.write() as write:
+            for worker, yes in zip(waiting, taken, strict=True):
+                ended = worker.state is not WorkerState.PLANNED and WORKER_LIFECYCLE.is_final(worker.state)
+                again = write.now + self.pause_s(1) if not yes else None if ended else write.now + self.house.heartbeat_s
+                workers.told(write, worker.id, again, sent)
+        return sum(taken)

@@ -1,0 +1,56 @@
+"""The stager: brings outputs and logs away, and ends the job."""
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harvester_hpc.agents.staging import StagingAgent
+from harvester_hpc.model.file import File, FileKind, FileState
+from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, step
+from harvester_hpc.model.turn import STAGER
+from harvester_hpc.ports.outcome import Done, Result
+from harvester_hpc.ports.plugins import QueuePlugins
+
+END_OF = {
+    Outcome.FINISHED: JobState.FINISHED,
+    Outcome.FAILED: JobState.FAILED,
+    Outcome.CANCELLED: JobState.CANCELLED,
+}
+
+
+class StagerAgent(StagingAgent):
+    """to_transfer -> transferring -> finished, failed or cancelled, as the payload ended."""
+
+    name = STAGER
+    waiting = JobState.TO_TRANSFER
+    under_way = JobState.TRANSFERRING
+
+    def ask(self, plugins: QueuePlugins, job: Job) -> Result:
+        """Pack, trigger, or ask how it goes on; of a job that did not finish only the log is brought away."""
+        meant = replace(job, files=tuple(file for file in job.files if _is_meant(job, file)))
+        if job.state is self.under_way:
+            return plugins.stager.check_status(meant)
+        packed = plugins.stager.zip_output(meant)
+        return plugins.stager.trigger_stage_out(meant) if isinstance(packed, Done) else packed
+
+    def has_work(self, job: Job) -> bool:
+        """Tell whether the job has files to bring away."""
+        return any(_is_meant(job, file) for file in job.files)
+
+    def done(self, job: Job) -> JobStep:
+        """The end that the payload earned."""
+        return step(job, END_OF[job.outcome or Outcome.FAILED], self.clock.now())
+
+    def failed(self, job: Job, why: str) -> JobStep:
+        """A finished payload whose outputs are lost is a failed job; a failed one stays what it was."""
+        if job.outcome is Outcome.FINISHED:
+            return step(job, JobState.FAILED, self.clock.now(), why=f"stage-out: {why}", outcome=Outcome.FAILED)
+        return step(job, END_OF[job.outcome or Outcome.FAILED], self.clock.now(), why=f"{job.why}; stage-out: {why}")
+
+    def cancelled(self, job: Job) -> JobStep | None:
+        """The payload has run already: its outputs are wanted unless the job itself was cancelled."""
+        return step(job, JobState.CANCELLED, self.clock.now(), why=job.cancel, outcome=Outcome.CANCELLED)
+
+
+def _is_meant(job: Job, file: File) -> bool:
+    waits = file.state in (FileState.DEFINED, FileState.TRANSFERRING)
+    return waits and (file.kind is FileKind.LOG or (file.kind is FileKind.OUTPUT and job.outcome is Outcome.FINISHED))

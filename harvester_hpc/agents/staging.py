@@ -1,0 +1,127 @@
+"""What preparator and stager have in common: trigger, check, and judge the answer."""
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harvester_hpc.agents.base import Agent, by_queue
+from harvester_hpc.model.job import Job, JobState, JobStep, look_again, step
+from harvester_hpc.ports.outcome import Done, Failed, FileNews, Pending, Result, Retry
+from harvester_hpc.ports.plugins import QueuePlugins
+from harvester_hpc.store import job as jobs
+
+#: Failed tries of one transfer before its job fails; with growing pauses this is a matter of hours.
+TRIES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """A job, the plugin's answer (None: it did not answer), and what is to be stored of it."""
+
+    job: Job
+    step: JobStep
+    news: tuple[FileNews, ...] = ()
+
+
+class StagingAgent(Agent):
+    """Moves jobs from ``waiting`` over ``under_way`` to the end of one kind of staging."""
+
+    waiting: ClassVar[JobState]
+    under_way: ClassVar[JobState]
+
+    def run_once(self) -> int:
+        """Look at the jobs that are due; return how many changed."""
+        now, rows = self.clock.now(), self.house.rows
+        with self.database.read() as connection:
+            found = jobs.due(connection, self.waiting, now, rows) + jobs.due(connection, self.under_way, now, rows)
+            found = jobs.with_params(connection, jobs.with_files(connection, found))
+        changed = 0
+        for queue, group in by_queue(found, lambda job: job.queue).items():
+            changed += self._one_queue(queue, group)
+        return changed
+
+    def next_due(self) -> float | None:
+        """Return when the next job wants looking at."""
+        with self.database.read() as connection:
+            return jobs.next_due(connection, (self.waiting, self.under_way))
+
+    def _one_queue(self, queue: str, group: Sequence[Job]) -> int:
+        plugins = self.house.queues.get(queue)
+        if plugins is None or self.waits(queue):
+            until = self.waits_until(queue) if plugins is not None else self.clock.now() + self.period_s
+            why = None if plugins is not None else f"queue {queue} is no longer configured"
+            self._commit([Answered(job=job, step=look_again(job, until, why=why)) for job in group])
+            return 0
+        changed = 0
+        for part in self.in_parallel(group, lambda some: [self._one_job(plugins, job) for job in some]):
+            changed += self._commit(part)
+        return changed
+
+    def _one_job(self, plugins: QueuePlugins, job: Job) -> Answered:
+        if job.cancel and (cancelled := self.cancelled(job)) is not None:
+            return Answered(job=job, step=cancelled)
+        if not self.has_work(job):
+            return Answered(job=job, step=self.done(job))
+        if self.waits(job.queue):
+            return Answered(job=job, step=look_again(job, self.waits_until(job.queue)))
+        call: Callable[[], Result] = lambda: self.ask(plugins, job)  # noqa: E731
+        answer = self.attempt(job.queue, call)
+        if answer is None:
+            return Answered(job=job, step=look_again(job, self.waits_until(job.queue)))
+        return self._judged(job, answer)
+
+    def _judged(self, job: Job, answer: Result) -> Answered:
+        now = self.clock.now()
+        match answer:
+            case Done():
+                return Answered(job=job, step=self.done(job), news=answer.files)
+            case Failed():
+                return Answered(job=job, step=self.failed(job, answer.why), news=answer.files)
+            case Pending():
+                if job.state is self.waiting:
+                    return Answered(job=job, step=step(job, self.under_way, now, due=now + 1.0), news=answer.files)
+                pause = min(self.period_s, max(1.0, (now - job.changed) / 4.0))
+                return Answered(job=job, step=look_again(job, now + pause, why=answer.why), news=answer.files)
+            case Retry():
+                return self._again(job, answer)
+
+    def _again(self, job: Job, answer: Retry) -> Answered:
+        now, tries = self.clock.now(), job.tries + 1
+        if tries >= TRIES:
+            return Answered(job=job, step=self.failed(job, f"gave up after {tries} tries: {answer.why}"), news=answer.files)
+        due = now + self.pause_s(tries)
+        back = JobStep(
+            job_id=job.id, before=job.state, after=self.waiting, due=due, tries=tries, why=answer.why, outcome=job.outcome
+        )
+        return Answered(job=job, step=back, news=answer.files)
+
+    def _commit(self, answered: Sequence[Answered]) -> int:
+        if not answered:
+            return 0
+        with self.database.write() as write:
+            jobs.take_file_news(write, [news for one in answered for news in one.news])
+            jobs.make(write, [one.step for one in answered])
+        self.house.reached(f"{self.name} committed")
+        return sum(one.step.after is not one.step.before for one in answered)
+
+    @abstractmethod
+    def ask(self, plugins: QueuePlugins, job: Job) -> Result:
+        """Trigger the staging, or ask how it goes on."""
+
+    @abstractmethod
+    def has_work(self, job: Job) -> bool:
+        """Tell whether the job has files to move."""
+
+    @abstractmethod
+    def done(self, job: Job) -> JobStep:
+        """Return the step after complete staging."""
+
+    @abstractmethod
+    def failed(self, job: Job, why: str) -> JobStep:
+        """Return the step after staging that will never work."""
+
+    @abstractmethod
+    def cancelled(self, job: Job) -> JobStep | None:
+        """Return the step of a job that is to be cancelled; None to go on as if it were not."""

@@ -1,0 +1,270 @@
+"""The submitter: plans workers, stores the intent, and hands them to the batch system exactly once."""
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from harvester_hpc.agents.access_point import place, point_of
+from harvester_hpc.agents.base import Agent, Surroundings, by_queue
+from harvester_hpc.model.file import FileKind
+from harvester_hpc.model.job import Job, JobId, JobState, JobStep, Outcome, step
+from harvester_hpc.model.queue import Queue
+from harvester_hpc.model.turn import SUBMITTER
+from harvester_hpc.model.worker import Worker, WorkerState, WorkerStep, submit_key
+from harvester_hpc.policy.packing import workers_to_make
+from harvester_hpc.policy.patience import next_look_s
+from harvester_hpc.ports.batch import Busy, Lookup, NotThere, Refused, Submission, Submitted, Uncertain
+from harvester_hpc.ports.outcome import Failed, Retry
+from harvester_hpc.ports.plugins import QueuePlugins
+from harvester_hpc.store import job as jobs
+from harvester_hpc.store import worker as workers
+from harvester_hpc.store.worker import Intent
+
+log = logging.getLogger(__name__)
+
+#: Seconds after which an uncertain submission is looked up again for the first time.
+LOOKUP_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A worker, its step, and the steps of its jobs."""
+
+    worker: WorkerStep
+    jobs: tuple[JobStep, ...] = ()
+
+
+class SubmitterAgent(Agent):
+    """prepared jobs -> planned workers -> submitted workers.
+
+    A planned worker that is not of this very round may or may not be in the batch system (a crash, a time-out):
+    it is looked up before anything is submitted.
+    """
+
+    name = SUBMITTER
+
+    def __init__(self, house: Surroundings, period_s: float) -> None:
+        super().__init__(house, period_s)
+        self._noes: dict[str, int] = {}
+
+    def run_once(self) -> int:
+        """Settle uncertain workers, then make new ones; return how many things changed."""
+        now = self.clock.now()
+        with self.database.read() as connection:
+            planned = workers.due(connection, WorkerState.PLANNED, now, self.house.rows)
+        changed = 0
+        for name, group in by_queue(planned, lambda worker: worker.queue).items():
+            plugins = self.house.queues.get(name)
+            if plugins is None or self.waits(name):
+                self._postpone(group, self.waits_until(name) if plugins else now + self.period_s)
+                continue
+            changed += self._settle(plugins, group)
+        return changed + sum(self._make(plugins) for plugins in self.house.queues.values())
+
+    def next_due(self) -> float | None:
+        """Return when the next planned worker is looked up, or a waiting queue may be served again."""
+        with self.database.read() as connection:
+            times = [workers.next_due(connection, (WorkerState.PLANNED,))]
+        times += [self.waits_until(name) for name in self.house.queues if self.waits(name)]
+        return min((time for time in times if time is not None), default=None)
+
+    # -- new workers ------------------------------------------------------------------------------
+
+    def _make(self, plugins: QueuePlugins) -> int:
+        queue = plugins.queue
+        with self.database.read() as connection:
+            prepared = jobs.pick(connection, queue.name, self.house.rows)
+            room = workers_to_make(queue, workers.queue_counts(connection, queue.name), self.house.rows) if prepared else 0
+        cancelled = [job for job in prepared if job.cancel]
+        self._cancel(cancelled)
+        wanted = [job for job in prepared if not job.cancel]
+        if not wanted or not room or self.waits(queue.name):
+            return len(cancelled)
+        planned = self.attempt(queue.name, lambda: self._intend(plugins, wanted, room))
+        if not planned:
+            return len(cancelled)
+        self.house.reached("intent stored")
+        return len(cancelled) + len(planned) + self._hand_over(plugins, planned)
+
+    def _cancel(self, cancelled: Sequence[Job]) -> None:
+        if not cancelled:
+            return
+        now = self.clock.now()
+        with self.database.write() as write:
+            jobs.make(write, [
+                step(job, JobState.CANCELLED, now, why=job.cancel, outcome=Outcome.CANCELLED) for job in cancelled
+            ])
+
+    def _intend(self, plugins: QueuePlugins, wanted: Sequence[Job], room: int) -> list[Worker]:
+        queue, maker = plugins.queue, plugins.worker_maker
+        if not maker.is_resource_ready():
+            return []
+        size = max(1, maker.get_num_jobs_per_worker(room))
+        chunks = [wanted[start:start + size] for start in range(0, len(wanted), size)][:room]
+        intents: list[Intent] = []
+        misfits: list[JobStep] = []
+        now = self.clock.now()
+        for chunk in chunks:
+            plan = maker.make_worker(chunk, queue, queue.resource_type or chunk[0].resource_type)
+            if isinstance(plan, Failed):
+                misfits += [step(job, JobState.FAILED, now, why=plan.why, outcome=Outcome.FAILED) for job in chunk]
+            elif not isinstance(plan, Retry):
+                ids = tuple(job.id for job in chunk)
+                intents.append(Intent(
+                    queue=queue.name, map_type=queue.map_type, plan=plan, batch_queue=queue.resources.batch_queue, job_ids=ids,
+                ))
+        with self.database.write() as write:
+            jobs.make(write, misfits)
+            return workers.plan(
+                write, intents,
+                lambda number: submit_key(self.house.tag, number),
+                lambda _, number: place(queue, number, self.house.instance),
+            )
+
+    # -- submission -------------------------------------------------------------------------------
+
+    def _hand_over(self, plugins: QueuePlugins, planned: Sequence[Worker]) -> int:
+        """Make access points, feed them, submit, and store what came of it."""
+        alive = self._without_killed(planned)
+        if not alive:
+            return 0
+        results = self.attempt(plugins.queue.name, lambda: self._submit(plugins, alive))
+        self.house.reached("submitted, not stored")
+        if results is None:
+            self._postpone(alive, self.waits_until(plugins.queue.name))
+            return 0
+        return self._store(plugins.queue, alive, results)
+
+    def _submit(self, plugins: QueuePlugins, planned: Sequence[Worker]) -> Sequence[Submission]:
+        points = [point_of(worker, plugins.queue, self.house.instance) for worker in planned]
+        plugins.messenger.setup_access_points(points)
+        with self.database.read() as connection:
+            load = jobs.of_workers(connection, [worker.id for worker in planned])
+            every = jobs.with_params(connection, jobs.with_files(connection, [job for group in load.values() for job in group]))
+        by_id = {job.id: job for job in every}
+        for worker, point in zip(planned, points, strict=True):
+            mine = [by_id[JobId(job_id)] for job_id in worker.job_ids]
+            plugins.messenger.feed_jobs(point, {job.id: job.params for job in mine}, {job.id: _paths(job) for job in mine})
+        self.house.reached("access points fed")
+        return plugins.submitter.submit_workers(planned)
+
+    def _settle(self, plugins: QueuePlugins, planned: Sequence[Worker]) -> int:
+        """Ask the batch system what became of workers whose submission has no known end."""
+        found = self.attempt(plugins.queue.name, lambda: plugins.submitter.find_workers(planned))
+        if found is None:
+            self._postpone(planned, self.waits_until(plugins.queue.name))
+            return 0
+        again = [worker for worker, lookup in zip(planned, found, strict=True) if isinstance(lookup, NotThere)]
+        known = [(worker, lookup) for worker, lookup in zip(planned, found, strict=True) if not isinstance(lookup, NotThere)]
+        changed = self._store(plugins.queue, [worker for worker, _ in known], [lookup for _, lookup in known])
+        self._note_submissions(again)
+        return changed + (self._hand_over(plugins, again) if again else 0)
+
+    def _without_killed(self, planned: Sequence[Worker]) -> list[Worker]:
+        """Drop workers that are to be killed before they were ever submitted, with their jobs."""
+        killed = [worker for worker in planned if worker.kill]
+        if killed:
+            now = self.clock.now()
+            with self.database.read() as connection:
+                load = jobs.of_workers(connection, [worker.id for worker in killed])
+            self._commit([
+                Decided(
+                    worker=WorkerStep(
+                        worker_id=worker.id, before=worker.state, after=WorkerState.CANCELLED, due=now, why=worker.kill, ended=now
+                    ),
+                    jobs=tuple(
+                        step(job, JobState.CANCELLED, now, why=job.cancel or worker.kill, outcome=Outcome.CANCELLED)
+                        for job in load[worker.id] if job.state is JobState.SUBMITTED
+                    ),
+                )
+                for worker in killed
+            ])
+        return [worker for worker in planned if not worker.kill]
+
+    def _note_submissions(self, again: Sequence[Worker]) -> None:
+        if again:
+            self._commit([
+                Decided(worker=_stay(worker, self.clock.now(), submissions=worker.submissions + 1)) for worker in again
+            ])
+
+    def _postpone(self, planned: Sequence[Worker], until: float) -> None:
+        self._commit([Decided(worker=_stay(worker, until)) for worker in planned])
+
+    # -- results ----------------------------------------------------------------------------------
+
+    def _store(self, queue: Queue, planned: Sequence[Worker], results: Sequence[Submission | Lookup]) -> int:
+        with self.database.read() as connection:
+            refused = [worker.id for worker, result in zip(planned, results, strict=True) if isinstance(result, Refused)]
+            load = jobs.of_workers(connection, refused) if refused else {}
+        decided = [self._decide(queue, worker, result, load.get(worker.id, ())) for worker, result in zip(planned, results, strict=True)]
+        self._commit(decided)
+        self._learn(queue, results)
+        self.house.reached("submission stored")
+        return sum(one.worker.after is not one.worker.before for one in decided)
+
+    def _learn(self, queue: Queue, results: Sequence[Submission | Lookup]) -> None:
+        """After a refusal or a full queue, leave the queue alone for a while, so that few jobs pay for it."""
+        said_no = next((result for result in results if isinstance(result, Refused | Busy)), None)
+        if said_no is None:
+            self._noes.pop(queue.name, None)
+            return
+        self._noes[queue.name] = self._noes.get(queue.name, 0) + 1
+        self.begin_to_wait(queue.name, said_no.why, self._noes[queue.name])
+
+    def _decide(self, queue: Queue, worker: Worker, result: Submission | Lookup, load: Sequence[Job]) -> Decided:
+        now = self.clock.now()
+        match result:
+            case Submitted():
+                log.info("submitted worker=%s batch=%s queue=%s nodes=%d", worker.id, result.batch_id, queue.name, worker.plan.nodes)
+                fresh = replace(worker, submitted=now)
+                return Decided(worker=WorkerStep(
+                    worker_id=worker.id, before=worker.state, after=WorkerState.SUBMITTED, batch_id=result.batch_id, submitted=now,
+                    due=now + next_look_s(fresh, queue.poll_s, now), why="",
+                ))
+            case Refused():
+                log.error("refused worker=%s queue=%s why=%s", worker.id, queue.name, result.why)
+                return self._refused(queue, worker, result, load)
+            case Busy():
+                log.warning("batch system is busy worker=%s queue=%s why=%s", worker.id, queue.name, result.why)
+                return Decided(worker=_stay(worker, now + self.pause_s(worker.tries + 1), tries=worker.tries + 1, why=result.why))
+            case Uncertain():
+                log.warning("submission without a known end worker=%s queue=%s why=%s", worker.id, queue.name, result.why)
+                pause = min(30.0, LOOKUP_S * 2.0 ** min(worker.tries, 10))
+                return Decided(worker=_stay(worker, now + pause, tries=worker.tries + 1, why=result.why))
+            case NotThere():
+                return Decided(worker=_stay(worker, now))
+
+    def _refused(self, queue: Queue, worker: Worker, result: Refused, load: Sequence[Job]) -> Decided:
+        now = self.clock.now()
+        why = f"the batch system refused the worker: {result.why}"
+        steps = []
+        for job in load:
+            if job.state is not JobState.SUBMITTED:
+                continue
+            if job.cancel:
+                steps.append(step(job, JobState.CANCELLED, now, why=job.cancel, outcome=Outcome.CANCELLED))
+            elif job.submissions >= queue.max_submissions:
+                steps.append(step(job, JobState.FAILED, now, why=why, outcome=Outcome.FAILED))
+            else:
+                steps.append(step(job, JobState.PREPARED, now, why=why))
+        ended = WorkerStep(worker_id=worker.id, before=worker.state, after=WorkerState.MISSED, due=now, why=result.why, ended=now)
+        return Decided(worker=ended, jobs=tuple(steps))
+
+    def _commit(self, decided: Sequence[Decided]) -> None:
+        if not decided:
+            return
+        with self.database.write() as write:
+            workers.make(write, [one.worker for one in decided])
+            jobs.make(write, [job_step for one in decided for job_step in one.jobs])
+
+
+def _stay(worker: Worker, due: float, *, tries: int | None = None, submissions: int | None = None, why: str | None = None) -> WorkerStep:
+    return WorkerStep(
+        worker_id=worker.id, before=worker.state, after=worker.state, due=due, tries=worker.tries if tries is None else tries,
+        submissions=submissions, why=why,
+    )
+
+
+def _paths(job: Job) -> dict[str, str]:
+    return {file.lfn: file.path for file in job.files if file.kind is FileKind.INPUT and file.path}

@@ -1,0 +1,210 @@
+"""Ties the house together: from a home folder to a service that runs, or to a store that can be looked at."""
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harvester_hpc.clock import Clock, SystemClock
+from harvester_hpc.model.command import CommandKind
+from harvester_hpc.model.turn import (
+    COMMAND_MANAGER,
+    JOB_FETCHER,
+    MESSENGER,
+    MONITOR,
+    PREPARATOR,
+    PROPAGATOR,
+    STAGER,
+    SUBMITTER,
+    SWEEPER,
+)
+
+if TYPE_CHECKING:
+    from harvester_hpc.agents.base import Agent, Surroundings
+    from harvester_hpc.config.load import Configuration
+    from harvester_hpc.daemon.service import Service
+    from harvester_hpc.ports.communicator import Communicator
+    from harvester_hpc.ports.plugins import QueuePlugins
+    from harvester_hpc.registry import Registry
+    from harvester_hpc.store.database import Database
+
+STORE = "store.db"
+INBOX = "commands"
+LOGS = "log"
+FAULT = "HARVESTER_HPC_FAULT"
+
+
+# -- looking ----------------------------------------------------------------------------------------
+
+
+def store_path(state_dir: Path) -> Path:
+    """Return where the store of an instance lies."""
+    return state_dir / STORE
+
+
+def reader(state_dir: Path, clock: Clock | None = None) -> Database:
+    """Open the store for reading; no daemon is needed and nothing is changed.
+
+    Raises:
+        StoreMissing, StoreCorrupt, StoreUnusable: it cannot be read.
+    """
+    from harvester_hpc.store.database import Database
+
+    return Database(store_path(state_dir), clock or SystemClock())
+
+
+def send_command(state_dir: Path, kind: CommandKind, ids: tuple[int, ...] = (), why: str = "") -> str:
+    """Drop a command into the inbox; the command manager acts on it, now or when an instance runs next.
+
+    Returns:
+        The command's id, for ``store.command``.
+    """
+    inbox = state_dir / INBOX
+    inbox.mkdir(parents=True, exist_ok=True, mode=0o700)
+    name = f"{time.time_ns()}-{secrets.token_hex(4)}"
+    origin = f"{os.environ.get('USER', os.getuid())}@{socket.gethostname()}"
+    draft = inbox / f".{name}"
+    with draft.open("w", encoding="utf-8") as stream:
+        json.dump({"kind": kind, "ids": list(ids), "why": why, "origin": origin}, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.rename(inbox / f"{name}.json")
+    return name
+
+
+# -- building ---------------------------------------------------------------------------------------
+
+
+def communicator(configuration: Configuration) -> Communicator:
+    """Make the communicator alone, for commands that talk to the workload management system."""
+    from harvester_hpc.registry import Registry
+
+    return _communicator(configuration, Registry())
+
+
+def _communicator(configuration: Configuration, registry: Registry) -> Communicator:
+    from harvester_hpc.ports.context import Context
+
+    context = Context(
+        instance=configuration.instance, tag=configuration.tag, state_dir=configuration.state_dir, facility=configuration.facility,
+    )
+    made: Communicator = registry.load("communicator", configuration.communicator, context, where="communicator")
+    return made
+
+
+def plugins(configuration: Configuration, registry: Registry) -> Mapping[str, QueuePlugins]:
+    """Make the plugins of every queue.
+
+    Raises:
+        ConfigurationError: all problems of all queues.
+    """
+    return registry.plugins_of(configuration)
+
+
+@contextmanager
+def service(configuration: Configuration, *, clock: Clock | None = None, stop: threading.Event | None = None) -> Iterator[Service]:
+    """Take the lease, bring the store up to date, and give the service; the store is closed at the end.
+
+    Raises:
+        ConfigurationError: a plugin or its settings cannot be used.
+        LeaseHeld: another process owns the store.
+        StoreError: the store cannot be used.
+    """
+    from harvester_hpc.daemon.bell import Bells
+    from harvester_hpc.daemon.service import Service
+    from harvester_hpc.registry import Registry
+    from harvester_hpc.store.database import Database
+    from harvester_hpc.store.lease import acquire
+    from harvester_hpc.store.migrate import migrate
+
+    clock, stop = clock or SystemClock(), stop or threading.Event()
+    registry = Registry()
+    served, talker = plugins(configuration, registry), _communicator(configuration, registry)
+    path = store_path(configuration.state_dir)
+    _make_folders(configuration.state_dir)
+    migrate(path, clock)
+    settings = configuration.agents
+    lease = acquire(path, clock=clock, limit_s=settings.lease_limit_s, beat_s=settings.lease_beat_s, wait=stop.wait)
+    names = (COMMAND_MANAGER, JOB_FETCHER, PREPARATOR, SUBMITTER, MESSENGER, MONITOR, STAGER, PROPAGATOR, SWEEPER)
+    bells = Bells(names)
+    with Database(path, clock, lease=lease, ring=bells.ring) as database:
+        house = _surroundings(configuration, database, served, talker, clock)
+        built: list[Agent] = []
+        made = Service(built, database, lease, bells, stop, clock, settings.lease_beat_s)
+        built += agents(house, settings.period_s, made.stop)
+        yield made
+
+
+def agents(house: Surroundings, period_s: Mapping[str, float], stop: Callable[[], None]) -> list[Agent]:
+    """Make every agent, in the order of one bounded round.
+
+    Args:
+        period_s: agent name -> longest sleep in seconds.
+        stop: called when a command asks the instance to stop.
+    """
+    from harvester_hpc.agents.command_manager import CommandManager
+    from harvester_hpc.agents.job_fetcher import JobFetcher
+    from harvester_hpc.agents.messenger import MessengerAgent
+    from harvester_hpc.agents.monitor import MonitorAgent
+    from harvester_hpc.agents.preparator import PreparatorAgent
+    from harvester_hpc.agents.propagator import PropagatorAgent
+    from harvester_hpc.agents.stager import StagerAgent
+    from harvester_hpc.agents.submitter import SubmitterAgent
+    from harvester_hpc.agents.sweeper import SweeperAgent
+
+    return [
+        CommandManager(house, period_s[COMMAND_MANAGER], stop),
+        JobFetcher(house, period_s[JOB_FETCHER]),
+        PreparatorAgent(house, period_s[PREPARATOR]),
+        SubmitterAgent(house, period_s[SUBMITTER]),
+        MessengerAgent(house, period_s[MESSENGER]),
+        MonitorAgent(house, period_s[MONITOR]),
+        StagerAgent(house, period_s[STAGER]),
+        PropagatorAgent(house, period_s[PROPAGATOR]),
+        SweeperAgent(house, period_s[SWEEPER]),
+    ]
+
+
+def _surroundings(
+    configuration: Configuration, database: Database, served: Mapping[str, QueuePlugins], talker: Communicator, clock: Clock
+) -> Surroundings:
+    from harvester_hpc.agents.base import Surroundings
+
+    settings = configuration.agents
+    return Surroundings(
+        database=database, queues=served, communicator=talker, clock=clock, instance=configuration.instance, tag=configuration.tag,
+        node_name=socket.gethostname(), inbox=configuration.state_dir / INBOX, rows=settings.rows, parallel=settings.parallel,
+        heartbeat_s=settings.heartbeat_s, reached=_fault_points(os.environ.get(FAULT, "")),
+    )
+
+
+def _make_folders(state_dir: Path) -> None:
+    for folder in (state_dir, state_dir / INBOX, state_dir / LOGS):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _fault_points(wanted: str) -> Callable[[str], None]:
+    """Return what happens at a fault point: nothing, or, for the crash tests, the end of this process.
+
+    Args:
+        wanted: ``point`` or ``point:n``: die at the n-th time that the point is reached; "" never.
+    """
+    point, _, number = wanted.partition(":")
+    left = [int(number or 1)]
+
+    def reached(name: str) -> None:
+        if name != point:
+            return
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return reached if wanted else lambda name: None
