@@ -2,9 +2,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any, NewType
 
 from harvester_hpc.model.file import File
@@ -70,9 +69,6 @@ TOLD_AS: Mapping[JobState, str] = {
 }
 
 
-EMPTY: Mapping[str, Any] = MappingProxyType({})
-
-
 class Outcome(StrEnum):
     """How the payload ended, kept while its outputs are staged out."""
 
@@ -119,8 +115,8 @@ class Job:
     created: float = 0.0
     changed: float = 0.0
     due: float | None = None
-    params: Mapping[str, Any] = EMPTY
-    attributes: Mapping[str, Any] = EMPTY
+    params: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[File, ...] = ()
 
 
