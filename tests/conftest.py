@@ -1,0 +1,29 @@
+"""What every test may ask for: parts of the machine that not every machine has."""
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+SEARCH_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
+Require = Callable[..., None]
+
+
+def lacking(reason: str) -> None:
+    """Skip the test that asks, and say why; where CI=true is set, nothing may be lacking, and the test fails."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def require() -> Require:
+    """Return ``require(program, package)``: it skips the test by name (CI=true: fails it) if ``program`` is not installed."""
+
+    def require_program(program: str, package: str) -> None:
+        if shutil.which(program, path=SEARCH_PATH) is None:
+            lacking(f"{program} is not installed (as root: apt-get install {package}; or run tests/install-packages)")
+
+    return require_program
