@@ -1,0 +1,70 @@
+"""What a batch script asks of Slurm: ``#SBATCH`` lines."""
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from harvester_hpc.model.facility import BatchQueue, Facility
+from harvester_hpc.model.worker import Worker
+from harvester_psij.launch_line import cores_per_node
+
+BATCH_LOG = "batch.log"
+PLAIN = re.compile(r"[A-Za-z0-9@%+=:,./_^*\[\]-]+")
+
+
+def batch_queue(worker: Worker, facility: Facility) -> BatchQueue | None:
+    """Return the facility's queue for a worker: the one it names, else the first; None if the facility lists none."""
+    named = [queue for queue in facility.queues if queue.name == worker.batch_queue]
+    if named or worker.batch_queue:
+        return named[0] if named else BatchQueue(name=worker.batch_queue)
+    return facility.queues[0] if facility.queues else None
+
+
+def slurm_options(worker: Worker, facility: Facility, extra: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return the options of sbatch, {name: value}, None for one without a value.
+
+    Args:
+        extra: options of the queue's own; they go before the facility's, and those before ours.
+    """
+    plan, queue = worker.plan, batch_queue(worker, facility)
+    options: dict[str, str | None] = {
+        "job-name": worker.key,
+        "nodes": str(plan.nodes),
+        "ntasks-per-node": "1",
+        "cpus-per-task": str(cores_per_node(plan)),
+        "time": str(max(1, -(-plan.walltime_s // 60))),  # minutes, rounded up
+    }
+    if plan.ram_mb:
+        options["mem"] = f"{plan.ram_mb}M"
+    if plan.gpus_per_node:
+        options["gpus-per-node"] = str(plan.gpus_per_node)
+    if queue and queue.name:
+        options["partition"] = queue.name
+    if queue and queue.qos:
+        options["qos"] = queue.qos
+    if facility.account:
+        options["account"] = facility.account
+    options["export"] = "NONE"  # the daemon's environment holds secrets
+    options["requeue" if facility.requeue else "no-requeue"] = None
+    options["chdir"] = worker.access_point
+    # % starts a pattern in this one option.
+    options["output"] = f"{worker.access_point}/{BATCH_LOG}".replace("%", "%%")
+    options["open-mode"] = "append"
+    return options | dict(facility.attributes) | dict(extra)
+
+
+def slurm_directives(options: Mapping[str, str | None]) -> list[str]:
+    """Return one ``#SBATCH`` line an option; a name of one letter is written ``-C value``."""
+    return [f"#SBATCH {_option(name, value)}" for name, value in options.items()]
+
+
+def _option(name: str, value: str | None) -> str:
+    dashes, joint = ("-", " ") if len(name) == 1 else ("--", "=")
+    return f"{dashes}{name}" if value is None else f"{dashes}{name}{joint}{quoted(value)}"
+
+
+def quoted(value: str) -> str:
+    """Return a value as sbatch reads it from a script; its rules are not the shell's (no expansion, # starts a comment)."""
+    if PLAIN.fullmatch(value):
+        return value
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

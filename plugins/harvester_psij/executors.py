@@ -1,0 +1,206 @@
+"""Our two PSI/J executors: submission as PSI/J does it, without its threads, its polling and its shared launcher files.
+
+Imported after ``psij_loading.load_psij``. Status is not asked of PSI/J: its polling fails jobs when a poll fails, and takes
+a job that left the queue for a success.
+"""
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any
+
+from packaging.version import Version
+from psij import Job, JobExecutor, JobExecutorConfig, JobSpec, Launcher, SubmitException
+from psij.executors.batch.script_generator import TemplatedScriptGenerator
+from psij.executors.batch.slurm import SlurmExecutorConfig, SlurmJobExecutor
+from psij.executors.local import LocalJobExecutor
+
+from harvester_psij import submit_once
+from harvester_psij.command import environment
+from harvester_psij.records import Record
+from harvester_psij.rows import slurm_id
+from harvester_psij.script import TEMPLATE
+
+PSIJ_VERSION = Version(version("psij-python"))
+WRAPPER = (sys.executable, "-I", "-S", submit_once.__file__)
+
+
+class SubmitOnceEnded(Exception):
+    """The submit command's wrapper ended without a record, or has not ended in time.
+
+    Attributes:
+        exit_code: of ``submit_once``; None if it goes on.
+    """
+
+    def __init__(self, exit_code: int | None) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
+
+
+class CannotStart(Exception):
+    """No process could be started; nothing runs."""
+
+
+class PlainLauncher(Launcher):  # type: ignore[misc]
+    """Starts a program as it is.
+
+    PSI/J's own launchers copy shell scripts into a shared folder, in steps; a kill between two of them leaves a folder
+    that is never completed, and from then on nothing starts.
+    """
+
+    def get_launch_command(self, job: Any) -> list[str]:
+        """Return the program and its arguments."""
+        return [job.spec.executable, *(job.spec.arguments or [])]
+
+    def is_launcher_failure(self, output: str) -> bool:
+        """There is no launcher that could fail."""
+        return False
+
+    def get_launcher_failure_message(self, output: str) -> str:
+        """There is no launcher that could fail."""
+        return ""
+
+
+class NoPolling:
+    """Stands where PSI/J has its polling thread, and forgets what it is given."""
+
+    def register_job(self, job: Any) -> None:
+        """Take no notice."""
+
+
+class OnceSlurmExecutor(SlurmJobExecutor):  # type: ignore[misc]
+    """Slurm through PSI/J, each submission wrapped in ``submit_once`` and made of our own script.
+
+    Args:
+        record: of the worker; the script is put beside it, under a name of its own for each attempt.
+        values: what our template is filled with.
+        timeout_s: seconds that the caller waits; the submit command goes on by itself afterwards.
+        folder: working directory of the submit command.
+    """
+
+    _NAME_ = "slurm"
+    _VERSION_ = PSIJ_VERSION
+
+    def __init__(self, record: Record, values: dict[str, object], timeout_s: float, folder: Path) -> None:
+        config = SlurmExecutorConfig(work_directory=record.folder)
+        super().__init__(config=config)
+        self.work_directory = record.folder
+        self.generator = TemplatedScriptGenerator(config, TEMPLATE)
+        self._record, self._values, self._timeout_s, self._folder = record, values, timeout_s, folder
+
+    def generate_submit_script(self, job: Any, context: dict[str, object], submit_file: IO[str]) -> None:
+        """Write the worker's script."""
+        self.generator.generate_submit_script(job, self._values, submit_file)
+
+    def get_submit_command(self, job: Any, submit_file_path: Path) -> list[str]:
+        """Return sbatch in its wrapper."""
+        return [*WRAPPER, str(self._record.folder), job.id, "--", "sbatch", "--parsable", str(submit_file_path)]
+
+    def job_id_from_submit_output(self, out: str) -> str:
+        """Return the number that sbatch printed; "" if it printed none that we can read."""
+        return slurm_id(out)
+
+    def _run_command(self, cmd: list[str]) -> str:
+        self._record.allow(cmd[len(WRAPPER) + 1])
+        process = subprocess.Popen(
+            cmd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(),
+            cwd=self._folder, start_new_session=True,
+        )
+        try:
+            exit_code: int | None = process.wait(self._timeout_s)
+        except subprocess.TimeoutExpired:
+            exit_code = None
+            _reap(process)
+        output = self._record.output if exit_code == submit_once.ACCEPTED else None
+        if output is None:
+            raise SubmitOnceEnded(exit_code)
+        return output
+
+    def _start_queue_poll_thread(self) -> NoPolling:
+        return NoPolling()
+
+    def _get_launcher(self, name: str, version_constraint: str | None = None) -> PlainLauncher:
+        return PlainLauncher(self.config)
+
+
+class Waiters:
+    """Stands where PSI/J's local executor has its reaper, which looks at its processes ten times a second.
+
+    One sleeping thread a running process; it takes the exit status, so that no zombie stays. Nobody asks for it.
+    """
+
+    def register(self, entry: Any) -> None:
+        """Wait for a process that was started."""
+        _reap(entry.process)
+
+
+def _reap(process: subprocess.Popen[Any]) -> None:
+    threading.Thread(target=_wait_for, args=(process,), name=f"wait for {process.pid}", daemon=True).start()
+
+
+def _wait_for(process: subprocess.Popen[Any]) -> None:
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+class OnceLocalExecutor(LocalJobExecutor):  # type: ignore[misc]
+    """Processes on this machine through PSI/J, without its reaper thread."""
+
+    _NAME_ = "local"
+    _VERSION_ = PSIJ_VERSION
+
+    def __init__(self) -> None:
+        # Not LocalJobExecutor's: that starts the reaper.
+        JobExecutor.__init__(self, config=JobExecutorConfig())
+        self._reaper = Waiters()
+
+    def _get_launcher(self, name: str, version_constraint: str | None = None) -> PlainLauncher:
+        return PlainLauncher(self.config)
+
+
+def submit_slurm(record: Record, values: dict[str, object], timeout_s: float, folder: Path) -> str:
+    """Submit a worker to Slurm, at most once; for the arguments see OnceSlurmExecutor.
+
+    Returns:
+        The batch job's number; "" if the submit command was content but printed none.
+
+    Raises:
+        SubmitOnceEnded: there is no record of an acceptance.
+    """
+    executor = OnceSlurmExecutor(record, values, timeout_s, folder)
+    job = Job(JobSpec(executable="worker", launcher="single"))
+    executor.submit(job)
+    return str(job.native_id)
+
+
+def submit_local(record: Record, values: dict[str, object], log: Path, variables: dict[str, str]) -> None:
+    """Start a worker on this machine, at most once; ``record`` tells soon what came of it.
+
+    Args:
+        log: gets the script's output.
+        variables: environment of the worker.
+
+    Raises:
+        CannotStart: no process could be started.
+    """
+    job = Job()
+    script = record.folder / f"{job.id}.job"
+    with script.open("w", encoding="utf-8") as file:
+        TemplatedScriptGenerator(JobExecutorConfig(work_directory=record.folder), TEMPLATE).generate_submit_script(job, values, file)
+    record.allow(job.id)
+    job.spec = JobSpec(
+        executable=WRAPPER[0],
+        arguments=[*WRAPPER[1:], str(record.folder), job.id, "--become", str(log), "--", "/bin/bash", str(script)],
+        inherit_environment=False,
+        environment=variables,
+        directory=log.parent,
+        launcher="single",
+    )
+    try:
+        OnceLocalExecutor().submit(job)
+    except SubmitException as error:
+        raise CannotStart(str(error.exception or error)) from error

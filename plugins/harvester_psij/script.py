@@ -1,0 +1,107 @@
+"""The batch script of a worker: what the template is filled with.
+
+The script's own output (``batch.log`` in the access point) is a few lines; what payloads print goes to files that the
+launcher caps, so the log needs no cap of its own.
+"""
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+from harvester_hpc.model.worker import Worker
+from harvester_hpc.ports.context import Context
+from harvester_psij.directives import slurm_directives, slurm_options
+from harvester_psij.launch_line import launch_line, one_task
+
+TEMPLATE = Path(__file__).parent / "templates" / "worker.mustache"
+
+SLURM_IDENTITY = ('batch_id="$SLURM_JOB_ID"', 'restart="${SLURM_RESTART_COUNT:-0}"')
+
+# With its start time and host a process number names one process for ever.
+LOCAL_IDENTITY = (
+    'read -r stat < "/proc/$$/stat"',
+    "stat=(${stat##*)})",
+    'batch_id="$$.${stat[19]}@$(uname -n)"',
+    "restart=0",
+)
+
+IMPORTED_ON_THE_NODE = ("harvester_hpc", "harvester_launch")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptExtras:
+    """What the queue's own section adds to the facility.
+
+    Attributes:
+        attributes: options of the submit command, None for one without a value.
+        wrapper: argv put before the interpreter (a container).
+        source_roots: folders that make our packages importable on the node; empty if they are installed there.
+    """
+
+    attributes: Mapping[str, str | None] = field(default_factory=dict)
+    wrapper: tuple[str, ...] = ()
+    source_roots: tuple[str, ...] = ()
+
+
+def source_roots() -> tuple[str, ...]:
+    """Return the folders from which this process would import what runs on the node, without importing it."""
+    roots: list[str] = []
+    for name in IMPORTED_ON_THE_NODE:
+        spec = find_spec(name)
+        for place in (spec.submodule_search_locations or []) if spec else []:
+            roots.append(str(Path(place).resolve().parent))
+    return tuple(dict.fromkeys(roots))
+
+
+def program(worker: Worker, python: str, wrapper: Sequence[str]) -> list[str]:
+    """Return the argv of the launcher inside the allocation."""
+    return [
+        *wrapper, python or sys.executable, "-m", "harvester_launch", "single",
+        "--access-point", worker.access_point, "--walltime", str(worker.plan.walltime_s),
+    ]
+
+
+def script_values(worker: Worker, context: Context, extras: ScriptExtras) -> dict[str, object]:
+    """Return what the template needs; every value is quoted for the shell already."""
+    facility = context.facility
+    slurm = facility.scheduler == "slurm"
+    line = launch_line(facility.launcher, one_task(worker.plan), program(worker, facility.python, extras.wrapper))
+    return {
+        "directives": slurm_directives(slurm_options(worker, facility, extras.attributes)) if slurm else [],
+        "slurm": slurm,
+        "worker_id": str(worker.id),
+        "instance": " ".join(context.instance.split()),
+        "identity": list(SLURM_IDENTITY if slurm else LOCAL_IDENTITY),
+        "access_point": shlex.quote(worker.access_point),
+        "requeue": facility.requeue,
+        "doorbell": _doorbell(worker, context),
+        "variables": [f"{name}={shlex.quote(value)}" for name, value in _variables(worker, context).items()]
+        + ['HARVESTER_BATCH_ID="$batch_id"'],
+        "prologue": list(facility.prologue),
+        "epilogue": list(facility.epilogue),
+        "python_path": [shlex.quote(":".join(extras.source_roots))] if extras.source_roots else [],
+        "launch_line": shlex.join(line),
+    }
+
+
+def _variables(worker: Worker, context: Context) -> dict[str, str]:
+    return {
+        "HARVESTER_ID": context.instance,
+        "HARVESTER_WORKER_ID": str(worker.id),
+        "HARVESTER_ACCESS_POINT": worker.access_point,
+        "HARVESTER_MAPTYPE": str(worker.map_type),
+        "HARVESTER_NNODE": str(worker.plan.nodes),
+        "HARVESTER_NTASKS": str(worker.plan.nodes),
+    }
+
+
+def _doorbell(worker: Worker, context: Context) -> list[dict[str, str]]:
+    """Return the folder that tells which workers have news, and this worker's button in it."""
+    if context.queue is None or not context.queue.access_root:
+        return []
+    folder = f"{context.queue.access_root}/.doorbell"
+    return [{"folder": shlex.quote(folder), "button": shlex.quote(f"{folder}/{worker.id}")}]

@@ -1,0 +1,117 @@
+"""The sweeper: ends workers, and removes what the batch side keeps of them.
+
+The access point itself is the messenger's; it goes last, when this plugin has nothing left there.
+"""
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from harvester_hpc.errors import Unavailable
+from harvester_hpc.model.worker import Worker
+from harvester_hpc.ports.context import Context
+from harvester_hpc.ports.outcome import Done, Failed, Result, Retry
+from harvester_psij.letters import claim_of
+from harvester_psij.processes import Process, end, process_of
+from harvester_psij.records import Record, StillHeld, record_of
+from harvester_psij.setup_problems import setup_problems
+from harvester_psij.slurm import Slurm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweeperSettings:
+    """Settings of the sweeper.
+
+    Attributes:
+        command_timeout_s: seconds that a command of the batch system is waited for.
+        grace_s: seconds after which a submission with an uncertain end is taken not to arrive any more.
+        kill_wait_s: seconds that a local worker has to end by itself.
+    """
+
+    command_timeout_s: float = 30.0
+    grace_s: float = 60.0
+    kill_wait_s: float = 5.0
+
+
+class PsijSweeper:
+    """Kills workers and cleans up after them."""
+
+    Settings: ClassVar[type[Any]] = SweeperSettings
+
+    def __init__(self, settings: SweeperSettings, context: Context) -> None:
+        """Keep what was given; nothing is imported or touched."""
+        self._settings, self._context = settings, context
+        self._slurm = Slurm(settings.command_timeout_s)
+        self._is_local = context.facility.scheduler == "local"
+
+    @staticmethod
+    def problems(settings: SweeperSettings, context: Context) -> tuple[str, ...]:
+        """Return what types cannot tell, one line each."""
+        return setup_problems(settings, context)
+
+    def kill_worker(self, worker: Worker) -> Result:
+        """End it; see ``ports.batch.Sweeper``."""
+        record = record_of(self._context, worker.key)
+        try:
+            arrives_until = self._fence(record)
+        except StillHeld:
+            return Retry(why="its submit command has not ended yet")
+        if self._is_local:
+            return self._end_process(worker, record)
+        try:
+            # By name as well: a second copy must not start when the first is gone.
+            if worker.batch_id:
+                self._slurm.cancel(batch_id=worker.batch_id)
+            self._slurm.cancel(key=worker.key)
+        except Unavailable as error:
+            return Retry(why=str(error))
+        if not worker.batch_id and time.time() < arrives_until:
+            return Retry(why="its submission has an uncertain end and may still arrive")
+        return Done()
+
+    def _fence(self, record: Record) -> float:
+        """Stop an attempt that has not begun; return until when one that has begun may still arrive (seconds since 1970)."""
+        if not record.folder.is_dir():
+            return 0.0
+        with record.locked(0.0):
+            if record.output is not None:
+                return 0.0
+            began = record.began
+            if began is not None and not self._is_local:
+                return began + self._settings.grace_s
+            record.forget_attempt()
+            return 0.0
+
+    def _end_process(self, worker: Worker, record: Record) -> Result:
+        claim = claim_of(worker.access_point)
+        named = [worker.batch_id, record.output or "", claim.batch_id if claim else ""]
+        processes = {process for batch_id in named if (process := process_of(batch_id)) is not None}
+        for process in processes:
+            if not process.is_here:
+                return Retry(why=f"it runs on {process.host}, which cannot be reached from here")
+            if not self._end(process):
+                return Retry(why=f"process {process.pid} does not end")
+        return Done()
+
+    def _end(self, process: Process) -> bool:
+        try:
+            return end(process, self._settings.kill_wait_s)
+        except PermissionError:
+            return False
+
+    def sweep_worker(self, worker: Worker) -> Result:
+        """Remove scripts and records of its submission; see ``ports.batch.Sweeper``."""
+        record = record_of(self._context, worker.key)
+        if record.folder.is_symlink():
+            return Failed(why=f"{record.folder} is a symbolic link")
+        if not record.folder.is_dir():
+            return Done()
+        try:
+            with record.locked(0.0):
+                record.remove()
+        except StillHeld:
+            return Retry(why="its submit command has not ended yet")
+        except OSError as error:
+            return Retry(why=f"{error.strerror}: {error.filename}")
+        return Done()
