@@ -17,6 +17,21 @@ An error about one job, worker or file is no exception; it is a value (see ``por
 """
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return the hint that ends a message about an unknown word: `` (did you mean 'psij'?)``, or "" if nothing is near.
+
+    Args:
+        known: the words that there are; case does not count.
+    """
+    from difflib import get_close_matches  # only when something is wrong already
+
+    spelt = {candidate.lower(): candidate for candidate in known}
+    near = get_close_matches(word.lower(), spelt, n=1)
+    return f" (did you mean {spelt[near[0]]!r}?)" if near else ""
+
 
 class HarvesterError(Exception):
     """Base of all errors that this program raises on purpose.
