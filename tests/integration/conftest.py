@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harvester_hpc.testing.slurm import Cluster
-from harvester_hpc.testing.slurm.cluster import PROGRAMS
+from harvester_hpc.testing.slurm.founding import PROGRAMS
 
 # Slurm's own patience shortened, so that a test which waits for it to give up does not take half a minute.
 IMPATIENT = {"MessageTimeout": "2", "SlurmdTimeout": "2", "TCPTimeout": "1", "MinJobAge": "300"}

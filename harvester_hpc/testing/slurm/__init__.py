@@ -10,8 +10,9 @@ file system.  For anyone else the nodes are several slurmd on one host.  Nodes m
 """
 from __future__ import annotations
 
-from harvester_hpc.testing.slurm.cluster import Cluster, missing_programs
+from harvester_hpc.testing.slurm.cluster import Cluster
 from harvester_hpc.testing.slurm.errors import ClusterError, ProgramsMissing
+from harvester_hpc.testing.slurm.founding import missing_programs
 from harvester_hpc.testing.slurm.plan import Isolation
 
 __all__ = ["Cluster", "ClusterError", "Isolation", "ProgramsMissing", "missing_programs"]

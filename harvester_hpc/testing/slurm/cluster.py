@@ -2,32 +2,26 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 
-from harvester_hpc.testing.slurm.configuration import environment, make_link, remove_link, variables, write_files
+from harvester_hpc.testing.slurm.configuration import environment, remove_link, variables, write_files
 from harvester_hpc.testing.slurm.daemons import CONTROLLER, MUNGED, Daemons
 from harvester_hpc.testing.slurm.errors import ClusterError, ProgramsMissing
+from harvester_hpc.testing.slurm.founding import Order, found, missing_programs, refound
 from harvester_hpc.testing.slurm.guard import Guard
-from harvester_hpc.testing.slurm.network import Network, claim_network, possible, raise_bridge, remove_network, search_path
+from harvester_hpc.testing.slurm.network import raise_bridge, remove_network
 from harvester_hpc.testing.slurm.nodes import Nodes
-from harvester_hpc.testing.slurm.plan import Isolation, Plan, host_name, make_plan, read_plan, save_plan, tag_of
+from harvester_hpc.testing.slurm.plan import Isolation, Plan, read_plan
 from harvester_hpc.testing.slurm.processes import Roster, until
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "sinfo", "scontrol")
 READY_SECONDS = 60.0
 # sinfo's words for a node that takes or runs jobs; a star after them means that it does not answer.
 SERVING = frozenset({"idle", "mixed", "allocated", "completing"})
-
-
-def missing_programs() -> tuple[str, ...]:
-    """Return those programs that a cluster needs and this machine lacks."""
-    path = search_path(os.environ)
-    return tuple(program for program in PROGRAMS if shutil.which(program, path=path) is None)
 
 
 class Cluster:
@@ -54,11 +48,8 @@ class Cluster:
         isolation: Isolation | str = "auto",
     ) -> None:
         self.folder = folder.resolve()
-        self._count = nodes
-        self._cpus = cpus
-        self._memory_mb = memory_mb
-        self._settings = dict(settings or {})
-        self._wish = tuple(Isolation) if isolation == "auto" else (Isolation(isolation),)
+        wish = tuple(Isolation) if isolation == "auto" else (Isolation(isolation),)
+        self._order = Order(nodes=nodes, cpus=cpus, memory_mb=memory_mb, settings=dict(settings or {}), isolation=wish)
         self._plan = read_plan(self.folder)
         self._guard: Guard | None = None
 
@@ -84,21 +75,25 @@ class Cluster:
         return tuple(node.name for node in self.plan.nodes)
 
     def start(self) -> None:
-        """Start what does not run, and return when all nodes serve; about a second.
+        """Start what does not run, and return when all nodes serve; below a second where nothing ran.
 
         Raises:
             ProgramsMissing: Slurm or munge is not installed.
-            ClusterError: something does not start; nothing of a new cluster is left running.
+            ClusterError: something does not start; where nothing ran before, nothing is left running.
         """
         if missing := missing_programs():
             raise ProgramsMissing(missing)
-        self._plan = self._plan or read_plan(self.folder) or self._new_plan()
-        if self._plan.host != host_name():
-            raise ClusterError(f"the cluster in {self.folder} belongs to host {self._plan.host}", remedy="use another folder here")
+        # Another process may have started or stopped it since we looked.
+        before = read_plan(self.folder)
+        self._plan = found(self.folder, self._order) if before is None else before
+        ran = self._any_alive()
+        if before is not None and not ran:
+            self._plan = refound(self.folder, before)
         try:
             self._start_parts()
         except BaseException:
-            self.stop()
+            if not ran:
+                self.stop()
             raise
 
     def stop(self) -> None:
@@ -111,28 +106,29 @@ class Cluster:
         """
         if self._plan is None:
             return
-        make_link(self._plan)
-        if self._daemons.alive(CONTROLLER):
-            self.thaw_controller()
-            self.cancel_all_jobs()
-        # The controller goes first, and keeps its nodes as they are: it must not see them die.
-        self._daemons.stop(CONTROLLER)
-        for node in self.plan.nodes:
-            self._nodes.crash(node)
-        self._daemons.stop(MUNGED)
-        remove_network(self.plan)
-        remove_link(self.plan)
-        if self._guard is not None:
-            self._guard.dismiss()
-            self._guard = None
+        # Each step is taken even if one before it fails; from the last line up.
+        with ExitStack() as steps:
+            steps.callback(self._dismiss_guard)
+            steps.callback(remove_link, self._plan)
+            steps.callback(remove_network, self._plan)
+            steps.callback(self._daemons.stop, MUNGED)
+            for node in self._plan.nodes:
+                steps.callback(self._nodes.crash, node)
+            # The controller stops before its nodes: it must not see them die.
+            steps.callback(self._daemons.stop, CONTROLLER)
+            steps.callback(self._empty_queue)
 
     def guard(self) -> None:
         """Have the cluster stopped when this process ends, whatever way it ends (SIGKILL too)."""
         self._guard = self._guard or Guard(self.folder)
 
     def __enter__(self) -> Cluster:
-        self.start()
         self.guard()
+        try:
+            self.start()
+        except BaseException:
+            self._dismiss_guard()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -157,14 +153,22 @@ class Cluster:
             argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, env=whole, cwd=folder, check=False
         )
 
-    def crash_node(self, name: str) -> None:
-        """Kill all that runs on a node at once.  The controller notices by itself, after SlurmdTimeout at the earliest."""
+    def crash_node(self, name: str, *, noticed: bool = False) -> None:
+        """Kill all that runs on a node at once.
+
+        Args:
+            name: the node.
+            noticed: tell the controller, as an administrator would; else it finds out by itself, within 5 to 30 seconds.
+        """
         self._nodes.crash(self.plan.node(name))
+        if noticed:
+            self.run(["scontrol", "update", f"nodename={name}", "state=down", "reason=crashed"])
 
     def start_node(self, name: str) -> None:
-        """Start a crashed node, and return when it serves."""
+        """Start a crashed node, and return when it serves (without a controller: at once)."""
         self._nodes.start([self.plan.node(name)])
-        self._await_nodes((name,))
+        if self._daemons.alive(CONTROLLER):
+            self._await_nodes((name,))
 
     def stop_controller(self) -> None:
         """Stop slurmctld; jobs go on, and sbatch, squeue, ... fail after some seconds."""
@@ -173,6 +177,7 @@ class Cluster:
     def start_controller(self) -> None:
         """Start slurmctld again, and return when the living nodes serve."""
         self._daemons.start_controller()
+        self._nodes.register_again()
         self._await_nodes([node.name for node in self.plan.nodes if self._nodes.alive(node)])
 
     def freeze_controller(self) -> None:
@@ -219,10 +224,27 @@ class Cluster:
         write_files(self.plan)
         raise_bridge(self.plan)
         self._daemons.start_munged()
-        # Nodes first: they boot while the controller does.
-        self._nodes.start(self.plan.nodes)
+        # The controller before the nodes: a slurmd that finds none tries again only after a second.
         self._daemons.start_controller()
+        self._nodes.register_again()
+        self._nodes.start(self.plan.nodes)
         self._await_nodes(self.node_names)
+
+    def _any_alive(self) -> bool:
+        return any(self._roster.living(name) for name in (MUNGED, CONTROLLER, *self.node_names))
+
+    def _empty_queue(self) -> None:
+        """Cancel all jobs if there is somebody to ask; what does not end soon is killed with its node."""
+        if not (self._daemons.alive(CONTROLLER) and self._daemons.alive(MUNGED)):
+            return
+        self.thaw_controller()
+        with suppress(subprocess.TimeoutExpired):
+            self.cancel_all_jobs(patience=1.0)
+
+    def _dismiss_guard(self) -> None:
+        if self._guard is not None:
+            self._guard.dismiss()
+            self._guard = None
 
     def _await_nodes(self, names: Sequence[str]) -> None:
         """Wait until the nodes serve; a node that the controller holds DOWN or DRAINED is taken back."""
@@ -239,27 +261,3 @@ class Cluster:
             return all(states.get(name) in SERVING for name in names)
 
         return serving
-
-    def _new_plan(self) -> Plan:
-        """Decide what the cluster looks like, make its folder, and keep the plan there."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if any(self.folder.iterdir()):
-            raise ClusterError(f"{self.folder} holds other files", remedy="give the cluster a folder of its own")
-        isolation, network = self._best_isolation()
-        plan = make_plan(
-            self.folder, count=self._count, cpus=self._cpus, memory_mb=self._memory_mb, settings=self._settings,
-            isolation=isolation, bridge=network.bridge, subnet=network.subnet,
-        )
-        save_plan(plan)
-        return plan
-
-    def _best_isolation(self) -> tuple[Isolation, Network]:
-        for isolation in self._wish:
-            if not possible(isolation):
-                continue
-            if isolation is not Isolation.NETWORK:
-                return isolation, Network(bridge="", subnet="")
-            network = claim_network(int(tag_of(self.folder), 16))
-            if network is not None:
-                return isolation, network
-        raise ClusterError(f"this user cannot isolate nodes by {self._wish[0]}", remedy="run it as root, or with isolation none")

@@ -13,7 +13,7 @@ from harvester_hpc.testing.slurm.processes import Roster, spawn, until
 MUNGED = "munged"
 CONTROLLER = "slurmctld"
 START_SECONDS = 20.0
-STOP_SECONDS = 15.0
+STOP_SECONDS = 5.0  # slurmctld saves its state at once, but then waits for calls to nodes that do not answer
 
 
 class Daemons:

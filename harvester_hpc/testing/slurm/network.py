@@ -42,19 +42,19 @@ def possible(isolation: Isolation) -> bool:
     return _works(["unshare", *flags, "--fork", "--kill-child", "--mount-proc", "mount", "-t", "tmpfs", "none", "/dev/shm"])
 
 
-def claim_network(wish: int) -> Network | None:
+def claim_network(tag: str) -> Network | None:
     """Make a bridge whose name nobody else has, with the subnet of the same number; None where that is not allowed.
 
     The kernel gives a name once, so clusters that start at the same moment get different subnets.
 
     Args:
-        wish: where to begin to look.
+        tag: six hexadecimal digits; they say where to begin to look, and the bridge's hardware address tells whose it is.
     """
-    for number in ((wish + step) % 255 for step in range(255)):
+    for number in ((int(tag, 16) + step) % 255 for step in range(255)):
         network = Network(bridge=f"hslurm{number}", subnet=f"10.213.{number}")
         if (DEVICES / network.bridge).exists() or _in_use(network.subnet):
             continue
-        if _works(["ip", "link", "add", network.bridge, "type", "bridge"]):
+        if _works(["ip", "link", "add", network.bridge, "address", hardware_address(tag), "type", "bridge"]):
             return network
         if not (DEVICES / network.bridge).exists():
             return None
@@ -62,15 +62,13 @@ def claim_network(wish: int) -> Network | None:
 
 
 def raise_bridge(plan: Plan) -> None:
-    """Bring the cluster's bridge up with the login node's address; nothing happens when it is up.
+    """Bring the cluster's bridge up with the login node's address; nothing changes when it is up.
 
     Raises:
         ClusterError: the system refuses.
     """
     if not plan.bridge:
         return
-    if not (DEVICES / plan.bridge).exists():
-        _ip(["link", "add", plan.bridge, "type", "bridge"])
     _ip(["address", "replace", f"{plan.controller_address}/24", "dev", plan.bridge])
     _ip(["link", "set", plan.bridge, "up"])
 
@@ -94,18 +92,29 @@ def unplug(plan: Plan, node: Node) -> None:
 
 
 def remove_network(plan: Plan) -> None:
-    """Remove the bridge and all cables."""
-    if not plan.bridge:
+    """Remove the bridge and all cables, if they are there and ours."""
+    if not plan.bridge or not _owned(plan):
         return
     for node in plan.nodes:
         unplug(plan, node)
-    if (DEVICES / plan.bridge).exists():
-        _works(["ip", "link", "delete", plan.bridge])
+    _works(["ip", "link", "delete", plan.bridge])
 
 
 def cable_of(plan: Plan, node: Node) -> str:
     """Return the name of the cable's end on this machine; at most 15 characters, the kernel's limit."""
     return f"{plan.bridge}{node.name}"
+
+
+def hardware_address(tag: str) -> str:
+    """Return the bridge's address on the wire: locally administered, and the cluster's tag."""
+    return f"02:48:50:{tag[:2]}:{tag[2:4]}:{tag[4:]}"
+
+
+def _owned(plan: Plan) -> bool:
+    try:
+        return (DEVICES / plan.bridge / "address").read_text().strip() == hardware_address(plan.tag)
+    except FileNotFoundError:
+        return False
 
 
 def _in_use(subnet: str) -> bool:

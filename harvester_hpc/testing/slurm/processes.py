@@ -62,6 +62,22 @@ class Process:
             os.close(handle)
         return True
 
+    def catches(self, number: signal.Signals) -> bool:
+        """Return whether it has a handler for a signal, which would otherwise end it."""
+        try:
+            rows = (PROC / str(self.pid) / "status").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        caught = next((int(row.split()[1], 16) for row in rows if row.startswith("SigCgt:")), 0)
+        return bool(caught >> (number - 1) & 1)
+
+    def program(self) -> str:
+        """Return the name of the program that it runs (at most 15 characters); empty when it has ended."""
+        try:
+            return (PROC / str(self.pid) / "comm").read_text().strip()
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+
     def end(self, first: signal.Signals, patience: float) -> bool:
         """Send ``first``, after ``patience`` seconds SIGKILL; return whether it has ended."""
         self.send(first)
