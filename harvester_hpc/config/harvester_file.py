@@ -1,0 +1,97 @@
+"""The user's file, harvester.json, and the facility file as a whole."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
+
+from harvester_hpc.config.facility_file import MANY, FacilitySettings, OneLine
+from harvester_hpc.config.problems import Finding
+from harvester_hpc.config.queue_file import QueueSettings, SectionSettings
+from harvester_hpc.config.validate import FileModel
+from harvester_hpc.config.values import AGENTS, AgentSettings
+
+Period = Annotated[float, Field(gt=0, le=86400)]
+
+
+class AgentPeriod(FileModel):
+    """One agent."""
+
+    period: Annotated[Period, Field(description="seconds between two rounds when nothing rings its bell")]
+
+
+def _agent(period: float) -> AgentPeriod:
+    return AgentPeriod(period=period)
+
+
+class AgentsSettings(FileModel):
+    """The agents: how often, and how much at once."""
+
+    job_fetcher: Annotated[AgentPeriod, Field(description="fetches jobs")] = _agent(AGENTS["job_fetcher"])
+    preparator: Annotated[AgentPeriod, Field(description="stages inputs in")] = _agent(AGENTS["preparator"])
+    submitter: Annotated[AgentPeriod, Field(description="submits workers")] = _agent(AGENTS["submitter"])
+    messenger: Annotated[AgentPeriod, Field(description="reads letters")] = _agent(AGENTS["messenger"])
+    monitor: Annotated[AgentPeriod, Field(description="looks at workers")] = _agent(AGENTS["monitor"])
+    stager: Annotated[AgentPeriod, Field(description="stages outputs out")] = _agent(AGENTS["stager"])
+    propagator: Annotated[AgentPeriod, Field(description="reports")] = _agent(AGENTS["propagator"])
+    sweeper: Annotated[AgentPeriod, Field(description="kills and cleans up")] = _agent(AGENTS["sweeper"])
+    command_manager: Annotated[AgentPeriod, Field(description="takes commands")] = _agent(AGENTS["command_manager"])
+    heartbeat: Annotated[float, Field(gt=0, le=MANY, description="seconds between two reports of a job that goes on")] = 1800.0
+    batch: Annotated[int, Field(ge=1, le=100_000, description="rows that an agent takes in one round")] = 500
+    pool: Annotated[int, Field(ge=1, le=64, description="threads for slow calls to the outside")] = 4
+    leaseLimit: Annotated[
+        float, Field(ge=10, le=86400, description="seconds without a sign of life after which another process may take the store over")
+    ] = 120.0
+    leaseBeat: Annotated[float, Field(gt=0, le=86400, description="seconds between two signs of life")] = 20.0
+
+
+class HarvesterFile(FileModel):
+    """harvester.json"""
+
+    extends: Annotated[
+        OneLine | None, Field(min_length=1, description='facility: "local", "slurm-generic", or the path of a facility file')
+    ] = None
+    instance: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+            max_length=100,
+            description="name of this instance (harvester_id), as the workload management system knows it; by default user-facility",
+        ),
+    ] = None
+    stateDir: Annotated[OneLine, Field(min_length=1, description="folder of the instance's own files; relative to home")] = "state"
+    facility: Annotated[FacilitySettings, Field(description="what is to be different from the facility's file")] = FacilitySettings()
+    communicator: Annotated[SectionSettings, Field(description="plugin that talks to the workload management system")] = SectionSettings(
+        name="local"
+    )
+    agents: Annotated[AgentsSettings, Field(description="periods and sizes")] = AgentsSettings()
+    queues: Annotated[dict[str, QueueSettings], Field(description="PanDA queues by name")] = {}
+
+
+class FacilityFile(FacilitySettings):
+    """A facility file"""
+
+    extends: Annotated[OneLine | None, Field(min_length=1, description="facility file that this one refines")] = None
+    defaults: Annotated[
+        QueueSettings, Field(description="attributes and plugin sections that lie below those of every queue")
+    ] = QueueSettings()
+
+
+def agents_of(settings: AgentsSettings) -> AgentSettings:
+    """Return the agents' settings."""
+    return AgentSettings(
+        period_s={name: getattr(settings, name).period for name in AGENTS},
+        heartbeat_s=settings.heartbeat,
+        batch=settings.batch,
+        pool=settings.pool,
+        lease_limit_s=settings.leaseLimit,
+        lease_beat_s=settings.leaseBeat,
+    )
+
+
+def agent_findings(settings: AgentsSettings) -> Iterator[Finding]:
+    """Give what types cannot tell about the agents."""
+    if settings.leaseBeat * 3 > settings.leaseLimit:
+        message = f"{settings.leaseBeat:g} s exceeds a third of leaseLimit, {settings.leaseLimit:g} s; one late beat would cost the lease"
+        yield Finding(keys=("agents", "leaseBeat"), message=message)

@@ -1,0 +1,78 @@
+"""Whether the numbers of a queue are possible at its facility."""
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from harvester_hpc.config.facility_file import BatchQueueSettings, FacilitySettings, NodeSettings
+from harvester_hpc.config.later import MAP_TYPES
+from harvester_hpc.config.problems import Finding
+from harvester_hpc.config.queue_file import QueueSettings, ResourceSettings
+from harvester_hpc.errors import did_you_mean
+
+
+def queue_findings(name: str, settings: QueueSettings, facility: FacilitySettings | None) -> Iterator[Finding]:
+    """Give what is impossible about a queue; without a ``facility`` only what can be told without one."""
+    if what := MAP_TYPES[settings.mapType]:
+        yield Finding(keys=("mapType",), message=f"{settings.mapType} ({what}): not yet; there is: OneToOne")
+    for key, said in (("pandaQueueName", settings.pandaQueueName), ("queueName", settings.queueName)):
+        if said not in (None, name):
+            yield Finding(keys=(key,), message=f"another name than the queue's own: not yet; siteName may be another (it is {said!r})")
+    if settings.walltimeLimit is not None and settings.resources.walltime not in (None, settings.walltimeLimit):
+        message = f"is {settings.walltimeLimit} s, and resources.walltime is {settings.resources.walltime} s; keep one"
+        yield Finding(keys=("walltimeLimit",), message=message)
+    if facility is not None:
+        yield from _resource_findings(settings, facility)
+
+
+def _resource_findings(settings: QueueSettings, facility: FacilitySettings) -> Iterator[Finding]:
+    wanted = settings.resources
+    yield from _node_findings(wanted, facility.node)
+    batch_queue = _batch_queue(wanted.batchQueue, facility.queues)
+    if batch_queue is not None:
+        yield from _batch_findings(settings, batch_queue)
+    elif facility.queues:
+        names = [queue.name for queue in facility.queues]
+        message = f"no batch queue {wanted.batchQueue!r}; there is: {', '.join(names)}{did_you_mean(wanted.batchQueue, names)}"
+        yield Finding(keys=("resources", "batchQueue"), message=message)
+
+
+def _batch_queue(name: str, queues: Sequence[BatchQueueSettings]) -> BatchQueueSettings | None:
+    return next((queue for queue in queues if name in ("", queue.name)), None)
+
+
+def _batch_findings(settings: QueueSettings, queue: BatchQueueSettings) -> Iterator[Finding]:
+    nodes = settings.resources.nodes
+    if nodes < queue.minNodes:
+        yield Finding(keys=("resources", "nodes"), message=f"{nodes} is less than batch queue {queue.name} accepts, {queue.minNodes}")
+    if queue.maxNodes is not None and nodes > queue.maxNodes:
+        yield Finding(keys=("resources", "nodes"), message=f"{nodes} is more than batch queue {queue.name} has, {queue.maxNodes}")
+    if queue.maxWalltime is None:
+        return
+    for keys, walltime in ((("resources", "walltime"), settings.resources.walltime), (("walltimeLimit",), settings.walltimeLimit)):
+        if walltime is not None and walltime > queue.maxWalltime:
+            yield Finding(keys=keys, message=f"{walltime} s is longer than batch queue {queue.name} allows, {queue.maxWalltime} s")
+
+
+def _node_findings(wanted: ResourceSettings, node: NodeSettings) -> Iterator[Finding]:
+    asked = (
+        ("coresPerNode", wanted.coresPerNode, "cores", node.cores),
+        ("memoryMB", wanted.memoryMB, "memoryMB", node.memoryMB or wanted.memoryMB),  # 0: unknown
+        ("gpusPerNode", wanted.gpusPerNode, "gpus", node.gpus),
+    )
+    for key, number, of_node, limit in asked:
+        if number > limit:
+            message = f"{number} is more than a node has, {limit} (facility.node.{of_node})"
+            yield Finding(keys=("resources", key), message=message)
+
+
+def queue_warnings(settings: QueueSettings) -> Iterator[Finding]:
+    """Give what is possible and probably not meant."""
+    if settings.nQueueLimitWorker is not None and settings.nQueueLimitWorker > settings.maxWorkers > 0:
+        message = f"{settings.nQueueLimitWorker} is more than maxWorkers, {settings.maxWorkers}, which comes first"
+        yield Finding(keys=("nQueueLimitWorker",), message=message)
+    if "maxWorkers" in settings.model_fields_set and settings.maxWorkers == 0:
+        message = "0 means no limit but the others; to submit nothing say nQueueLimitWorker 0"
+        yield Finding(keys=("maxWorkers",), message=message)
+    if settings.nQueueLimitJob == 0 or settings.nQueueLimitWorker == 0:
+        key = "nQueueLimitJob" if settings.nQueueLimitJob == 0 else "nQueueLimitWorker"
+        yield Finding(keys=(key,), message="0 keeps the queue still: it gets no new workers")

@@ -1,0 +1,158 @@
+"""Reading the configuration of an instance: every file, every check, every problem at once."""
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from harvester_hpc.config import extends, source
+from harvester_hpc.config.expand import absolute, expanded_values
+from harvester_hpc.config.facility_file import SHELL_LINES, FacilitySettings, facility_findings, facility_of, own_members
+from harvester_hpc.config.harvester_file import HarvesterFile, agent_findings, agents_of
+from harvester_hpc.config.layers import Layer, Stack, stacked
+from harvester_hpc.config.locate import DEFAULT_STATE_DIR, FILE_NAME
+from harvester_hpc.config.problems import Finding, Problem, shown
+from harvester_hpc.config.queues import QueueReader
+from harvester_hpc.config.source import Document
+from harvester_hpc.config.validate import validated
+from harvester_hpc.config.values import Configuration, frozen
+from harvester_hpc.errors import ConfigurationError
+from harvester_hpc.model.facility import Facility
+
+AlsoCheck = Callable[[Configuration], Iterable[str]]
+
+
+def load(home: Path, environ: Mapping[str, str] = os.environ, *, also: AlsoCheck | None = None) -> Configuration:
+    """Return the configuration of the instance in ``home``.
+
+    Args:
+        home: folder with harvester.json.
+        environ: variables for ``$NAME``.
+        also: one more check (the plugins' settings). It gets a configuration with the queues that are right so far,
+            and its lines are reported together with the other problems.
+
+    Raises:
+        ConfigurationError: a file is no JSON, or ``problems`` lists everything that is wrong, one line each.
+    """
+    reading = _Reading(home=absolute(str(home), Path.cwd(), environ), environ=environ)
+    configuration = reading.configuration()
+    lines = [str(problem) for problem in dict.fromkeys(reading.problems)]
+    if configuration is not None and also is not None:
+        lines += also(configuration)
+    if lines:
+        count = "a problem" if len(lines) == 1 else f"{len(lines)} problems"
+        raise ConfigurationError(f"the configuration in {reading.home} has {count}", tuple(dict.fromkeys(lines)))
+    if configuration is None:
+        raise AssertionError("a configuration without problems has a facility")
+    return configuration
+
+
+def tag_of(instance: str, user: str, state_dir: Path) -> str:
+    """Return 5 characters of [a-z0-9], always the same for the same arguments."""
+    number = int.from_bytes(hashlib.sha256(f"{instance}\n{user}\n{state_dir}".encode(errors="surrogateescape")).digest(), "big")
+    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+    return "".join(digits[number // 36**place % 36] for place in range(5))
+
+
+def user_name() -> str:
+    """Return the name of the account that runs us, whatever the environment says (cron says little)."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _word(text: str) -> str:
+    """Return ``text`` as a name: letters, digits, and _ . - only."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Reading:
+    """One reading of the files, and what was found so far."""
+
+    home: Path
+    environ: Mapping[str, str]
+    problems: list[Problem] = field(default_factory=list)
+
+    def configuration(self) -> Configuration | None:
+        document = source.read(self.home / FILE_NAME)
+        self.problems.extend(document.problems)
+        chain, problems = extends.chain(document, self.home, self.environ)
+        self.problems.extend(problems)
+        outer = self._outer(document)
+        state_dir = absolute(outer.stateDir if outer else DEFAULT_STATE_DIR, self.home, self.environ)
+        settings, facility = self._facility(document, chain)
+        instance = (outer.instance if outer else None) or _word(f"{user_name()}-{facility.name if facility else 'unknown'}")
+        reader = QueueReader(
+            home=self.home, environ=self.environ, state_dir=state_dir, instance=instance, settings=settings, facility=facility
+        )
+        queues = reader.read(self._member(document, "queues"), document, self._defaults(chain))
+        self.problems.extend(reader.problems)
+        if outer is None or facility is None:
+            return None
+        return Configuration(
+            home=self.home,
+            state_dir=state_dir,
+            instance=instance,
+            tag=tag_of(instance, user_name(), state_dir),
+            facility=facility,
+            queues=MappingProxyType(queues),
+            communicator=frozen(outer.communicator.model_dump(exclude_unset=True)),
+            agents=agents_of(outer.agents),
+            warnings=tuple(dict.fromkeys(reader.warnings)),
+            files=(document.file, *(file.file for file in chain)),
+        )
+
+    def _outer(self, document: Document) -> HarvesterFile | None:
+        """Return the user's file without its facility and queues, which are checked with what lies below them."""
+        own = {key: value for key, value in document.values.items() if key not in ("facility", "queues", "extends", "$schema")}
+        values, findings = expanded_values(own, self.environ)
+        outer, wrong = validated(HarvesterFile, values)
+        findings += [*wrong, *(agent_findings(outer.agents) if outer else ())]
+        self.problems.extend(Problem.at(document.place.below(*finding.keys), finding.message) for finding in findings)
+        return outer
+
+    def _facility(self, document: Document, chain: list[Document]) -> tuple[FacilitySettings | None, Facility | None]:
+        layers = [Layer(place=file.place, values=own_members(file.values)) for file in reversed(chain)]
+        own = self._member(document, "facility")
+        if own or not layers:
+            layers.append(Layer(place=document.place.below("facility"), values=own))
+        stack = stacked(layers)
+        if not chain and "scheduler" not in stack.values:
+            if "extends" not in document.values:
+                there = ", ".join(extends.facilities(self.home))
+                self.problems.append(Problem.at(document.place.below("extends"), f"is missing: which facility is this? There is: {there}"))
+            return None, None
+        values, findings = expanded_values(stack.values, self.environ, but={*SHELL_LINES, "sources", "notes"})
+        settings, wrong = validated(FacilitySettings, values)
+        findings += [*wrong, *(facility_findings(settings) if settings else ())]
+        self._report(stack, findings)
+        if settings is None:
+            return None, None
+        name = chain[0].file.stem if chain else settings.scheduler
+        return settings, facility_of(settings, default_name=_word(name), home=self.home, environ=self.environ)
+
+    def _defaults(self, chain: list[Document]) -> list[Layer]:
+        return [
+            Layer(place=file.place.below("defaults"), values=self._member(file, "defaults"))
+            for file in reversed(chain)
+            if "defaults" in file.values
+        ]
+
+    def _member(self, document: Document, key: str) -> dict[str, Any]:
+        """Return a member that must be an object; {} if it is missing, or wrong and reported."""
+        value = document.values.get(key, {})
+        if isinstance(value, dict):
+            return value
+        self.problems.append(Problem.at(document.place.below(key), f"must be an object; it is {shown(value)}"))
+        return {}
+
+    def _report(self, stack: Stack, findings: Iterable[Finding]) -> None:
+        self.problems.extend(Problem.at(stack.place(finding.keys), finding.message) for finding in findings)

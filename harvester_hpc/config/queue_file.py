@@ -1,0 +1,190 @@
+"""A queue of the user's file: the attributes that are obeyed, and the sections of its plugins."""
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from harvester_hpc.config.facility_file import MANY, Count, Number, OneLine, Walltime
+from harvester_hpc.config.problems import Finding
+from harvester_hpc.config.validate import FileModel
+from harvester_hpc.model.queue import Queue, Resources
+from harvester_hpc.model.worker import MapType
+
+#: The plugin sections that every queue has, in the order of the flow.
+SECTIONS = ("preparator", "workerMaker", "submitter", "messenger", "monitor", "stager", "sweeper")
+
+DEFAULT_QUEUED_WORKERS = 10
+DEFAULT_ACCESS_POINT = "${workDir}/${queueName}/${workerID}"
+MapTypeWord = Literal["OneToOne", "ManyToOne", "OneToMany", "NoJob"]
+
+
+def _criteria(value: object) -> object:
+    """Return ``k=v,k=v`` as an object, and the values of an object as text.
+
+    Raises:
+        ValueError: a part of the text has no ``=``.
+    """
+    if isinstance(value, str):
+        pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
+        if not all(key and sign for key, sign, _ in pairs):
+            raise ValueError('must be an object, or text such as "key=value,key=value"')
+        return {key.strip(): text.strip() for key, _, text in pairs}
+    if isinstance(value, dict):
+        return {key: str(text) if type(text) in (int, float) else text for key, text in value.items()}
+    return value
+
+
+Criteria = Annotated[
+    dict[str, str] | None,
+    BeforeValidator(_criteria),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": ["string", "number"]}}, {"type": "null"}]}
+    ),
+]
+Seconds = Annotated[float, Field(gt=0, le=MANY)]
+Keep = Annotated[float, Field(ge=0, le=MANY)]
+
+
+class ResourceSettings(FileModel):
+    """What each worker of a queue gets."""
+
+    batchQueue: Annotated[str, Field(description="queue of the batch system, by its name in the facility; by default the first")] = ""
+    nodes: Annotated[Number, Field(description="nodes of a worker")] = 1
+    walltime: Annotated[Walltime | None, Field(description="walltime of a worker; null: what the jobs ask for")] = None
+    coresPerNode: Annotated[Count, Field(description="cores used on each node; 0: all the node has")] = 0
+    memoryMB: Annotated[Count, Field(description="MB on each node; 0 leaves it to the batch system")] = 0
+    gpusPerNode: Annotated[Count, Field(description="GPUs used on each node")] = 0
+
+
+class SectionSettings(FileModel):
+    """A plugin: its entry point, or its module and class. All other members are its own settings."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Annotated[str, Field(min_length=1, description="name of the entry point, or of the class in `module`")]
+    module: Annotated[str | None, Field(min_length=1, description="module of the class; leave it out to use an entry point")] = None
+
+
+class MessengerSettings(SectionSettings):
+    """The messenger: as every plugin, and where its letters lie."""
+
+    accessPoint: Annotated[
+        OneLine,
+        Field(
+            min_length=1,
+            description="folder of a worker; has `${workerID}`, may have `${workDir}` `${queueName}` `${harvesterID}`; relative to home",
+        ),
+    ] = DEFAULT_ACCESS_POINT
+
+
+class QueueSettings(FileModel):
+    """A PanDA queue. A queue may be `{}` when the facility file holds defaults."""
+
+    prodSourceLabel: Annotated[str, Field(min_length=1, description="source label of the jobs to fetch")] = "managed"
+    siteName: Annotated[str, Field(description="name of the queue in the workload management system; by default the queue's own")] = ""
+    pandaQueueName: Annotated[str | None, Field(description="only the queue's own name is accepted")] = None
+    queueName: Annotated[str | None, Field(description="only the queue's own name is accepted")] = None
+    resourceType: Annotated[str, Field(description="resource type of the jobs; ANY for all")] = "ANY"
+    getJobCriteria: Annotated[Criteria, Field(description='more criteria for fetching jobs, an object or "key=value,key=value"')] = None
+    nQueueLimitJob: Annotated[
+        Count | None, Field(description="jobs fetched and not yet running, at most; 0: fetch none; by default twice nQueueLimitWorker")
+    ] = None
+    nQueueLimitWorker: Annotated[
+        Count | None, Field(description=f"workers waiting in the batch queue, at most; by default {DEFAULT_QUEUED_WORKERS}")
+    ] = None
+    maxWorkers: Annotated[
+        Count,
+        Field(description="workers in the batch system, at most; 0: as many as the other limits allow (PanDA Harvester submits none then)"),
+    ] = 0
+    maxNewWorkersPerCycle: Annotated[Count, Field(description="workers submitted in one round, at most; 0: no limit")] = 0
+    maxSubmissionAttempts: Annotated[Number, Field(description="submissions of one job before it fails")] = 3
+    mapType: Annotated[MapTypeWord, Field(description="how jobs and workers belong together; so far OneToOne")] = "OneToOne"
+    allowJobMixture: Annotated[bool, Field(description="jobs of different tasks may share a worker")] = False
+    truePilot: Annotated[bool, Field(description="the payload itself reports running, transferring, finished and failed")] = False
+    walltimeLimit: Annotated[
+        Walltime | None, Field(description="walltime of a worker under its published name; resources.walltime is the same")
+    ] = None
+    resources: Annotated[ResourceSettings, Field(description="what each worker gets")] = ResourceSettings()
+    pollInterval: Annotated[Seconds, Field(description="seconds between two looks at the batch system")] = 30.0
+    workerQueueTimeLimit: Annotated[
+        Seconds | None, Field(description="seconds after which a worker that still waits is killed; null: never")
+    ] = None
+    workerHeartbeat: Annotated[
+        Seconds | None, Field(description="minutes of silence after which a running worker is killed; null: never")
+    ] = None
+    keepFinished: Annotated[Keep, Field(description="hours that the folder of a finished worker is kept")] = 24.0
+    keepFailed: Annotated[Keep, Field(description="the same of a failed worker")] = 72.0
+    keepCancelled: Annotated[Keep, Field(description="the same of a cancelled worker")] = 72.0
+    keepMissed: Annotated[Keep, Field(description="the same of a worker that the batch system never had")] = 24.0
+    preparator: Annotated[SectionSettings | None, Field(description="plugin that brings inputs")] = None
+    workerMaker: Annotated[SectionSettings | None, Field(description="plugin that sizes workers")] = None
+    submitter: Annotated[SectionSettings | None, Field(description="plugin that submits workers")] = None
+    messenger: Annotated[MessengerSettings | None, Field(description="plugin that exchanges letters with workers")] = None
+    monitor: Annotated[SectionSettings | None, Field(description="plugin that looks at workers")] = None
+    stager: Annotated[SectionSettings | None, Field(description="plugin that brings outputs away")] = None
+    sweeper: Annotated[SectionSettings | None, Field(description="plugin that kills workers and cleans up")] = None
+
+
+def queue_of(name: str, settings: QueueSettings, access_point: str, access_root: str) -> Queue:
+    """Return the queue as the agents see it."""
+    queued = DEFAULT_QUEUED_WORKERS if settings.nQueueLimitWorker is None else settings.nQueueLimitWorker
+    wanted = settings.resources
+    return Queue(
+        name=name,
+        site=settings.siteName or name,
+        label=settings.prodSourceLabel,
+        map_type=MapType(settings.mapType),
+        resource_type="" if settings.resourceType == "ANY" else settings.resourceType,
+        limit_jobs=2 * queued if settings.nQueueLimitJob is None else settings.nQueueLimitJob,
+        limit_queued_workers=queued,
+        max_workers=settings.maxWorkers,
+        max_new_workers=settings.maxNewWorkersPerCycle,
+        max_submissions=settings.maxSubmissionAttempts,
+        true_pilot=settings.truePilot,
+        mixture=settings.allowJobMixture,
+        criteria=settings.getJobCriteria,
+        queue_time_limit_s=settings.workerQueueTimeLimit,
+        heartbeat_limit_s=None if settings.workerHeartbeat is None else settings.workerHeartbeat * 60,
+        poll_s=settings.pollInterval,
+        keep_s=_kept(settings),
+        access_point=access_point,
+        access_root=access_root,
+        resources=Resources(
+            batch_queue=wanted.batchQueue,
+            nodes=wanted.nodes,
+            walltime_s=settings.walltimeLimit if wanted.walltime is None else wanted.walltime,
+            cores_per_node=wanted.coresPerNode,
+            memory_mb=wanted.memoryMB,
+            gpus_per_node=wanted.gpusPerNode,
+        ),
+    )
+
+
+def _kept(settings: QueueSettings) -> Mapping[str, float]:
+    hours = {
+        "finished": settings.keepFinished,
+        "failed": settings.keepFailed,
+        "cancelled": settings.keepCancelled,
+        "missed": settings.keepMissed,
+    }
+    return {state: kept * 3600 for state, kept in hours.items()}
+
+
+def section_findings(values: Mapping[str, Any]) -> Iterator[Finding]:
+    """Give the plugin sections that are missing, and those that name a plugin of PanDA Harvester."""
+    for section in SECTIONS:
+        value = values.get(section)
+        if value is None:
+            yield Finding(keys=(section,), message='the section is missing; it names a plugin, such as {"name": ...}')
+        elif isinstance(value, dict) and str(value.get("module", "")).split(".")[0] == "pandaharvester":
+            message = f"{value['module']} is written for PanDA Harvester: not yet; name a plugin of ours"
+            yield Finding(keys=(section, "module"), message=message)
+
+
+def names_another_plugin(below: Mapping[str, Any], above: Mapping[str, Any]) -> bool:
+    """Tell whether a section is of another plugin than the one below it, so that they have no settings in common."""
+    if "name" not in above and "module" not in above:
+        return False
+    return above.get("name", below.get("name")) != below.get("name") or above.get("module") != below.get("module")

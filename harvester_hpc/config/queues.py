@@ -1,0 +1,130 @@
+"""The queues of an instance: the user's objects over the defaults of the facility, checked and frozen."""
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from harvester_hpc.config.access import KEY, Access, access_of, collisions, forbidden_root
+from harvester_hpc.config.expand import expanded_values
+from harvester_hpc.config.facility_file import FacilitySettings
+from harvester_hpc.config.later import LATER, later_findings, without_later
+from harvester_hpc.config.layers import Layer, Stack, stacked
+from harvester_hpc.config.limits import queue_findings, queue_warnings
+from harvester_hpc.config.problems import Finding, Keys, Problem, shown
+from harvester_hpc.config.queue_file import SECTIONS, QueueSettings, names_another_plugin, queue_of, section_findings
+from harvester_hpc.config.source import Document
+from harvester_hpc.config.validate import validated
+from harvester_hpc.config.values import QueueConfiguration, frozen
+from harvester_hpc.model.facility import Facility
+
+# it becomes a folder, a column and a word on the command line
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,99}")
+
+
+@dataclass(slots=True, kw_only=True)
+class QueueReader:
+    """Reads all queues; ``problems`` and ``warnings`` hold what was found.
+
+    Args:
+        settings, facility: None if the facility could not be read; then its limits are not checked.
+    """
+
+    home: Path
+    environ: Mapping[str, str]
+    state_dir: Path
+    instance: str
+    settings: FacilitySettings | None
+    facility: Facility | None
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def read(self, queues: Mapping[str, Any], document: Document, defaults: Sequence[Layer]) -> dict[str, QueueConfiguration]:
+        """Return the queues that are right, by name; the others are in ``problems``.
+
+        Args:
+            queues: the member of that name of ``document``.
+            defaults: what lies below every queue, the lowest first.
+        """
+        top = document.place.below("queues")
+        if not queues:
+            self.problems.append(Problem.at(top, 'names no queue; at least one, such as {"MY_QUEUE": {}}'))
+        accesses: dict[str, Access] = {}
+        right: dict[str, QueueConfiguration] = {}
+        stacks: dict[str, Stack] = {}
+        for name, values in queues.items():
+            if not isinstance(values, dict):
+                self.problems.append(Problem.at(top.below(name), f"must be an object; it is {shown(values)}"))
+                continue
+            stacks[name] = stacked([*defaults, Layer(place=top.below(name), values=values)], _replaces)
+            queue = self._queue(name, stacks[name], accesses)
+            if queue is not None:
+                right[name] = queue
+        for name, why in collisions(accesses):
+            self._report(stacks[name], [Finding(keys=KEY, message=why)])
+            right.pop(name, None)
+        return right
+
+    def _queue(self, name: str, stack: Stack, accesses: dict[str, Access]) -> QueueConfiguration | None:
+        values, findings = expanded_values(stack.values, self.environ)
+        findings += [*_name_findings(name), *later_findings(values), *section_findings(values)]
+        settings, wrong = validated(QueueSettings, without_later(values), also_known=LATER)
+        findings += wrong
+        if settings is None:
+            self._report(stack, findings)
+            return None
+        access = None if _name_findings(name) else self._access(name, settings)
+        findings += queue_findings(name, settings, self.settings)
+        if isinstance(access, str):
+            findings.append(Finding(keys=KEY, message=access))
+        elif access is not None:
+            accesses[name] = access
+        self._report(stack, findings)
+        self.warnings += [str(Problem.at(stack.place(finding.keys), finding.message)) for finding in queue_warnings(settings)]
+        if findings or not isinstance(access, Access):
+            return None
+        return QueueConfiguration(
+            queue=queue_of(name, settings, access.template, access.root),
+            sections=MappingProxyType({kind: frozen(values[kind]) for kind in SECTIONS}),
+            where=MappingProxyType({kind: str(stack.place((kind,))) for kind in SECTIONS}),
+        )
+
+    def _access(self, name: str, settings: QueueSettings) -> Access | str | None:
+        """Return the access points of a queue, or why they cannot be; None if that cannot be told."""
+        if settings.messenger is None or self.facility is None:
+            return None
+        known = {"workDir": self.facility.work_dir, "queueName": name, "harvesterID": self.instance, "computingSite": name}
+        access = access_of(settings.messenger.accessPoint, known, self.home, self.environ)
+        if isinstance(access, str):
+            return access
+        return forbidden_root(access, self._folders()) or access
+
+    def _folders(self) -> dict[str, str]:
+        """Return the folders in which no access point may lie directly, by what they are."""
+        folders = {"the state folder": str(self.state_dir)}
+        if self.environ.get("HOME"):
+            folders["your home directory"] = self.environ["HOME"]
+        with contextlib.suppress(KeyError):  # an account without an entry, as in some containers
+            folders["the home directory of your account"] = pwd.getpwuid(os.getuid()).pw_dir
+        return folders
+
+    def _report(self, stack: Stack, findings: Iterable[Finding]) -> None:
+        self.problems.extend(Problem.at(stack.place(finding.keys), finding.message) for finding in findings)
+
+
+def _name_findings(name: str) -> list[Finding]:
+    if not _NAME.fullmatch(name):
+        return [Finding(keys=(), message="the name of a queue has letters, digits and _ . @ + - only, and at most 100 of them")]
+    if name.endswith("_TEMPLATE"):
+        return [Finding(keys=(), message="a template of queues: not yet; a facility file may hold defaults")]
+    return []
+
+
+def _replaces(keys: Keys, below: Mapping[str, Any], above: Mapping[str, Any]) -> bool:
+    return len(keys) == 1 and keys[0] in SECTIONS and names_another_plugin(below, above)

@@ -1,0 +1,175 @@
+"""The configuration reference, written from the models: ``python -m harvester_hpc.config.reference [FILE]``."""
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from harvester_hpc.config.facility_file import BatchQueueSettings, FacilitySettings, NodeSettings
+from harvester_hpc.config.harvester_file import AgentPeriod, AgentsSettings, FacilityFile, HarvesterFile
+from harvester_hpc.config.later import LATER, MAP_TYPES
+from harvester_hpc.config.queue_file import SECTIONS, MessengerSettings, QueueSettings, ResourceSettings, SectionSettings
+
+INTRODUCTION = """\
+# Configuration reference
+
+This file is written by `python -m harvester_hpc.config.reference`; change the models, not this text.
+
+An instance is a folder with a `harvester.json`. Commands find it by `--home DIR`, else `$HARVESTER_HPC_HOME`, else the
+current folder or the nearest one above it that has the file, else `~/.harvester_hpc`. The smallest useful one:
+
+```json
+{
+  "extends": "local",
+  "queues": {"MY_QUEUE": {}}
+}
+```
+
+and one for a cluster with Slurm:
+
+```json
+{
+  "extends": "slurm-generic",
+  "facility": {
+    "account": "m1234",
+    "workDir": "$SCRATCH/harvester",
+    "queues": [{"name": "regular", "maxNodes": 512, "maxWalltime": "12:00:00"}],
+    "node": {"cores": 128, "memoryMB": 480000},
+    "attributes": {"constraint": "cpu"}
+  },
+  "queues": {
+    "MY_QUEUE": {"nQueueLimitWorker": 5, "maxWorkers": 20, "resources": {"walltime": "2:00:00"}}
+  }
+}
+```
+
+`harvester-hpc config check` reads everything and lists all problems at once, each with its file, the way to the key and,
+for an unknown key, the nearest known one. `harvester-hpc config show` prints what was understood, and
+`harvester-hpc config schema` the JSON Schema for an editor.
+
+## How the files are read
+
+- JSON in UTF-8. `//`, `#` and `/* */` start comments; a comma before a closing bracket is ignored; a key that stands twice is a
+  problem; keys that start with `____comment` or `//` are remarks. `$schema` may name a schema for the editor.
+- `$NAME` and `${NAME}` in values are replaced from the environment; a variable that is not there is a problem; `$$` is a plain `$`.
+  Our own placeholders (`${workerID}`, `${queueName}`, `${harvesterID}`, `${workDir}`) are filled in later. The lines of `prologue` and
+  `epilogue` are left as they are: the shell of the batch job expands them on the node.
+- `extends` names a facility: `NAME.json` in `site_configs/` of the instance's folder, then in those that come with the program;
+  or the path of a file, relative to the file that says it. A facility file may extend another one.
+- What is nearer to the user wins: `facility` in harvester.json over the facility's file over what that extends; a queue over `defaults`
+  of the facility. Objects are merged member by member, lists and everything else are replaced. A plugin section that names another
+  plugin than the one below it starts afresh.
+- Times are seconds, or text such as `"12:00:00"` or `"2-00:00:00"` where a walltime is meant.
+
+## Folders of workers
+
+`messenger.accessPoint` is the template of a worker's folder, by default `${workDir}/${queueName}/${workerID}`. It must have
+`${workerID}`, so that no two workers ever use the same folder. The last folder before the part with `${workerID}` is the root of the
+queue's access points. It must not be `/`, your home directory or the state folder, nor hold one of them, and no two queues may have the
+same one: the root is also where workers ring the bell of their queue.
+
+## Limits that are not given
+
+- `nQueueLimitWorker` left out means 10 workers waiting in the batch queue.
+- `nQueueLimitJob` left out means twice `nQueueLimitWorker`: one load at work, one in reserve.
+- `maxWorkers` left out, or 0, means no limit but the others. (In PanDA Harvester the default 0 submits nothing, without a word.)
+  To keep a queue still, say `"nQueueLimitWorker": 0`.
+"""
+
+TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
+    ("harvester.json", "The user's file.", HarvesterFile),
+    ("agents", "Member `agents` of harvester.json.", AgentsSettings),
+    ("agents.NAME", "Each agent.", AgentPeriod),
+    ("queues.NAME", "Each PanDA queue: the published attributes, ours, and a section for each plugin.", QueueSettings),
+    ("queues.NAME.resources", "What each worker of a queue gets.", ResourceSettings),
+    ("Plugin sections", "All other members are the plugin's own settings; see its documentation.", SectionSettings),
+    ("queues.NAME.messenger", "The messenger has one member more, which the core reads.", MessengerSettings),
+    ("facility", "Member `facility` of harvester.json, and a facility file.", FacilitySettings),
+    ("facility.queues[]", "Each queue or partition of the batch system.", BatchQueueSettings),
+    ("facility.node", "The shape of a node.", NodeSettings),
+)
+
+
+def reference() -> str:
+    """Return the reference as Markdown."""
+    parts = [INTRODUCTION]
+    for title, sentence, model in TABLES:
+        parts.append(f"## {title}\n\n{sentence}\n\n" + "\n".join(_table(model)) + "\n")
+    beyond = [name for name in FacilityFile.model_fields if name not in FacilitySettings.model_fields]
+    parts.append("A facility file may have besides:\n\n" + "\n".join(_table(FacilityFile, beyond)) + "\n")
+    parts.append("\n".join(_later()) + "\n")
+    return "\n".join(parts)
+
+
+def _table(model: type[BaseModel], only: list[str] | None = None) -> Iterator[str]:
+    properties = model.model_json_schema()["properties"]
+    yield "| key | type | default | meaning |"
+    yield "|---|---|---|---|"
+    for name, field in model.model_fields.items():
+        if only is None or name in only:
+            default = "required" if field.is_required() else _default(name, field.get_default(call_default_factory=True))
+            yield f"| `{name}` | {_type(properties[name])} | {default} | {_cell(field.description or '')} |"
+
+
+def _default(name: str, value: object) -> str:
+    if isinstance(value, AgentPeriod):
+        return _code({"period": value.period})
+    if isinstance(value, SectionSettings):
+        return _code(value.model_dump(exclude_unset=True))
+    if isinstance(value, BaseModel):
+        return "see below"
+    if value is None and name in SECTIONS:
+        return "of the facility"
+    return _code(value)
+
+
+def _code(value: object) -> str:
+    return f"`{json.dumps(value)}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+_WORDS = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true, false", "null": "null", "object": "object"}
+
+
+def _type(described: dict[str, Any]) -> str:
+    if "enum" in described:
+        return ", ".join(str(word) for word in described["enum"])
+    if "anyOf" in described:
+        return " or ".join(dict.fromkeys(_type(choice) for choice in described["anyOf"]))
+    if described.get("type") == "array":
+        return f"list of {_type(described['items'])}"
+    return _WORDS.get(described.get("type", "object"), "object")
+
+
+def _later() -> Iterator[str]:
+    yield "## Not yet"
+    yield ""
+    yield "Attributes of published queue files that are known and not yet obeyed. They are refused rather than ignored, unless they have"
+    yield "one of these values, which ask for nothing."
+    yield ""
+    yield "| attribute | accepted | what is not yet there |"
+    yield "|---|---|---|"
+    for name, later in LATER.items():
+        yield f"| `{name}` | {', '.join(_code(value) for value in later.neutral)} | {_cell(later.what)} |"
+    for word, what in MAP_TYPES.items():
+        if what:
+            yield f"| `mapType` {word} | | {what} |"
+    yield "| `pandaQueueName`, `queueName` | the queue's own name | another name |"
+    yield "| plugins of `pandaharvester` | | plugins that are written for PanDA Harvester |"
+
+
+def main() -> None:
+    """Write the reference to the file that is named, or to docs/configuration.md of a checkout."""
+    file = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[2] / "docs" / "configuration.md"
+    file.write_text(reference(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""A configuration as it was understood, in the words of its files: what ``config show`` prints."""
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from harvester_hpc.config.values import AgentSettings, Configuration, QueueConfiguration
+from harvester_hpc.model.facility import Facility
+from harvester_hpc.model.queue import Queue, Resources
+
+_SECRET = re.compile(r"token|password|passphrase|secret", re.IGNORECASE)
+_SECRET_IS_ELSEWHERE = re.compile(r"(file|path|dir|name|origin)$", re.IGNORECASE)
+
+
+def show(configuration: Configuration) -> dict[str, Any]:
+    """Return the resolved values as plain JSON.
+
+    It could be a harvester.json again (without ``extends``: the facility is told in full), but for the members
+    ``home``, ``tag``, ``files`` and ``warnings``, and plain dollar signs, which a file doubles. Values of settings
+    that look like a secret are not shown.
+    """
+    return {
+        "home": str(configuration.home),
+        "tag": configuration.tag,
+        "files": [str(file) for file in configuration.files],
+        "warnings": list(configuration.warnings),
+        "instance": configuration.instance,
+        "stateDir": str(configuration.state_dir),
+        "facility": _facility(configuration.facility),
+        "communicator": _plain(configuration.communicator),
+        "agents": _agents(configuration.agents),
+        "queues": {name: _queue(queue) for name, queue in configuration.queues.items()},
+    }
+
+
+def _facility(facility: Facility) -> dict[str, Any]:
+    return {
+        "name": facility.name,
+        "scheduler": facility.scheduler,
+        "launcher": facility.launcher,
+        "queues": [
+            {
+                "name": queue.name,
+                "minNodes": queue.min_nodes,
+                "maxNodes": queue.max_nodes,
+                "maxWalltime": queue.max_walltime_s,
+                "qos": queue.qos,
+            }
+            for queue in facility.queues
+        ],
+        "node": {"cores": facility.node.cores, "memoryMB": facility.node.memory_mb, "gpus": facility.node.gpus},
+        "workDir": facility.work_dir,
+        "account": facility.account,
+        "prologue": list(facility.prologue),
+        "epilogue": list(facility.epilogue),
+        "attributes": dict(facility.attributes),
+        "python": facility.python,
+        "requeue": facility.requeue,
+    }
+
+
+def _agents(agents: AgentSettings) -> dict[str, Any]:
+    return {
+        **{name: {"period": period} for name, period in agents.period_s.items()},
+        "heartbeat": agents.heartbeat_s,
+        "batch": agents.batch,
+        "pool": agents.pool,
+        "leaseLimit": agents.lease_limit_s,
+        "leaseBeat": agents.lease_beat_s,
+    }
+
+
+def _queue(configuration: QueueConfiguration) -> dict[str, Any]:
+    queue = configuration.queue
+    sections = {kind: _plain(section) for kind, section in configuration.sections.items()}
+    sections["messenger"]["accessPoint"] = queue.access_point
+    return {
+        "prodSourceLabel": queue.label,
+        "siteName": queue.site,
+        "resourceType": queue.resource_type or "ANY",
+        "getJobCriteria": None if queue.criteria is None else dict(queue.criteria),
+        "nQueueLimitJob": queue.limit_jobs,
+        "nQueueLimitWorker": queue.limit_queued_workers,
+        "maxWorkers": queue.max_workers,
+        "maxNewWorkersPerCycle": queue.max_new_workers,
+        "maxSubmissionAttempts": queue.max_submissions,
+        "mapType": queue.map_type.value,
+        "allowJobMixture": queue.mixture,
+        "truePilot": queue.true_pilot,
+        "resources": _resources(queue.resources),
+        "pollInterval": queue.poll_s,
+        "workerQueueTimeLimit": queue.queue_time_limit_s,
+        "workerHeartbeat": None if queue.heartbeat_limit_s is None else queue.heartbeat_limit_s / 60,
+        **_kept(queue),
+        **sections,
+    }
+
+
+def _resources(resources: Resources) -> dict[str, Any]:
+    return {
+        "batchQueue": resources.batch_queue,
+        "nodes": resources.nodes,
+        "walltime": resources.walltime_s,
+        "coresPerNode": resources.cores_per_node,
+        "memoryMB": resources.memory_mb,
+        "gpusPerNode": resources.gpus_per_node,
+    }
+
+
+def _kept(queue: Queue) -> dict[str, float]:
+    return {f"keep{state.capitalize()}": seconds / 3600 for state, seconds in (queue.keep_s or {}).items()}
+
+
+def _plain(value: Any, key: str = "") -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(member, name) for name, member in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(member, key) for member in value]
+    if isinstance(value, str) and value and _SECRET.search(key) and not _SECRET_IS_ELSEWHERE.search(key):
+        return "(not shown)"
+    return value

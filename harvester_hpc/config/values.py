@@ -1,0 +1,98 @@
+"""The configuration as the rest of the house sees it: frozen values, no files any more."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from harvester_hpc.model.facility import Facility
+from harvester_hpc.model.queue import Queue
+
+#: The agents that have a period, and its default in seconds.
+AGENTS: Mapping[str, float] = MappingProxyType(
+    {
+        "job_fetcher": 30.0,
+        "preparator": 30.0,
+        "submitter": 30.0,
+        "messenger": 2.0,
+        "monitor": 30.0,
+        "stager": 30.0,
+        "propagator": 30.0,
+        "sweeper": 60.0,
+        "command_manager": 2.0,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSettings:
+    """How often the agents look, and how much they take at once.
+
+    Attributes:
+        period_s: {agent: seconds between two rounds when nothing rings its bell}; every agent stands in it.
+        heartbeat_s: seconds between two reports of a job that goes on.
+        batch: rows that an agent takes in one round.
+        pool: threads for slow calls to the outside.
+        lease_limit_s: seconds without a sign of life after which another host may take the store over.
+        lease_beat_s: seconds between two signs of life.
+    """
+
+    period_s: Mapping[str, float] = field(default_factory=lambda: AGENTS)
+    heartbeat_s: float = 1800.0
+    batch: int = 500
+    pool: int = 4
+    lease_limit_s: float = 120.0
+    lease_beat_s: float = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueConfiguration:
+    """One PanDA queue.
+
+    Attributes:
+        queue: its limits and modes.
+        sections: {kind: section}, the seven of ``queue_file.SECTIONS``; frozen JSON, name and module included.
+        where: {kind: ``file: path`` where the section was written}, for messages.
+    """
+
+    queue: Queue
+    sections: Mapping[str, Mapping[str, Any]]
+    where: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """All that one instance is told.
+
+    Attributes:
+        home: folder of harvester.json; absolute.
+        state_dir: folder of the instance's own files; absolute.
+        instance: harvester id, as the workload management system knows it.
+        tag: 5 characters of [a-z0-9], the same for the same instance, user and state folder.
+        queues: by name, in the order of the file; at least one.
+        communicator: its section; frozen JSON, name included.
+        warnings: what is possible and probably not meant, one line each.
+        files: the files that were read, the user's first.
+    """
+
+    home: Path
+    state_dir: Path
+    instance: str
+    tag: str
+    facility: Facility
+    queues: Mapping[str, QueueConfiguration]
+    communicator: Mapping[str, Any]
+    agents: AgentSettings = field(default_factory=AgentSettings)
+    warnings: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+
+
+def frozen(value: Any) -> Any:
+    """Return JSON that nobody can change: objects as read-only mappings, lists as tuples."""
+    if isinstance(value, Mapping):
+        return MappingProxyType({key: frozen(member) for key, member in value.items()})
+    if isinstance(value, list | tuple):
+        return tuple(frozen(member) for member in value)
+    return value

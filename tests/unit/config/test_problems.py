@@ -1,0 +1,251 @@
+"""Everything that is wrong is said at once, each with file, way and what to do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harvester_hpc.config.later import LATER, MAP_TYPES
+from harvester_hpc.config.load import load
+from harvester_hpc.errors import ConfigurationError
+from tests.unit.config.instance import ENVIRON, SITE, of_queue, problems, write
+
+#: Every attribute of the published list and of the defaults of the existing program.
+PUBLISHED = """
+prodSourceLabel prodSourceLabelRandomWeightsPermille nQueueLimitJob nQueueLimitJobRatio nQueueLimitJobMax nQueueLimitJobMin
+nQueueLimitWorker maxWorkers maxNewWorkersPerCycle truePilot runMode allowJobMixture mapType useJobLateBinding queueName
+pandaQueueName zipPerMB siteName siteFamily nNewWorkers noHeartbeat resourceType jobType getJobCriteria ddmEndpointIn
+maxSubmissionAttempts queueStatus prefetchEvents uniqueName configID initEventsMultipler initEventsMultiplier nQueueLimitWorkerMax
+nQueueLimitWorkerRatio nQueueLimitWorkerMin nQueueLimitWorkerCores nQueueLimitWorkerCoresRatio nQueueLimitWorkerCoresMin
+nQueueLimitWorkerMemory nQueueLimitWorkerMemoryRatio nQueueLimitWorkerMemoryMin nQueueLimitJobCores nQueueLimitJobCoresRatio
+nQueueLimitJobCoresMin prioritizedProdSourceLabels scatteredEvents noPilotsWhenNoActiveJobs nCoreFactor walltimeLimit resource rpc
+credmanagers file_syncer throttler extractor aux_preparator zipper common isTemplateQueue templateQueueName
+"""
+
+CORI = """
+{"extends": "here",
+ "queues": {"NERSC_Cori_p2_mcore": {"mapType":"ManyToOne","____comment_____useJobLateBinding":true,"maxWorkers":5,"allowJobMixture":true,
+ "nQueueLimitJob":3000,"nQueueLimitWorker":5,"prodSourceLabel":"managed","zipPerMB":256,
+ "submitter":{"module":"pandaharvester.harvestersubmitter.slurm_submitter","name":"SlurmSubmitter","nCore":27200,"nCorePerNode":136,
+   "templateFile":"/global/cfs/cdirs/m2616/harvester/etc/panda/NERSC_Cori_p2_mcore_ManyToOne_pilot-wrapper.slurm.template"},
+ "workerMaker":{"module":"pandaharvester.harvesterworkermaker.simple_worker_maker","name":"SimpleWorkerMaker","nJobsPerWorker":200},
+ "messenger":{"module":"pandaharvester.harvestermessenger.shared_file_messenger","name":"SharedFileMessenger",
+   "accessPoint":"/nowhere/cscratch1/workdir/panda/${workerID}","stripJobParams":true,"scanInPostProcess":true,
+   "outputSubDir":"outputs","leftOverPatterns":["%OUTPUT_FILE.%TASKID-%PANDAID-\\\\d+-\\\\d+-\\\\d+$"]},
+ "preparator":{"module":"pandaharvester.harvesterpreparator.go_bulk_preparator","name":"GlobusBulkPreparator","srcEndpoint":"c67b1eee"},
+ "stager":{"module":"pandaharvester.harvesterstager.go_bulk_stager","name":"GlobusBulkStager","zipDir":"${WORKDIR}","nThreadsForZip":8},
+ "monitor":{"module":"pandaharvester.harvestermonitor.slurm_monitor","name":"SlurmMonitor"},
+ "sweeper":{"module":"pandaharvester.harvestersweeper.slurm_sweeper","name":"SlurmSweeper"}}}}
+"""
+
+
+def test_a_real_block_of_a_published_queue_file_gets_a_complete_list(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(write(tmp_path, CORI), ENVIRON)
+    way = f"{tmp_path}/harvester.json: queues.NERSC_Cori_p2_mcore."
+    for_upstream = {
+        f"{way}{kind}.module: pandaharvester.harvester{module} is written for PanDA Harvester: not yet; name a plugin of ours"
+        for kind, module in {
+            "submitter": "submitter.slurm_submitter",
+            "workerMaker": "workermaker.simple_worker_maker",
+            "messenger": "messenger.shared_file_messenger",
+            "preparator": "preparator.go_bulk_preparator",
+            "stager": "stager.go_bulk_stager",
+            "monitor": "monitor.slurm_monitor",
+            "sweeper": "sweeper.slurm_sweeper",
+        }.items()
+    }
+    assert set(caught.value.problems) == for_upstream | {
+        f"{way}mapType: ManyToOne (several jobs in one worker): not yet; there is: OneToOne",
+        f"{way}zipPerMB: zipping outputs: not yet; leave it out (it is 256)",
+    }
+
+
+def test_problems_of_all_kinds_and_places_are_reported_together(tmp_path: Path) -> None:
+    values = {
+        "instanze": "x", "stateDir": 5, "agents": {"monitr": {"period": 3}, "batch": 0, "stager": {"period": "30"}},
+        "facility": {"node": {"coers": 4}, "account": ["m1"]},
+        "communicator": {"module": "m"},
+        "queues": {"A": {"nQueueLimitWorkr": 5, "resources": {"nodes": "2"}}, "B": {"stager": {"name": ""}, "monitor": "psij"}, "C": 5},
+    }  # fmt: skip
+    assert sorted(line.split("; it is")[0] for line in problems(tmp_path, values)) == [
+        "harvester.json: agents.batch: must be at least 1",
+        "harvester.json: agents.monitr: unknown key (did you mean 'monitor'?)",
+        "harvester.json: agents.stager.period: must be a number",
+        "harvester.json: communicator.name: is missing",
+        "harvester.json: facility.account: must be text",
+        "harvester.json: facility.node.coers: unknown key (did you mean 'cores'?)",
+        "harvester.json: instanze: unknown key (did you mean 'instance'?)",
+        "harvester.json: queues.A.nQueueLimitWorkr: unknown key (did you mean 'nQueueLimitWorker'?)",
+        "harvester.json: queues.A.resources.nodes: must be a whole number",
+        "harvester.json: queues.B.monitor: must be an object",
+        "harvester.json: queues.B.stager.name: must not be empty",
+        "harvester.json: queues.C: must be an object",
+        "harvester.json: stateDir: must be text",
+    ]
+
+
+def test_a_problem_of_the_facilitys_file_is_reported_once_and_in_that_file(tmp_path: Path) -> None:
+    site = {**SITE, "schedular": "slurm", "defaults": {**SITE["defaults"], "maxWorkrs": 5}}
+    assert problems(tmp_path, {"queues": {"A": {}, "B": {}}}, site) == [
+        "site_configs/here.json: schedular: unknown key (did you mean 'scheduler'?)",
+        "site_configs/here.json: defaults.maxWorkrs: unknown key (did you mean 'maxWorkers'?)",
+    ]
+
+
+def test_duplicate_keys_and_missing_variables_are_reported_with_the_rest(tmp_path: Path) -> None:
+    text = '{"extends": "here", "queues": {"Q": {"siteName": "$NOBODY", "maxWorkers": 1, "maxWorkers": -1}}}'
+    with pytest.raises(ConfigurationError) as caught:
+        load(write(tmp_path, text), ENVIRON)
+    assert [line.split("queues.Q.")[1].split(";")[0] for line in caught.value.problems] == [
+        "maxWorkers: stands twice in the same object",
+        "siteName: the environment has no variable NOBODY",
+        "maxWorkers: must be at least 0",
+    ]
+
+
+@pytest.mark.parametrize("attribute", PUBLISHED.split())
+def test_every_published_attribute_is_known(tmp_path: Path, attribute: str) -> None:
+    assert not [line for line in of_queue(tmp_path, {attribute: ["nonsense"]}) if "unknown key" in line]
+    assert of_queue(tmp_path, {attribute: ["nonsense"]}), "nonsense is refused, not ignored"
+
+
+@pytest.mark.parametrize("attribute", sorted(LATER))
+def test_an_attribute_whose_behaviour_comes_later_is_accepted_only_where_it_asks_for_nothing(tmp_path: Path, attribute: str) -> None:
+    later = LATER[attribute]
+    for neutral in later.neutral:
+        assert of_queue(tmp_path, {attribute: neutral}) == []
+    for value in (17, "x", {"a": 1}, [1], 0.5, 1.0):
+        assert of_queue(tmp_path, {attribute: value}) == [f"{attribute}: {later.what}: not yet; leave it out (it is {json.dumps(value)})"]
+
+
+def test_late_binding_and_slave_mode_are_refused_and_not_ignored(tmp_path: Path) -> None:
+    lines = of_queue(tmp_path, {"useJobLateBinding": True, "runMode": "slave", "isTemplateQueue": True})
+    assert [line.split(":")[0] for line in lines] == ["useJobLateBinding", "runMode", "isTemplateQueue"]
+    assert all("not yet" in line for line in lines)
+
+
+def test_every_map_type_is_either_there_or_not_yet(tmp_path: Path) -> None:
+    assert of_queue(tmp_path, {"mapType": "OneToOne"}) == []
+    for word in set(MAP_TYPES) - {"OneToOne"}:
+        (line,) = of_queue(tmp_path, {"mapType": word})
+        assert line.startswith(f"mapType: {word} (")
+        assert "not yet" in line
+    assert "mapType: must be 'OneToOne', 'ManyToOne', 'OneToMany' or 'NoJob'" in of_queue(tmp_path, {"mapType": "OneToTwo"})[0]
+
+
+@pytest.mark.parametrize(("key", "name"), [("pandaQueueName", "Other"), ("queueName", "Other")])
+def test_a_queue_under_another_name_is_not_yet(tmp_path: Path, key: str, name: str) -> None:
+    assert "not yet" in of_queue(tmp_path, {key: name})[0]
+    assert of_queue(tmp_path, {key: "Q"}) == []
+
+
+@pytest.mark.parametrize(
+    ("resources", "lines"),
+    [
+        ({"nodes": 2, "walltime": 43200, "coresPerNode": 64, "memoryMB": 256_000, "gpusPerNode": 4}, []),
+        ({"nodes": 8}, []),
+        ({"nodes": 9}, ["resources.nodes: 9 is more than batch queue regular has, 8"]),
+        ({"nodes": 1}, ["resources.nodes: 1 is less than batch queue regular accepts, 2"]),
+        ({"walltime": "12:00:01"}, ["resources.walltime: 43201 s is longer than batch queue regular allows, 43200 s"]),
+        ({"coresPerNode": 65}, ["resources.coresPerNode: 65 is more than a node has, 64 (facility.node.cores)"]),
+        ({"memoryMB": 256_001}, ["resources.memoryMB: 256001 is more than a node has, 256000 (facility.node.memoryMB)"]),
+        ({"gpusPerNode": 5}, ["resources.gpusPerNode: 5 is more than a node has, 4 (facility.node.gpus)"]),
+        ({"batchQueue": "debug", "nodes": 1, "walltime": 1800}, []),
+        (
+            {"batchQueue": "debug", "nodes": 1, "walltime": 1801},
+            ["resources.walltime: 1801 s is longer than batch queue debug allows, 1800 s"],
+        ),
+        ({"batchQueue": "debugg"}, ["resources.batchQueue: no batch queue 'debugg'; there is: regular, debug (did you mean 'debug'?)"]),
+        (
+            {"nodes": 100, "walltime": "3-00:00:00", "gpusPerNode": 9},
+            [
+                "resources.gpusPerNode: 9 is more than a node has, 4 (facility.node.gpus)",
+                "resources.nodes: 100 is more than batch queue regular has, 8",
+                "resources.walltime: 259200 s is longer than batch queue regular allows, 43200 s",
+            ],
+        ),
+        ({"walltime": 0}, ["resources.walltime: must be at least 1; it is 0"]),
+        ({"walltime": "0:00:00"}, ["resources.walltime: must be at least 1; it is 0"]),
+        (
+            {"walltime": "soon"},
+            ['resources.walltime: must be seconds (a whole number), or text such as "12:00:00" or "2-00:00:00"; it is "soon"'],
+        ),
+        ({"nodes": True}, ["resources.nodes: must be a whole number; it is true"]),
+        ({"nodes": 1.5}, ["resources.nodes: must be a whole number; it is 1.5"]),
+    ],
+)
+def test_impossible_numbers_are_refused_and_the_limit_itself_is_not(tmp_path: Path, resources: dict[str, Any], lines: list[str]) -> None:
+    assert of_queue(tmp_path, {"resources": resources}) == lines
+
+
+def test_a_memory_that_is_not_known_limits_nothing(tmp_path: Path) -> None:
+    assert of_queue(tmp_path, {"resources": {"memoryMB": 10**6}}, facility={"node": {"memoryMB": 0}}) == []
+
+
+def test_the_published_walltime_has_the_same_limit_and_contradicts_nobody(tmp_path: Path) -> None:
+    assert of_queue(tmp_path, {"walltimeLimit": 43201}) == ["walltimeLimit: 43201 s is longer than batch queue regular allows, 43200 s"]
+    assert of_queue(tmp_path, {"walltimeLimit": 60, "resources": {"walltime": "0:01:00"}}) == []
+    assert of_queue(tmp_path, {"walltimeLimit": 60, "resources": {"walltime": 61}}) == [
+        "walltimeLimit: is 60 s, and resources.walltime is 61 s; keep one"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("facility", "line"),
+    [
+        ({"scheduler": "slrum"}, "scheduler: no scheduler 'slrum'; there is: local, slurm (did you mean 'slurm'?)"),
+        ({"scheduler": "lsf"}, "scheduler: 'lsf' is not yet supported; there is: local, slurm"),
+        ({"launcher": "jsrun"}, "launcher: 'jsrun' is not yet supported; there is: single, srun, mpiexec"),
+        ({"launcher": ""}, "launcher: is missing; there is: single, srun, mpiexec"),
+        ({"queues": []}, 'queues: names no queue of the batch system; at least one, such as [{"name": "batch"}]'),
+        ({"queues": [{"name": "regular", "minNodes": 2}, {"name": "regular"}]}, "queues[1].name: 'regular' stands twice"),
+        ({"queues": [{"name": "a", "minNodes": 2, "maxNodes": 1}]}, "queues[0].maxNodes: 1 is less than minNodes, 2"),
+        ({"queues": [{"name": "a b"}]}, 'queues[0].name: has characters that it must not have; it is "a b"'),
+        ({"queues": [{"minNodes": 2}]}, "queues[0].name: is missing"),
+        (
+            {"attributes": {"--qos": "x"}},
+            "attributes.--qos: is no option of a submit command; write its long name without dashes, such as constraint",
+        ),
+        ({"attributes": {"qos": ["x"]}}, 'attributes.qos: must be text; it is ["x"]'),
+        ({"prologue": "module load x"}, 'prologue: must be a list; it is "module load x"'),
+        ({"account": "a\nb"}, 'account: has characters that it must not have; it is "a\\nb"'),
+        ({"workDir": ""}, 'workDir: must not be empty; it is ""'),
+    ],
+)
+def test_what_is_wrong_with_a_facility_is_said(tmp_path: Path, facility: dict[str, Any], line: str) -> None:
+    lines = problems(tmp_path, {"facility": facility})
+    assert f"harvester.json: facility.{line}" in lines
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../x", "a/b", "-a", "x" * 101, "MY_TEMPLATE", "ä"])
+def test_a_queue_has_a_name_that_can_be_a_folder(tmp_path: Path, name: str) -> None:
+    assert len(problems(tmp_path, {"queues": {name: {}}})) == 1
+
+
+def test_an_instance_without_queues_is_a_problem(tmp_path: Path) -> None:
+    assert problems(tmp_path, {"queues": {}}) == ['harvester.json: queues: names no queue; at least one, such as {"MY_QUEUE": {}}']
+
+
+def test_every_section_must_be_there(tmp_path: Path) -> None:
+    lines = problems(tmp_path, {}, {**SITE, "defaults": {"resources": {"nodes": 2}}})
+    assert [line.split(".")[3].split(":")[0] for line in lines if "the section is missing" in line] == [
+        "preparator", "workerMaker", "submitter", "messenger", "monitor", "stager", "sweeper",
+    ]  # fmt: skip
+    assert len(lines) == 7
+
+
+def test_a_lease_that_one_late_beat_would_cost_is_refused(tmp_path: Path) -> None:
+    assert problems(tmp_path, {"agents": {"leaseLimit": 60, "leaseBeat": 20}}) == []
+    (line,) = problems(tmp_path, {"agents": {"leaseLimit": 60, "leaseBeat": 21}})
+    assert line.startswith("harvester.json: agents.leaseBeat: 21 s exceeds a third of leaseLimit, 60 s")
+
+
+@pytest.mark.parametrize("text", ["a", "a=1,b", "=1"])
+def test_criteria_that_are_no_pairs_are_refused(tmp_path: Path, text: str) -> None:
+    assert of_queue(tmp_path, {"getJobCriteria": text}) == [
+        f'getJobCriteria: must be an object, or text such as "key=value,key=value"; it is "{text}"'
+    ]
