@@ -181,7 +181,7 @@ def _surroundings(
     settings = configuration.agents
     return Surroundings(
         database=database, queues=served, communicator=talker, clock=clock, instance=configuration.instance, tag=configuration.tag,
-        node_name=socket.gethostname(), inbox=configuration.state_dir / INBOX, rows=settings.rows, parallel=settings.parallel,
+        node_name=socket.gethostname(), inbox=configuration.state_dir / INBOX, rows=settings.batch, parallel=settings.pool,
         heartbeat_s=settings.heartbeat_s, reached=_fault_points(os.environ.get(FAULT, "")),
     )
 

@@ -9,7 +9,6 @@ from harvester_hpc.agents.access_point import point_of
 from harvester_hpc.agents.base import Agent, Surroundings, by_queue
 from harvester_hpc.messenger.values import News
 from harvester_hpc.model.file import FileKind
-from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.turn import MESSENGER
 from harvester_hpc.model.worker import Worker, WorkerState
 from harvester_hpc.ports.plugins import QueuePlugins
@@ -64,20 +63,20 @@ class MessengerAgent(Agent):
             return 0
         changed = 0
         for part in self.in_parallel(group, lambda some: [(worker, self._look(plugins, worker)) for worker in some]):
-            taken = [(worker, news) for worker, news in part if news is not None]
-            self._store(plugins.queue, taken)
-            for _, news in taken:
+            self._store(part)
+            for _, news in part:
                 plugins.messenger.acknowledge(news)
-            changed += sum(bool(news.taken) for _, news in taken)
+            changed += sum(bool(news.taken) for _, news in part)
         return changed
 
-    def _look(self, plugins: QueuePlugins, worker: Worker) -> News | None:
-        point = point_of(worker, plugins.queue, self.house.instance)
-        return self.attempt(plugins.queue.name, lambda: plugins.messenger.collect(point))
+    def _look(self, plugins: QueuePlugins, worker: Worker) -> News:
+        try:
+            return plugins.messenger.collect(point_of(worker, plugins.queue, self.house.instance))
+        except OSError as error:
+            log.warning("letters cannot be read worker=%s access_point=%s why=%s", worker.id, worker.access_point, error)
+            return News()
 
-    def _store(self, queue: Queue, taken: Sequence[tuple[Worker, News]]) -> None:
-        if not taken:
-            return
+    def _store(self, taken: Sequence[tuple[Worker, News]]) -> None:
         with self.database.write() as write:
             for worker, news in taken:
                 own = frozenset(worker.job_ids)

@@ -159,20 +159,27 @@ class MonitorAgent(Agent):
         now = self.clock.now()
         ended = seen.ended or worker.gone or worker.changed
         late = now - ended > FILES_S
-        point = point_of(worker, plugins.queue, self.house.instance)
-        news = self.attempt(worker.queue, lambda: plugins.messenger.collect(point, last=late))
-        if news is not None and news.waiting and not late:
-            self._look_again([worker], now + 2.0)
-            return None
+        news = self._letters(plugins, worker, last=late)
         if news is not None and not news.waiting and not late:
-            news = self.attempt(worker.queue, lambda: plugins.messenger.collect(point, last=True))
-        if news is None:
-            self._look_again([worker], self.waits_until(worker.queue))
+            news = self._letters(plugins, worker, last=True)
+        if news is None and late:
+            news = News()
+        if news is None or (news.waiting and not late):
+            self._look_again([worker], now + 2.0)
             return None
         with self.database.read() as connection:
             load = jobs.with_files(connection, jobs.of_workers(connection, [worker.id])[worker.id])
             load = jobs.with_attributes(connection, load)
         return Ended(worker=worker, seen=seen, news=news, jobs=tuple(_as_declared(job, news) for job in load))
+
+    def _letters(self, plugins: QueuePlugins, worker: Worker, *, last: bool) -> News | None:
+        """Return the worker's letters; None if its access point cannot be read: the trouble of one worker, not of its queue."""
+        point = point_of(worker, plugins.queue, self.house.instance)
+        try:
+            return plugins.messenger.collect(point, last=last)
+        except OSError as error:
+            log.warning("letters cannot be read worker=%s access_point=%s why=%s", worker.id, worker.access_point, error)
+            return None
 
     def _store_ends(self, queue: Queue, ended: Sequence[Ended]) -> None:
         if not ended:

@@ -137,17 +137,28 @@ class SubmitterAgent(Agent):
         return self._store(plugins.queue, alive, results)
 
     def _submit(self, plugins: QueuePlugins, planned: Sequence[Worker]) -> Sequence[Submission]:
-        points = [point_of(worker, plugins.queue, self.house.instance) for worker in planned]
-        plugins.messenger.setup_access_points(points)
         with self.database.read() as connection:
             load = jobs.of_workers(connection, [worker.id for worker in planned])
             every = jobs.with_params(connection, jobs.with_files(connection, [job for group in load.values() for job in group]))
         by_id = {job.id: job for job in every}
-        for worker, point in zip(planned, points, strict=True):
-            mine = [by_id[JobId(job_id)] for job_id in worker.job_ids]
-            plugins.messenger.feed_jobs(point, {job.id: job.params for job in mine}, {job.id: _paths(job) for job in mine})
+        results = {worker.id: self._feed(plugins, worker, [by_id[JobId(job_id)] for job_id in worker.job_ids]) for worker in planned}
         self.house.reached("access points fed")
-        return plugins.submitter.submit_workers(planned)
+        fed = [worker for worker in planned if results[worker.id] is None]
+        if fed:
+            results.update(zip((worker.id for worker in fed), plugins.submitter.submit_workers(fed), strict=True))
+        return [result for result in results.values() if result is not None]
+
+    def _feed(self, plugins: QueuePlugins, worker: Worker, load: Sequence[Job]) -> Submission | None:
+        """Make the access point and write the jobs into it; a result if that does not work, None if it does."""
+        point = point_of(worker, plugins.queue, self.house.instance)
+        try:
+            plugins.messenger.setup_access_points([point])
+            plugins.messenger.feed_jobs(point, {job.id: job.params for job in load}, {job.id: _paths(job) for job in load})
+        except (FileExistsError, NotADirectoryError) as error:
+            return Refused(why=f"its access point {point.path} cannot be used: {error}")
+        except OSError as error:
+            return Busy(why=f"the access point {point.path} cannot be written: {error}")
+        return None
 
     def _settle(self, plugins: QueuePlugins, planned: Sequence[Worker]) -> int:
         """Ask the batch system what became of workers whose submission has no known end."""

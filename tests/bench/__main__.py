@@ -1,0 +1,27 @@
+"""By hand: ``python -m tests.bench [pipeline] [command_line] [idle]``: figures beside their yardsticks."""
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from tests.bench import command_line, idle, pipeline
+from tests.bench.measure import HEADER
+
+PARTS = {"pipeline": pipeline.run, "command_line": command_line.run, "idle": idle.run}
+
+
+def main() -> None:
+    """Run the parts that were named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", nargs="*", choices=[[], *PARTS], default=[])
+    chosen = parser.parse_args()
+    print(HEADER)
+    with tempfile.TemporaryDirectory(prefix="harvester-bench-") as folder:
+        for name in chosen.part or PARTS:
+            for figure in PARTS[name](Path(folder) / name):
+                print(figure.line(), flush=True)
+
+
+if __name__ == "__main__":
+    main()
