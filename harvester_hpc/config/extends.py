@@ -1,6 +1,7 @@
 """Which facility files a configuration stands on."""
 from __future__ import annotations
 
+import site
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +16,8 @@ from harvester_hpc.errors import did_you_mean
 def site_folders(home: Path) -> tuple[Path, ...]:
     """Return where facility files are looked for, the nearest first: the user's, those of a checkout, the installed ones."""
     checkout = Path(__file__).resolve().parents[2] / "site_configs"
-    return (home / "site_configs", checkout, Path(sys.prefix) / "share" / "harvester_hpc" / "site_configs")
+    installed = (Path(prefix) / "share" / "harvester_hpc" / "site_configs" for prefix in (sys.prefix, site.getuserbase()))
+    return (home / "site_configs", checkout, *installed)
 
 
 def facilities(home: Path) -> tuple[str, ...]:

@@ -25,6 +25,8 @@ from harvester_hpc.config.values import Configuration, frozen
 from harvester_hpc.errors import ConfigurationError
 from harvester_hpc.model.facility import Facility
 
+__all__ = ["AlsoCheck", "Configuration", "load", "tag_of", "user_name"]
+
 AlsoCheck = Callable[[Configuration], Iterable[str]]
 
 

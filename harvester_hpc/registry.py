@@ -1,0 +1,284 @@
+"""From a section of the configuration to the plugin that it names."""
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from harvester_hpc.errors import ConfigurationError, HarvesterError, PluginMissing, did_you_mean
+from harvester_hpc.model.facility import Facility
+from harvester_hpc.model.queue import Queue
+from harvester_hpc.ports.batch import Monitor, Submitter, Sweeper
+from harvester_hpc.ports.communicator import Communicator
+from harvester_hpc.ports.context import Context
+from harvester_hpc.ports.messenger import Messenger
+from harvester_hpc.ports.plugins import QueuePlugins
+from harvester_hpc.ports.staging import Preparator, Stager
+from harvester_hpc.ports.worker_maker import WorkerMaker
+from harvester_hpc.settings import problems_of, settings_of
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+GROUP = "harvester_hpc."
+
+PORTS: Mapping[str, type[Any]] = MappingProxyType(
+    {
+        "preparator": Preparator,
+        "workerMaker": WorkerMaker,
+        "submitter": Submitter,
+        "messenger": Messenger,
+        "monitor": Monitor,
+        "stager": Stager,
+        "sweeper": Sweeper,
+        "communicator": Communicator,
+    }
+)
+COMMUNICATOR = "communicator"
+
+#: Keys of a section that say which plugin it is, and those that the core reads itself.
+NAMING = frozenset({"name", "module"})
+CORE_OWNED: Mapping[str, frozenset[str]] = MappingProxyType({"messenger": frozenset({"accessPoint"})})
+
+
+class QueueSections(Protocol):
+    """What is used of ``config.values.QueueConfiguration``, and means the same here."""
+
+    @property
+    def queue(self) -> Queue: ...
+
+    @property
+    def sections(self) -> Mapping[str, Mapping[str, Any]]: ...
+
+    @property
+    def where(self) -> Mapping[str, str]: ...
+
+
+class Configured(Protocol):
+    """What is used of ``config.values.Configuration``, and means the same here."""
+
+    @property
+    def instance(self) -> str: ...
+
+    @property
+    def tag(self) -> str: ...
+
+    @property
+    def state_dir(self) -> Path: ...
+
+    @property
+    def facility(self) -> Facility: ...
+
+    @property
+    def queues(self) -> Mapping[str, QueueSections]: ...
+
+    @property
+    def communicator(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """All plugins of an instance; those of the queues by the queue's name."""
+
+    communicator: Communicator
+    queues: Mapping[str, QueuePlugins]
+
+
+def installed() -> Iterable[EntryPoint]:
+    """Return the entry points of everything that is installed."""
+    from importlib.metadata import distributions  # reads the disk
+
+    return (entry_point for distribution in distributions() for entry_point in distribution.entry_points)
+
+
+class Registry:
+    """Finds plugins, checks their settings and makes them.
+
+    Args:
+        find: gives all entry points; asked once, when the first one is wanted.
+    """
+
+    def __init__(self, find: Callable[[], Iterable[EntryPoint]] = installed) -> None:
+        self._find = find
+        self._shared: list[tuple[type[Any], Any, Context, Any]] = []
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """Return the names of the installed plugins of a kind, in alphabetical order."""
+        return tuple(sorted(self._entry_points[kind]))
+
+    def load(self, kind: str, section: Mapping[str, Any], context: Context, *, where: str) -> Any:
+        """Return the plugin that ``section`` names.
+
+        A class that says ``shared = True`` is made once for the same settings and surroundings, without a queue.
+        What types cannot tell is asked of ``problems(settings, context)`` of the class and ``problems()`` of its
+        Settings, where they are; each line may start with the name of a field and a colon.
+
+        Args:
+            kind: a key of PORTS.
+            section: ``name`` of an entry point, or ``module`` and ``name`` of a class; its settings.
+            where: ``file: path`` of the section, for messages.
+
+        Raises:
+            PluginMissing: it is not installed, not importable or not of this kind.
+            ConfigurationError: its settings cannot be used; all their problems.
+        """
+        plugin = self._class(kind, section, where)
+        if getattr(plugin, "shared", False):
+            context = dataclasses.replace(context, queue=None)
+        with _blamed(plugin, where):
+            settings = settings_of(plugin, section, NAMING | CORE_OWNED.get(kind, frozenset()), where)
+            problems = tuple(problems_of(plugin, settings, context, where))
+            if problems:
+                raise ConfigurationError(f"{where}: cannot be used", problems)
+            return self._made(plugin, settings, context)
+
+    def plugins_for(
+        self, queue: Queue, sections: Mapping[str, Mapping[str, Any]], base: Context, *, where: Mapping[str, str] | None = None
+    ) -> QueuePlugins:
+        """Return the plugins of a queue.
+
+        Args:
+            sections: {kind: section}, all but the communicator.
+            base: the surroundings; the queue is put in.
+            where: {kind: ``file: path``}; the kind alone where it says nothing.
+
+        Raises:
+            ConfigurationError: the problems of all of them together.
+        """
+        context = dataclasses.replace(base, queue=queue)
+        problems: list[str] = []
+        made: dict[str, Any] = {}
+        for kind in PORTS:
+            if kind != COMMUNICATOR:
+                place = (where or {}).get(kind, f"queues.{queue.name}.{kind}")
+                with _collected(problems):
+                    made[kind] = self.load(kind, sections.get(kind, {}), context, where=place)
+        if problems:
+            raise ConfigurationError(f"the plugins of queue {queue.name} cannot be used", tuple(problems))
+        return QueuePlugins(queue=queue, worker_maker=made.pop("workerMaker"), **made)
+
+    def plugins_of(self, configuration: Configured) -> Mapping[str, QueuePlugins]:
+        """Return the plugins of all queues, by the queue's name.
+
+        Raises:
+            ConfigurationError: the problems of all plugins of all queues together.
+        """
+        problems: list[str] = []
+        made: dict[str, QueuePlugins] = {}
+        for name, queue in configuration.queues.items():
+            with _collected(problems):
+                made[name] = self.plugins_for(queue.queue, queue.sections, _surroundings(configuration), where=queue.where)
+        if problems:
+            raise ConfigurationError("the plugins cannot be used", tuple(dict.fromkeys(problems)))
+        return MappingProxyType(made)
+
+    def load_all(self, configuration: Configured) -> Loaded:
+        """Return all plugins of an instance.
+
+        Raises:
+            ConfigurationError: the problems of the communicator and of all plugins of all queues together.
+        """
+        problems: list[str] = []
+        communicator: Any = None
+        queues: Mapping[str, QueuePlugins] = {}
+        with _collected(problems):
+            communicator = self.load(COMMUNICATOR, configuration.communicator, _surroundings(configuration), where=COMMUNICATOR)
+        with _collected(problems):
+            queues = self.plugins_of(configuration)
+        if problems:
+            raise ConfigurationError("the plugins cannot be used", tuple(problems))
+        return Loaded(communicator=communicator, queues=queues)
+
+    @cached_property
+    def _entry_points(self) -> Mapping[str, Mapping[str, EntryPoint]]:
+        there: dict[str, dict[str, EntryPoint]] = {kind: {} for kind in PORTS}
+        for entry_point in self._find():
+            kind = entry_point.group.removeprefix(GROUP)
+            if entry_point.group.startswith(GROUP) and kind in there:
+                there[kind].setdefault(entry_point.name, entry_point)
+        return there
+
+    def _class(self, kind: str, section: Mapping[str, Any], where: str) -> type[Any]:
+        name, module = section.get("name"), section.get("module")
+        if not isinstance(name, str) or not isinstance(module, str | None):
+            raise PluginMissing(f"{where}: names no {kind}", remedy='say {"name": ...}, with "module" unless it is an entry point')
+        found = self._installed_class(kind, name, where) if module is None else _class_in(module, name, where)
+        missing = [method for method in _methods(PORTS[kind]) if not callable(getattr(found, method, None))]
+        if not isinstance(found, type) or missing:
+            raise PluginMissing(f"{where}: {name} is no {kind}", why=f"it has no {', '.join(missing)}" if missing else "it is no class")
+        if not dataclasses.is_dataclass(getattr(found, "Settings", None)):
+            raise PluginMissing(f"{where}: {kind} {name} cannot be used", why="it has no Settings (a frozen dataclass)")
+        return found
+
+    def _installed_class(self, kind: str, name: str, where: str) -> Any:
+        entry_point = self._entry_points[kind].get(name)
+        if entry_point is None:
+            names = self.names(kind)
+            raise PluginMissing(f"{where}: no {kind} {name!r}; there is: {', '.join(names) or 'none'}{did_you_mean(name, names)}")
+        try:
+            return entry_point.load()
+        except Exception as error:  # a module may raise anything while it is imported
+            raise PluginMissing(f"{where}: {kind} {name!r} cannot be imported", why=_said(error)) from error
+
+    def _made(self, plugin: type[Any], settings: Any, context: Context) -> Any:
+        if not getattr(plugin, "shared", False):
+            return plugin(settings, context)
+        for known, its_settings, its_context, instance in self._shared:
+            if known is plugin and its_settings == settings and its_context == context:
+                return instance
+        instance = plugin(settings, context)
+        self._shared.append((plugin, settings, context, instance))
+        return instance
+
+
+def _class_in(module: str, name: str, where: str) -> Any:
+    try:
+        loaded = import_module(module)
+    except Exception as error:  # a module may raise anything while it is imported
+        raise PluginMissing(f"{where}: module {module!r} cannot be imported", why=_said(error)) from error
+    if not hasattr(loaded, name):
+        classes = [known for known, value in vars(loaded).items() if isinstance(value, type)]
+        raise PluginMissing(f"{where}: module {module!r} has no {name!r}{did_you_mean(name, classes)}")
+    return getattr(loaded, name)
+
+
+def _methods(port: type[Any]) -> Iterator[str]:
+    return (name for name, member in vars(port).items() if callable(member) and not name.startswith("_"))
+
+
+def _surroundings(configuration: Configured) -> Context:
+    return Context(
+        instance=configuration.instance, tag=configuration.tag, state_dir=configuration.state_dir, facility=configuration.facility
+    )
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+@contextmanager
+def _blamed(plugin: type[Any], where: str) -> Iterator[None]:
+    """Turn whatever a plugin raises while it is checked and made into an error that says whose it is."""
+    try:
+        yield
+    except HarvesterError:
+        raise
+    except Exception as error:  # other people's code
+        line = f"{where}: {plugin.__module__}.{plugin.__qualname__} raised {_said(error)}"
+        raise ConfigurationError("a plugin cannot be made", (line,)) from error
+
+
+@contextmanager
+def _collected(problems: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except ConfigurationError as error:
+        problems.extend(error.problems or (str(error),))
+    except PluginMissing as error:
+        problems.append(str(error))
