@@ -115,6 +115,10 @@ class Inbox(Protocol):
         """Take one job; return its number. Raises ConfigurationError if the description is bad."""
         ...
 
+    def submit_jobs(self, descriptions: Sequence[Mapping[str, Any]]) -> Sequence[int]:
+        """Take several jobs, all or none; return their numbers in the same order. Raises ConfigurationError with every problem."""
+        ...
+
     def retry_job(self, job_id: int) -> int:
         """Make a new attempt of a job that ended failed; return its number."""
         ...

@@ -1,0 +1,44 @@
+"""``run``: the instance itself."""
+from __future__ import annotations
+
+import logging
+
+import click
+
+from harvester_hpc.cli.exits import Exit
+from harvester_hpc.cli.instance import Instance
+
+log = logging.getLogger(__name__)
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="One bounded round of every agent, then end (for cron).")
+@click.option("--quiet", is_flag=True, help="Log to the log folder only.")
+@click.pass_obj
+def command(instance: Instance, once: bool, quiet: bool) -> int:
+    """Run the instance until it is told to stop. The first INT, TERM or HUP finishes the rounds under way, the second leaves now.
+
+    Batch jobs go on in either case.
+    """
+    from harvester_hpc import app
+    from harvester_hpc.log import stop, to_folder, to_terminal
+
+    configuration = instance.configuration()
+    handlers = to_folder(configuration.state_dir / app.LOGS)
+    if not quiet:
+        handlers += to_terminal()
+    try:
+        for warning in configuration.warnings:
+            log.warning("%s", warning)
+        with app.service(configuration, clock=instance.clock) as service:
+            service.obey_signals()
+            if not once:
+                return service.run()
+            changes = service.run_once()
+            log.info("one round of every agent changes=%d", changes)
+            return Exit.DONE
+    except Exception as error:
+        log.error("ended by an error why=%s", error)
+        raise
+    finally:
+        stop(handlers)

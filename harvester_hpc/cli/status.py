@@ -1,0 +1,165 @@
+"""``status``: what there is, what goes on, what does not work."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harvester_hpc.cli import options
+from harvester_hpc.cli.exits import Exit
+from harvester_hpc.cli.instance import Instance
+from harvester_hpc.cli.paper import warn, write_json, write_table
+from harvester_hpc.cli.presence import Presence, lease_limit_s, presence
+from harvester_hpc.cli.times import iso, span
+from harvester_hpc.errors import StoreMissing
+from harvester_hpc.store import health
+from harvester_hpc.store.health import Beat, Trouble
+from harvester_hpc.store.lease import holder
+from harvester_hpc.store.sql import sentences
+
+if TYPE_CHECKING:
+    import sqlite3
+
+Counts = Mapping[tuple[str, str], int]
+
+#: The states of the model in their order, written again: to import the model takes as long as all the rest of this command.
+JOB_STATES = (
+    "fetched", "preparing", "prepared", "submitted", "running", "to_transfer", "transferring", "finished", "failed", "cancelled",
+)
+WORKER_STATES = ("planned", "submitted", "running", "finished", "failed", "cancelled", "missed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """All that ``status`` tells, from one look.
+
+    Attributes:
+        jobs, workers: {(queue, state): number}.
+        untold: reports that wait, and since when the oldest of them (seconds since 1970).
+    """
+
+    presence: Presence
+    jobs: Counts
+    workers: Counts
+    troubles: tuple[Trouble, ...]
+    beats: tuple[Beat, ...]
+    untold: tuple[int, float | None]
+
+    @property
+    def exit_code(self) -> Exit:
+        """4: not running; 5: running, and something does not work; 0: all is well."""
+        if not self.presence.running:
+            return Exit.NOT_RUNNING
+        return Exit.DEGRADED if self.troubles or self.presence.silent else Exit.DONE
+
+    @property
+    def word(self) -> str:
+        """The same as one word."""
+        return {Exit.NOT_RUNNING: "not running", Exit.DEGRADED: "degraded"}.get(self.exit_code, "fine")
+
+
+@click.command()
+@options.as_json
+@click.pass_obj
+def command(instance: Instance, as_json: bool) -> int:
+    """Tell what there is, what goes on and what does not work; needs no running instance.
+
+    Exit code 0: it runs and all is well; 4: it does not run; 5: it runs, and something does not work.
+    """
+    standing = look(instance)
+    now = instance.clock.now()
+    if as_json:
+        write_json(_facts(instance, standing))
+    else:
+        _write(instance, standing, now)
+    return standing.exit_code
+
+
+def look(instance: Instance) -> Standing:
+    """Look once; a store that was never made counts as empty."""
+    try:
+        with instance.reading() as connection:
+            found = holder(connection)
+            return Standing(
+                presence=presence(found, instance.clock.now(), lease_limit_s(instance.home)),
+                jobs=_counts(connection, "job"), workers=_counts(connection, "worker"), troubles=tuple(health.troubles(connection)),
+                beats=tuple(health.beats(connection)), untold=connection.execute(sentences("report")["untold"]).fetchone(),
+            )
+    except StoreMissing:
+        return Standing(presence=Presence(holder=None), jobs={}, workers={}, troubles=(), beats=(), untold=(0, None))
+
+
+def _counts(connection: sqlite3.Connection, aggregate: str) -> Counts:
+    return {(queue, state): number for queue, state, number in connection.execute(sentences(aggregate)["counts"])}
+
+
+def _write(instance: Instance, standing: Standing, now: float) -> None:
+    click.echo(f"instance  {instance.home}")
+    click.echo(f"daemon    {_daemon(standing.presence, now)}")
+    for what, counts, states in (("jobs", standing.jobs, JOB_STATES), ("workers", standing.workers, WORKER_STATES)):
+        click.echo()
+        _write_counts(what, counts, states)
+    number, oldest = standing.untold
+    if number:
+        click.echo()
+        click.echo(f"{number} reports wait to be taken, the oldest since {span(now - (oldest or now))}")
+    if standing.troubles:
+        click.echo()
+        write_table(
+            ("trouble with", "queue", "since", "next try in", "tries", "why"),
+            [(one.agent, one.queue, span(now - one.since), span(one.until - now), one.count, one.why) for one in standing.troubles],
+        )
+    if not standing.presence.running:
+        warn("no instance runs here: nothing moves until one does (harvester-hpc start)")
+
+
+def _daemon(present: Presence, now: float) -> str:
+    if present.holder is None or present.holder.released:
+        return present.remark
+    return f"{present.remark}; since {iso(present.holder.since)}, last sign of life {span(present.age_s)} ago"
+
+
+def _write_counts(what: str, counts: Counts, states: Sequence[str]) -> None:
+    if not counts:
+        click.echo(f"{what}: none")
+        return
+    there = [state for state in states if any(key[1] == state for key in counts)]
+    queues = sorted({queue for queue, _ in counts})
+    rows: list[tuple[object, ...]] = [(queue, *(counts.get((queue, state), 0) for state in there)) for queue in queues]
+    if len(rows) > 1:
+        rows.append(("all", *(sum(counts.get((queue, state), 0) for queue in queues) for state in there)))
+    write_table((what, *there), rows)
+
+
+def _facts(instance: Instance, standing: Standing) -> dict[str, Any]:
+    number, oldest = standing.untold
+    return {
+        "status": standing.word, "home": str(instance.home), "state_dir": str(instance.state_dir), "time": iso(instance.clock.now()),
+        "running": standing.presence.running, "holder": _holder_facts(standing.presence), "jobs": _nested(standing.jobs),
+        "workers": _nested(standing.workers),
+        "troubles": [
+            {"agent": one.agent, "queue": one.queue, "since": iso(one.since), "until": iso(one.until), "tries": one.count, "why": one.why}
+            for one in standing.troubles
+        ],
+        "agents": {beat.agent: {"last_round": iso(beat.round), "rounds": beat.rounds, "changes": beat.changes} for beat in standing.beats},
+        "untold_reports": {"number": number, "oldest": iso(oldest)},
+    }
+
+
+def _holder_facts(present: Presence) -> dict[str, Any] | None:
+    who = present.holder
+    if who is None:
+        return None
+    return {
+        "host": who.host, "pid": who.pid, "since": iso(who.since), "last_sign_of_life": iso(who.beat), "released": who.released,
+        "program": who.program,
+    }
+
+
+def _nested(counts: Counts) -> dict[str, dict[str, int]]:
+    nested: dict[str, dict[str, int]] = {}
+    for (queue, state), number in sorted(counts.items()):
+        nested.setdefault(queue, {})[str(state)] = number
+    return nested
