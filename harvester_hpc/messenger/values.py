@@ -40,6 +40,7 @@ class DeclaredFile:
         path: absolute.
         size: bytes; None if the worker did not say.
         checksum: ``ad:xxxxxxxx``; "" if the worker did not say.
+        outside: it lies outside the root of the access points: the payload writes elsewhere.
     """
 
     job_id: int
@@ -51,6 +52,23 @@ class DeclaredFile:
     guid: str = ""
     event_range_id: str = ""
     event_status: str = ""
+    outside: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventUpdate:
+    """What a worker says of one event range, without a file.
+
+    Attributes:
+        event_status: running, finished, failed or fatal.
+        core_count: cores used; None if the worker did not say.
+        cpu_s: CPU time in seconds; None if the worker did not say.
+    """
+
+    event_range_id: str
+    event_status: str
+    core_count: int | None = None
+    cpu_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +81,16 @@ class BadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """The first act of a batch job: who owns the access point. ``started`` in seconds since 1970, by the worker's clock."""
+    """The first act of a batch job: who owns the access point. ``started`` in seconds since 1970, by the worker's clock.
+
+    ``restart`` counts how often the batch system has run it again.
+    """
 
     batch_id: str
     host: str = ""
     pid: int = 0
     started: float = 0.0
+    restart: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +115,7 @@ class News:
         taken: letters to acknowledge once their content is stored.
         waiting: declared files that are not visible here yet (attribute caches of shared file systems); their
             letter is not in ``taken`` and is read again next time.
+        event_updates: {job id: what the worker says of its event ranges}, from the letters in ``taken``.
     """
 
     claim: Claim | None = None
@@ -105,3 +128,4 @@ class News:
     bad: tuple[BadLetter, ...] = ()
     taken: tuple[Path, ...] = ()
     waiting: tuple[str, ...] = ()
+    event_updates: Mapping[int, tuple[EventUpdate, ...]] = field(default_factory=dict)

@@ -1,0 +1,194 @@
+"""One look into an access point: its folders are listed once, and only the letters that are there are read."""
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harvester_hpc.messenger.batch_letters import read_claim, read_exit
+from harvester_hpc.messenger.dump import Items, items_of
+from harvester_hpc.messenger.letter import Absent, Shape, Unfit, Whole, put_aside, read, shape_of, take, taken_among
+from harvester_hpc.messenger.names import Names
+from harvester_hpc.messenger.patience import Patience
+from harvester_hpc.messenger.values import AccessPoint, BadLetter, Claim, DeclaredFile, EventUpdate, Exit, News
+
+log = logging.getLogger(__name__)
+
+Listing = Mapping[str, "os.DirEntry[str]"]
+
+
+def listing(folder: Path) -> Listing:
+    """Return what lies in a folder, {name: entry}.
+
+    Raises:
+        OSError: it cannot be listed.
+    """
+    with os.scandir(folder) as entries:
+        return {entry.name: entry for entry in entries}
+
+
+@dataclass(slots=True, kw_only=True)
+class Look:
+    """What is found in one look, while it is being found.
+
+    Attributes:
+        patience: how long unfinished letters are left alone.
+        reports: job reports that were given out, so that an unchanged one is not read again.
+        last: the worker has ended: what is unfinished stays so.
+        raced: a letter was renamed by somebody else in the middle of the look: look again.
+    """
+
+    point: AccessPoint
+    names: Names
+    patience: Patience
+    reports: Patience
+    largest: int
+    last: bool = False
+    raced: bool = False
+    claim: Claim | None = None
+    exit: Exit | None = None
+    heartbeat: float | None = None
+    kill_requested: bool = False
+    attributes: dict[int, dict[str, Any]] = field(default_factory=dict)
+    job_status: dict[int, str] = field(default_factory=dict)
+    files: list[DeclaredFile] = field(default_factory=list)
+    updates: dict[int, list[EventUpdate]] = field(default_factory=dict)
+    bad: list[BadLetter] = field(default_factory=list)
+    taken: list[Path] = field(default_factory=list)
+    new_reports: dict[Path, Shape] = field(default_factory=dict)
+    waiting: list[str] = field(default_factory=list)
+
+    def news(self) -> News:
+        """Return what was found; the job reports in it count as given out."""
+        for path, shape in self.new_reports.items():
+            self.reports.unchanged_s(path, shape)
+        return News(
+            claim=self.claim, exit=self.exit, attributes=self.attributes, job_status=self.job_status, files=tuple(self.files),
+            heartbeat=self.heartbeat, kill_requested=self.kill_requested, bad=tuple(self.bad), taken=tuple(self.taken),
+            waiting=tuple(self.waiting), event_updates={job_id: tuple(updates) for job_id, updates in self.updates.items()},
+        )
+
+    def at_all(self, top: Listing) -> None:
+        """Look at everything; ``top`` is the listing of the access point."""
+        names, point = self.names, self.point
+        if names.claim in top:
+            self.claim = read_claim(point.path / names.claim)
+        if names.exit in top:
+            self.exit = read_exit(point.path / names.exit)
+        self.kill_requested = any(name in top for name in names.kill)
+        self._hear(top)
+        if not point.many:
+            self.at_folder(point.path, top, point.job_ids)
+            return
+        self.at_dumps(point.path, top)
+        for job_id in point.job_ids:
+            if str(job_id) not in top:
+                continue
+            try:
+                entries = listing(point.folder_of(job_id))
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            self._hear(entries)
+            self.at_folder(point.folder_of(job_id), entries, (job_id,))
+
+    def at_folder(self, folder: Path, entries: Listing, job_ids: tuple[int, ...]) -> None:
+        """Look at the letters of some jobs that share a folder."""
+        self.at_attributes(folder, entries, job_ids)
+        self.at_dumps(folder, entries)
+
+    def at_attributes(self, folder: Path, entries: Listing, job_ids: tuple[int, ...]) -> None:
+        """Read what the worker tells of the jobs, and the payload's report if it is new."""
+        told = self._content(folder / self.names.attributes) if self.names.attributes in entries else None
+        report = self._report(folder / self.names.job_report) if self.names.job_report in entries else None
+        if told is None and report is None:
+            return
+        for job_id in job_ids:
+            self.attributes[job_id] = {**(told or {}), **({} if report is None else {"metaData": report})}
+            status = (told or {}).get("jobStatus")
+            if status in ("finished", "failed"):
+                self.job_status[job_id] = status
+
+    def at_dumps(self, folder: Path, entries: Listing) -> None:
+        """Read what the worker declares: letters that were taken before, then the one that lies there."""
+        name = self.names.status_dump
+        for path in self._letters(folder, entries, name):
+            content = self._content(path)
+            if content is not None:
+                items = items_of(content, folder, self.point.root, last=self.last)
+                self._keep(path, items)
+
+    def _letters(self, folder: Path, entries: Listing, name: str) -> list[Path]:
+        letters = [folder / entry for entry in taken_among(entries, name)]
+        if name not in entries or self._content(folder / name) is None:
+            return letters
+        taken = take(folder / name)
+        self.raced |= taken is None
+        return [*letters, *([taken] if taken else [])]
+
+    def _keep(self, path: Path, items: Items) -> None:
+        self.files += items.files
+        self.waiting += items.waiting
+        if items.waiting:
+            return  # read again next time: then the rest of it is told
+        for job_id, updates in items.updates.items():
+            self.updates.setdefault(job_id, []).extend(updates)
+        for item, why in items.bad:
+            self._put_aside(path, why, item)
+        self.taken.append(path)
+
+    def keep_updates(self, path: Path, items: Items) -> None:
+        """Keep event updates of a taken letter."""
+        self._keep(path, items)
+
+    def letters(self, folder: Path, entries: Listing, name: str) -> list[tuple[Path, Any]]:
+        """Return the taken letters of a name with their content, oldest first."""
+        return [(path, content) for path in self._letters(folder, entries, name) if (content := self._content(path)) is not None]
+
+    def _content(self, path: Path) -> Any:
+        """Return what a letter says; None if there is nothing to read (yet). A hopeless one is put aside."""
+        match read(path, largest=self.largest):
+            case Whole(content=content):
+                return content
+            case Absent():
+                self.raced = True
+            case Unfit(why=why, shape=shape, hopeless=hopeless):
+                self._give_up(path, why, shape, hopeless=hopeless)
+        return None
+
+    def _report(self, path: Path) -> Any:
+        try:
+            there = path.stat()
+        except OSError:
+            return None
+        shape = shape_of(there)
+        if not self.last and self.reports.shape(path) == shape:
+            return None
+        content = self._content(path)
+        if content is not None:
+            self.new_reports[path] = shape
+        return content
+
+    def _give_up(self, path: Path, why: str, shape: Shape, *, hopeless: bool) -> None:
+        if self.last or hopeless or self.patience.is_over(path, shape):
+            self._put_aside(path, why)
+            self.patience.forget(path)
+
+    def _put_aside(self, path: Path, why: str, item: object = None) -> None:
+        try:
+            aside = put_aside(path, why, item)
+        except OSError as error:
+            log.warning("could not put a bad letter aside path=%s why=%s error=%s", path, why, error)
+            aside = path
+        self.bad.append(BadLetter(path=aside, why=why))
+
+    def _hear(self, entries: Listing) -> None:
+        for name in self.names.heartbeat:
+            if name in entries:
+                try:
+                    beat = entries[name].stat().st_mtime
+                except OSError:
+                    continue
+                self.heartbeat = max(beat, self.heartbeat or 0.0)

@@ -1,0 +1,277 @@
+"""The messenger over a shared file system: the letters of the existing protocol, and a doorbell."""
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from harvester_hpc.messenger import access_point, doorbell, feeding
+from harvester_hpc.messenger.dump import LARGEST_NUMBER, updates_of
+from harvester_hpc.messenger.events import NEXT, RangeQueue, Ranges, requests_of
+from harvester_hpc.messenger.letter import LARGEST, Absent, Shape, Unfit, Whole, acknowledge, read, shape_of
+from harvester_hpc.messenger.look import Listing, Look, listing
+from harvester_hpc.messenger.names import NAMES, Names
+from harvester_hpc.messenger.patience import REMEMBERED, Patience
+from harvester_hpc.messenger.values import AccessPoint, BadLetter, DeclaredFile, News
+
+log = logging.getLogger(__name__)
+
+#: Looks in a row, if others rename letters under our hands.
+LOOKS = 3
+
+
+class SharedFileMessenger:
+    """Letters as files in the worker's access point. One object serves many threads and any number of workers."""
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Settings:
+        """The section of the queue: the published attributes, in our spelling.
+
+        Attributes:
+            strip_job_params: leave out of the job dictionary what a payload does not need.
+            settle_s: seconds for which a letter that cannot be read must not change before it is a bad one.
+            largest_bytes: a longer letter is a bad one.
+        """
+
+        json_attrs_file_name: str = NAMES.attributes
+        json_job_report: str = NAMES.job_report
+        json_outputs_file_name: str = NAMES.status_dump
+        json_job_request_file_name: str = NAMES.job_request
+        job_spec_file_name: str = NAMES.job_spec
+        json_events_request_file_name: str = NAMES.event_request
+        json_events_feed_file_name: str = NAMES.event_ranges
+        json_events_update_file_name: str = NAMES.update_events
+        xml_pool_catalog_file_name: str = NAMES.catalog
+        panda_ids_file: str = NAMES.panda_ids
+        kill_worker_file: str = NAMES.kill[0]
+        heartbeat_file: str = NAMES.heartbeat[0]
+        strip_job_params: bool = False
+        settle_s: float = 10.0
+        largest_bytes: int = LARGEST
+
+        def problems(self) -> tuple[str, ...]:
+            """Return what types cannot tell."""
+            names = {one.name: getattr(self, one.name) for one in fields(self) if one.name.endswith(("_name", "_report", "_file"))}
+            problems = [f"{key}: must be a plain file name, not {name!r}" for key, name in names.items() if not _is_plain(name)]
+            twice = {name for name in names.values() if list(names.values()).count(name) > 1}
+            problems += [f"{key}: {name!r} is the name of two letters" for key, name in names.items() if name in twice]
+            if not 0 <= self.settle_s < 3600:
+                problems.append(f"settle_s: must be seconds from 0 to 3600, not {self.settle_s}")
+            if self.largest_bytes < 1024:
+                problems.append(f"largest_bytes: must be at least 1024, not {self.largest_bytes}")
+            return tuple(problems)
+
+    def __init__(self, settings: Settings | None = None, context: object = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.settings = settings or self.Settings()
+        self.names = _names(self.settings)
+        self._patience = Patience(self.settings.settle_s, clock)
+        self._reports = Patience(0.0, clock)
+        self._beats = Patience(0.0, clock)
+        self._requests: OrderedDict[Path, Shape] = OrderedDict()
+        self._lock = threading.Lock()
+        self._ranges = RangeQueue(self.names.event_ranges)
+
+    # -- what every agent needs -------------------------------------------------------------------
+
+    def setup_access_points(self, points: Sequence[AccessPoint]) -> None:
+        """Make the folders, each with our sentinel. Harmless when repeated for the same worker.
+
+        Raises:
+            OSError: a folder cannot be made, or belongs to somebody else (PermissionError, FileExistsError).
+        """
+        for point in points:
+            access_point.set_up(point)
+
+    def feed_jobs(self, point: AccessPoint, jobs: feeding.Jobs, inputs: feeding.Inputs) -> None:
+        """Write job descriptions, {job id: job dictionary}, link inputs, {job id: {lfn: path}}; then answer the request.
+
+        Raises:
+            OSError: nothing usable was written.
+        """
+        feeding.feed_jobs(point, jobs, inputs, self.names, strip=self.settings.strip_job_params)
+        self._answered(point.path / self.names.job_request)
+
+    def collect(self, point: AccessPoint, *, last: bool = False) -> News:
+        """Read all letters of a worker. ``last``: the worker has ended, so unfinished letters are bad letters.
+
+        With ``last``, an access point that is gone from a root that is there is a bad letter too: nothing will come.
+
+        Raises:
+            OSError: the access point cannot be read: nothing is known.
+        """
+        try:
+            return self._look(point, last, Look.at_all)
+        except FileNotFoundError:
+            if not last or not point.root.is_dir():
+                raise
+            return News(bad=(BadLetter(path=point.path, why="the access point is gone"),))
+
+    def acknowledge(self, news: News) -> None:
+        """Put letters away whose content is stored; one that cannot be put away is read again, which does no harm."""
+        for path in news.taken:
+            try:
+                acknowledge(path)
+            except OSError as error:
+                log.warning("could not put a letter away path=%s error=%s", path, error)
+
+    def rung(self, root: Path) -> Sequence[int]:
+        """Return the workers below ``root`` that have rung the doorbell since the last call."""
+        return doorbell.rung(root)
+
+    def clean_up(self, point: AccessPoint) -> str:
+        """Remove the access point; "" if it is gone, else why it must stay (not ours, a link, outside root).
+
+        Raises:
+            OSError: it could not be removed wholly; the next call goes on with it.
+        """
+        return access_point.remove(point)
+
+    # -- the published methods, one letter each ---------------------------------------------------
+
+    def job_requested(self, point: AccessPoint) -> int:
+        """Return how many jobs the worker asks for; 0: none. A request that cannot be read asks for one.
+
+        The request stays until ``feed_jobs`` has answered it: a worker may take its going for the answer.
+        """
+        path = point.path / self.names.job_request
+        match read(path, largest=self.settings.largest_bytes):
+            case Absent():
+                return 0
+            case Unfit(shape=shape):
+                self._remember(path, shape)
+                return 1
+            case Whole(content=content, shape=shape):
+                self._remember(path, shape)
+                wanted = content.get("nJobs", 1)
+                return max(0, min(wanted, LARGEST_NUMBER)) if isinstance(wanted, int) and not isinstance(wanted, bool) else 1
+
+    def events_requested(self, point: AccessPoint) -> Mapping[int, Mapping[str, Any]]:
+        """Return {job id: what the worker asks for (nRanges, ...)}; it stays until ``feed_events`` has answered."""
+        path = point.path / self.names.event_request
+        match read(path, largest=self.settings.largest_bytes):
+            case Whole(content=content, shape=shape):
+                self._remember(path, shape)
+                return requests_of(content, path)
+            case _:
+                return {}
+
+    def feed_events(self, point: AccessPoint, ranges: Ranges) -> None:
+        """Hand event ranges to the worker, {job id: ranges}, behind those it has not read; then answer the request.
+
+        Raises:
+            OSError: they were not written.
+        """
+        self._ranges.feed(point, ranges)
+        self._answered(point.path / self.names.event_request)
+
+    def events_to_update(self, point: AccessPoint) -> News:
+        """Return what the worker says of its event ranges (``event_updates``, ``taken``, ``bad``); then acknowledge."""
+        return self._look(point, False, _at_updates)
+
+    def get_files_to_stage_out(self, point: AccessPoint) -> tuple[DeclaredFile, ...]:
+        """Return the declared files that are visible and not acknowledged."""
+        return self._look(point, False, _at_dumps).files
+
+    def get_work_attributes(self, point: AccessPoint) -> Mapping[int, Mapping[str, Any]]:
+        """Return {job id: what the worker tells of it}."""
+        return self._look(point, False, _at_attributes).attributes
+
+    def get_panda_ids(self, point: AccessPoint) -> tuple[int, ...]:
+        """Return the jobs of the worker as its list says, also one that a pull worker has written; () if there is none."""
+        reading = read(point.path / self.names.panda_ids, expected=list)
+        ids = reading.content if isinstance(reading, Whole) else []
+        return tuple(one for one in ids if isinstance(one, int) and not isinstance(one, bool) and 0 < one <= LARGEST_NUMBER)
+
+    def kill_requested(self, point: AccessPoint) -> bool:
+        """Tell whether the worker asks to be killed."""
+        return any((point.path / name).exists() for name in self.names.kill)
+
+    def is_alive(self, point: AccessPoint, limit_s: float) -> bool:
+        """Tell whether the worker has written its heartbeat within ``limit_s`` seconds; True if it never did.
+
+        Measured by our clock from the look that found it changed, since the clocks of nodes and file servers differ.
+        """
+        silent_s = [
+            self._beats.unchanged_s(path, shape_of(path.stat()))
+            for path in (point.path / name for name in self.names.heartbeat) if path.exists()
+        ]
+        return not silent_s or min(silent_s) <= limit_s
+
+    # -- within -----------------------------------------------------------------------------------
+
+    def _look(self, point: AccessPoint, last: bool, at: Callable[[Look, Listing], None]) -> News:
+        bad: list[BadLetter] = []  # put aside in the first look, a bad letter is not found in the next
+        for _ in range(LOOKS):
+            look = Look(
+                point=point, names=self.names, patience=self._patience, reports=self._reports,
+                largest=self.settings.largest_bytes, last=last, bad=bad,
+            )
+            top = listing(point.path)
+            if f"{self.names.event_ranges}{NEXT}" in top and self.names.event_ranges not in top:
+                self._ranges.promote(point)
+            at(look, top)
+            if not look.raced:
+                break
+        return look.news()
+
+    def _remember(self, path: Path, shape: Shape) -> None:
+        with self._lock:
+            self._requests[path] = shape
+            self._requests.move_to_end(path)
+            while len(self._requests) > REMEMBERED:
+                self._requests.popitem(last=False)
+
+    def _answered(self, path: Path) -> None:
+        """Remove a request, unless it is another one than was read."""
+        with self._lock:
+            shape = self._requests.pop(path, None)
+        try:
+            if shape is None or shape_of(path.stat()) == shape:
+                path.unlink()
+        except FileNotFoundError:
+            return
+
+
+def _at_updates(look: Look, top: Listing) -> None:
+    for folder, entries in _folders(look.point, top):
+        for path, content in look.letters(folder, entries, look.names.update_events):
+            look.keep_updates(path, updates_of(content))
+
+
+def _at_dumps(look: Look, top: Listing) -> None:
+    for folder, entries in _folders(look.point, top):
+        look.at_dumps(folder, entries)
+
+
+def _at_attributes(look: Look, top: Listing) -> None:
+    point = look.point
+    for folder, entries in _folders(point, top):
+        look.at_attributes(folder, entries, tuple(job_id for job_id in point.job_ids if point.folder_of(job_id) == folder))
+
+
+def _folders(point: AccessPoint, top: Listing) -> list[tuple[Path, Listing]]:
+    """Return the folders with letters of jobs, each with its listing; in ManyToOne the updates may lie at the top too."""
+    if not point.many:
+        return [(point.path, top)]
+    names = [str(job_id) for job_id in point.job_ids if str(job_id) in top and top[str(job_id)].is_dir()]
+    return [(point.path, top), *((point.path / name, listing(point.path / name)) for name in names)]
+
+
+def _is_plain(name: str) -> bool:
+    return bool(name) and "/" not in name and "\0" not in name and not name.startswith(".")
+
+
+def _names(settings: SharedFileMessenger.Settings) -> Names:
+    return Names(
+        job_spec=settings.job_spec_file_name, catalog=settings.xml_pool_catalog_file_name, panda_ids=settings.panda_ids_file,
+        job_request=settings.json_job_request_file_name, event_request=settings.json_events_request_file_name,
+        event_ranges=settings.json_events_feed_file_name, update_events=settings.json_events_update_file_name,
+        status_dump=settings.json_outputs_file_name, attributes=settings.json_attrs_file_name, job_report=settings.json_job_report,
+        kill=tuple(dict.fromkeys((settings.kill_worker_file, *NAMES.kill[1:]))),
+        heartbeat=tuple(dict.fromkeys((settings.heartbeat_file, *NAMES.heartbeat[1:]))),
+    )
