@@ -102,10 +102,14 @@ class CommandManager(Agent):
         self.house.communicator.is_alive(facts)
         return True
 
+    def _acked(self, ids: list[str]) -> bool:
+        self.house.communicator.ack_commands(ids)
+        return True
+
     def _acknowledge(self) -> None:
         with self.database.read() as connection:
             ids = commands.to_acknowledge(connection, BUNCH)
-        if ids and self.attempt("", lambda: (self.house.communicator.ack_commands(ids), True)):
+        if ids and self.attempt("", lambda: self._acked(ids)):
             with self.database.write() as write:
                 commands.acknowledged(write, ids)
 

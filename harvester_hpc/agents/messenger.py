@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks into the letters of a running worker that does not ring.
 LOOK_S = 60.0
+#: Seconds of sleep while no worker is in the batch system; a submission rings.
+DEAF_S = 30.0
 
 
 class MessengerAgent(Agent):
@@ -27,7 +29,8 @@ class MessengerAgent(Agent):
     name = MESSENGER
 
     def __init__(self, house: Surroundings, period_s: float) -> None:
-        super().__init__(house, period_s)
+        super().__init__(house, max(period_s, DEAF_S))
+        self._listen_s = period_s
         self._listens = True
 
     def run_once(self) -> int:
@@ -48,7 +51,7 @@ class MessengerAgent(Agent):
 
     def next_due(self) -> float | None:
         """Return when to listen again; never while no worker is in the batch system."""
-        return self.clock.now() + self.period_s if self._listens else None
+        return self.clock.now() + self._listen_s if self._listens else None
 
     def _rung(self, name: str) -> Sequence[int]:
         plugins = self.house.queues.get(name)

@@ -69,7 +69,7 @@ def make(write: Write, steps: Iterable[JobStep]) -> list[JobId]:
         if step.report:
             run(put, (step.job_id, step.after, now))
             write.ring(PROPAGATOR)
-        if step.due is not None and step.due <= now:
+        if step.before is not step.after or (step.due is not None and step.due <= now):
             write.ring(JOB_TURN.get(step.after))
     return stale
 

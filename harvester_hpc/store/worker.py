@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harvester_hpc.model.job import JobId
-from harvester_hpc.model.turn import MONITOR, PROPAGATOR, SUBMITTER, SWEEPER, WORKER_TURN
+from harvester_hpc.model.turn import MESSENGER, MONITOR, PROPAGATOR, SUBMITTER, SWEEPER, WORKER_TURN
 from harvester_hpc.model.worker import MapType, Worker, WorkerId, WorkerPlan, WorkerState, WorkerStep
 from harvester_hpc.store.database import Write
 from harvester_hpc.store.sql import sentences
@@ -86,7 +86,8 @@ def make(write: Write, steps: Iterable[WorkerStep]) -> list[WorkerId]:
             write.ring(PROPAGATOR)
         if step.before is not step.after:
             write.ring(SUBMITTER)  # there may be room for another one
-        if step.due is not None and step.due <= now:
+            write.ring(MESSENGER)  # there may be a doorbell to listen to
+        if step.before is not step.after or (step.due is not None and step.due <= now):
             write.ring(WORKER_TURN.get(step.after, SWEEPER))
     return stale
 
