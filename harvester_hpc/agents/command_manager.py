@@ -109,7 +109,10 @@ class CommandManager(Agent):
     def _acknowledge(self) -> None:
         with self.database.read() as connection:
             ids = commands.to_acknowledge(connection, BUNCH)
-        if ids and self.attempt("", lambda: self._acked(ids)):
+        if not ids:
+            return
+        heard = self.attempt("", lambda: self._acked(ids))
+        if heard:
             with self.database.write() as write:
                 commands.acknowledged(write, ids)
 
