@@ -65,7 +65,7 @@ class Record:
 
     def forget_attempt(self) -> None:
         """Nothing came of it: fence off what may still be on its way here, and let a new attempt begin. Hold the lock."""
-        for name in ("attempt", "failed", "began", "empty"):
+        for name in ("attempt", "failed", "record", "began", "empty"):
             (self.folder / name).unlink(missing_ok=True)
 
     @property

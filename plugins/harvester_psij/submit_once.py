@@ -14,7 +14,8 @@ All that it knows lies in FOLDER:
 With ``--become`` this process turns into COMMAND instead of waiting for it (the local scheduler: the command is the
 worker itself), in a session of its own, with its output appended to LOG. The record is written before that.
 
-Exit codes: 0 record is there; 1 see ``failed``; 75 an earlier attempt began and its end is unknown; 76 superseded.
+Exit codes: 0 record is there; 70 see ``failed``; 75 an earlier attempt began and its end is unknown; 76 superseded.
+Any other: this process itself broke down.
 """
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ import sys
 import time
 from pathlib import Path
 
-ACCEPTED, FAILED, UNCERTAIN, SUPERSEDED = 0, 1, 75, 76
+ACCEPTED, FAILED, UNCERTAIN, SUPERSEDED = 0, 70, 75, 76
 
 
 def write(folder: str, name: str, text: str) -> None:

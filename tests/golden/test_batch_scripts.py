@@ -1,0 +1,81 @@
+"""Site to batch script, byte for byte. ``python -m tests.golden.test_batch_scripts`` writes the scripts anew; read the difference."""
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from harvester_hpc.model.facility import BatchQueue, Facility, NodeShape
+from harvester_hpc.model.queue import Queue
+from harvester_hpc.model.worker import MapType, Worker, WorkerId, WorkerPlan, WorkerState
+from harvester_hpc.ports.context import Context
+from harvester_psij.psij_loading import load_psij
+from harvester_psij.script import TEMPLATE, ScriptExtras, script_values
+
+GOLDEN = Path(__file__).parent
+EXTRAS = ScriptExtras(source_roots=("/opt/harvester", "/opt/harvester/launchers"))
+PYTHON = "/opt/python/bin/python3"
+
+SITES = {
+    "local": (Facility(name="local", scheduler="local", queues=(BatchQueue(name="local"),), python=PYTHON), EXTRAS),
+    "slurm-plain": (Facility(name="plain", scheduler="slurm", python=PYTHON), ScriptExtras()),
+    "slurm-gpu": (
+        Facility(
+            name="gpu", scheduler="slurm", launcher="srun", account="m1234_g", node=NodeShape(cores=64, memory_mb=250_000, gpus=4),
+            queues=(BatchQueue(name="", qos="regular", max_walltime_s=86400),), attributes={"C": "gpu", "licenses": "scratch,cfs"},
+            prologue=("module load python/3.11", "export MPICH_GPU_SUPPORT_ENABLED=1"), epilogue=("module unload python",), python=PYTHON,
+        ),
+        EXTRAS,
+    ),
+    "slurm-partition": (
+        Facility(
+            name="partition", scheduler="slurm", launcher="mpiexec", account="phy-atlas", requeue=True, python=PYTHON,
+            queues=(BatchQueue(name="main"), BatchQueue(name="short", qos="quick")),
+        ),
+        ScriptExtras(
+            attributes={"reservation": "big day", "exclusive": None, "signal": "B:USR1@120"},
+            wrapper=("apptainer", "exec", "/images/el9 image.sif"), source_roots=("/opt/har vester",),
+        ),
+    ),
+}
+WORKERS = {
+    "local": WorkerPlan(nodes=1, cores=2, walltime_s=3600),
+    "slurm-plain": WorkerPlan(nodes=1, cores=1, walltime_s=90),
+    "slurm-gpu": WorkerPlan(nodes=4, cores=256, walltime_s=7200, ram_mb=200_000, gpus_per_node=4),
+    "slurm-partition": WorkerPlan(nodes=2, cores=96, walltime_s=3599, ram_mb=4000),
+}
+
+
+def script(site: str) -> str:
+    """Return the batch script of the site's worker."""
+    load_psij()
+    from psij import Job, JobExecutorConfig
+    from psij.executors.batch.script_generator import TemplatedScriptGenerator
+
+    facility, extras = SITES[site]
+    context = Context(
+        instance="CERN_edge", tag="abcde", state_dir=Path("/home/me/.harvester"), facility=facility,
+        queue=Queue(name="Q", access_root="/scratch/me/workers"),
+    )
+    worker = Worker(
+        id=WorkerId(4711), queue="Q", map_type=MapType.ONE_TO_ONE, state=WorkerState.PLANNED, key="habcde-3mv",
+        access_point="/scratch/me/workers/4711", plan=WORKERS[site], batch_queue="short" if site == "slurm-partition" else "",
+    )
+    written = io.StringIO()
+    TemplatedScriptGenerator(JobExecutorConfig(), TEMPLATE).generate_submit_script(Job(), script_values(worker, context, extras), written)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize("site", sorted(SITES))
+def test_a_sites_script_is_what_it_was(site: str) -> None:
+    assert script(site) == (GOLDEN / f"{site}.sh").read_text()
+
+
+def test_no_script_is_left_over() -> None:
+    assert {path.stem for path in GOLDEN.glob("*.sh")} == set(SITES)
+
+
+if __name__ == "__main__":
+    for name in SITES:
+        (GOLDEN / f"{name}.sh").write_text(script(name))

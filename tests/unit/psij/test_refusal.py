@@ -1,0 +1,35 @@
+"""What the words of a submit command mean."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harvester_psij.refusal import Verdict, verdict
+
+RECORDED = Path(__file__).parent / "recorded"
+CASES = [
+    tuple(line.split("\t", 1)) for line in (RECORDED / "sbatch-errors-22.05.8.txt").read_text().splitlines() if line.strip()
+]
+
+
+@pytest.mark.parametrize(("meaning", "words"), CASES)
+def test_the_schedulers_words_decide(meaning: str, words: str) -> None:
+    assert verdict(1, words) == meaning
+
+
+@pytest.mark.parametrize("words", ["", "sbatch: error: something new", "Segmentation fault", "Zero Bytes were transmitted or received"])
+def test_what_is_not_listed_is_uncertain(words: str) -> None:
+    assert verdict(1, words) is Verdict.UNCERTAIN
+
+
+def test_a_doubt_outweighs_a_refusal() -> None:
+    assert verdict(1, "Invalid partition name specified\nSocket timed out on send/recv operation") is Verdict.UNCERTAIN
+
+
+def test_a_command_ended_by_a_signal_is_uncertain_whatever_it_said() -> None:
+    assert verdict(-9, "Invalid partition name specified") is Verdict.UNCERTAIN
+
+
+def test_a_command_that_could_not_be_started_submitted_nothing() -> None:
+    assert verdict(127, "sbatch: No such file or directory") is Verdict.BUSY
