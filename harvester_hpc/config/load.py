@@ -20,7 +20,7 @@ from harvester_hpc.config.locate import DEFAULT_STATE_DIR, FILE_NAME
 from harvester_hpc.config.problems import Finding, Problem, shown
 from harvester_hpc.config.queues import QueueReader
 from harvester_hpc.config.source import Document
-from harvester_hpc.config.validate import validated
+from harvester_hpc.config.validate import unsaid, validated
 from harvester_hpc.config.values import Configuration, frozen
 from harvester_hpc.errors import ConfigurationError
 from harvester_hpc.model.facility import Facility
@@ -82,22 +82,32 @@ class _Reading:
     home: Path
     environ: Mapping[str, str]
     problems: list[Problem] = field(default_factory=list)
+    whole: bool = False  # every file that is named by an "extends" was found
 
     def configuration(self) -> Configuration | None:
         document = source.read(self.home / FILE_NAME)
         self.problems.extend(document.problems)
         chain, problems = extends.chain(document, self.home, self.environ)
         self.problems.extend(problems)
+        self.whole = "extends" in document.values and not any(problem.path == "extends" for problem in problems)
         outer = self._outer(document)
         state_dir = absolute(outer.stateDir if outer else DEFAULT_STATE_DIR, self.home, self.environ)
         settings, facility = self._facility(document, chain)
         instance = (outer.instance if outer else None) or _word(f"{user_name()}-{facility.name if facility else 'unknown'}")
         reader = QueueReader(
-            home=self.home, environ=self.environ, state_dir=state_dir, instance=instance, settings=settings, facility=facility
+            home=self.home,
+            environ=self.environ,
+            state_dir=state_dir,
+            instance=instance,
+            settings=settings,
+            facility=facility,
+            sections_due=self.whole or facility is not None,
         )
-        queues = reader.read(self._member(document, "queues"), document, self._defaults(chain))
+        own, defaults = self._member(document, "queues"), self._defaults(chain)
+        usable = not self.problems  # all but the queues is right
+        queues = reader.read(own, document, defaults)
         self.problems.extend(reader.problems)
-        if outer is None or facility is None:
+        if outer is None or facility is None or not usable:
             return None
         return Configuration(
             home=self.home,
@@ -117,7 +127,7 @@ class _Reading:
         own = {key: value for key, value in document.values.items() if key not in ("facility", "queues", "extends", "$schema")}
         values, findings = expanded_values(own, self.environ)
         outer, wrong = validated(HarvesterFile, values)
-        findings += [*wrong, *(agent_findings(outer.agents) if outer else ())]
+        findings += [*wrong, *(unsaid(agent_findings(outer.agents), wrong) if outer else ())]
         self.problems.extend(Problem.at(document.place.below(*finding.keys), finding.message) for finding in findings)
         return outer
 
@@ -134,12 +144,16 @@ class _Reading:
             return None, None
         values, findings = expanded_values(stack.values, self.environ, but={*SHELL_LINES, "sources", "notes"})
         settings, wrong = validated(FacilitySettings, values)
-        findings += [*wrong, *(facility_findings(settings) if settings else ())]
+        wanted = self.whole or not chain  # else what is missing may stand in the file that was not found
+        findings += [*wrong, *(unsaid(facility_findings(settings), wrong) if settings and wanted else ())]
         self._report(stack, findings)
-        if settings is None:
+        if settings is None or not wanted:
             return None, None
         name = chain[0].file.stem if chain else settings.scheduler
-        return settings, facility_of(settings, default_name=_word(name), home=self.home, environ=self.environ)
+        facility = facility_of(settings, default_name=_word(name), home=self.home, environ=self.environ)
+        # limits that could not be read limit nothing
+        limits_are_right = not any(finding.keys[:1] in (("queues",), ("node",)) for finding in findings)
+        return settings if limits_are_right else None, facility
 
     def _defaults(self, chain: list[Document]) -> list[Layer]:
         return [

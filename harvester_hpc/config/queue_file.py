@@ -172,11 +172,11 @@ def _kept(settings: QueueSettings) -> Mapping[str, float]:
     return {state: kept * 3600 for state, kept in hours.items()}
 
 
-def section_findings(values: Mapping[str, Any]) -> Iterator[Finding]:
-    """Give the plugin sections that are missing, and those that name a plugin of PanDA Harvester."""
+def section_findings(values: Mapping[str, Any], *, due: bool) -> Iterator[Finding]:
+    """Give the plugin sections that are missing (if they are ``due``), and those that name a plugin of PanDA Harvester."""
     for section in SECTIONS:
         value = values.get(section)
-        if value is None:
+        if value is None and due:
             yield Finding(keys=(section,), message='the section is missing; it names a plugin, such as {"name": ...}')
         elif isinstance(value, dict) and str(value.get("module", "")).split(".")[0] == "pandaharvester":
             message = f"{value['module']} is written for PanDA Harvester: not yet; name a plugin of ours"

@@ -20,7 +20,7 @@ from harvester_hpc.config.limits import queue_findings, queue_warnings
 from harvester_hpc.config.problems import Finding, Keys, Problem, shown
 from harvester_hpc.config.queue_file import SECTIONS, QueueSettings, names_another_plugin, queue_of, section_findings
 from harvester_hpc.config.source import Document
-from harvester_hpc.config.validate import validated
+from harvester_hpc.config.validate import unsaid, validated
 from harvester_hpc.config.values import QueueConfiguration, frozen
 from harvester_hpc.model.facility import Facility
 
@@ -34,6 +34,7 @@ class QueueReader:
 
     Args:
         settings, facility: None if the facility could not be read; then its limits are not checked.
+        sections_due: whether a section that is missing is a problem; it is none if a file with defaults was not found.
     """
 
     home: Path
@@ -42,6 +43,7 @@ class QueueReader:
     instance: str
     settings: FacilitySettings | None
     facility: Facility | None
+    sections_due: bool
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -73,22 +75,20 @@ class QueueReader:
 
     def _queue(self, name: str, stack: Stack, accesses: dict[str, Access]) -> QueueConfiguration | None:
         values, findings = expanded_values(stack.values, self.environ)
-        findings += [*_name_findings(name), *later_findings(values), *section_findings(values)]
+        findings += [*_name_findings(name), *later_findings(values), *section_findings(values, due=self.sections_due)]
         settings, wrong = validated(QueueSettings, without_later(values), also_known=LATER)
         findings += wrong
-        if settings is None:
-            self._report(stack, findings)
-            return None
-        access = None if _name_findings(name) else self._access(name, settings)
-        findings += queue_findings(name, settings, self.settings)
+        access = None if settings is None or _name_findings(name) else self._access(name, settings)
+        if settings is not None:
+            findings += unsaid(queue_findings(name, settings, self.settings), wrong)
         if isinstance(access, str):
-            findings.append(Finding(keys=KEY, message=access))
+            findings += unsaid([Finding(keys=KEY, message=access)], wrong)
         elif access is not None:
             accesses[name] = access
         self._report(stack, findings)
-        self.warnings += [str(Problem.at(stack.place(finding.keys), finding.message)) for finding in queue_warnings(settings)]
-        if findings or not isinstance(access, Access):
+        if findings or settings is None or not isinstance(access, Access):
             return None
+        self.warnings += [str(Problem.at(stack.place(finding.keys), finding.message)) for finding in queue_warnings(settings)]
         return QueueConfiguration(
             queue=queue_of(name, settings, access.template, access.root),
             sections=MappingProxyType({kind: frozen(values[kind]) for kind in SECTIONS}),

@@ -1,6 +1,7 @@
 """From JSON to a checked model: pydantic's errors in the words of the user's files."""
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, get_args
@@ -42,16 +43,55 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def validated(model: type[Model], values: Mapping[str, Any], *, also_known: Iterable[str] = ()) -> tuple[Model | None, list[Finding]]:
-    """Return ``values`` as ``model`` (None if it cannot be), and everything that is wrong with them.
+    """Return ``values`` as ``model``, and everything that is wrong with them.
+
+    Where something is wrong, the model is that of the values without it, so that other checks can go on
+    (None if nothing is left); ``unsaid`` then keeps them from speaking of what is missing now.
 
     Args:
         also_known: keys of the outermost object that somebody else looks after, for the hint at an unknown one.
     """
+    found, wrong = _tried(model, values, tuple(also_known))
+    rest, left = copy.deepcopy(dict(values)), wrong
+    while found is None and left and _drop(rest, left[0].keys):
+        found, left = _tried(model, rest, ())
+    return found, wrong
+
+
+def unsaid(findings: Iterable[Finding], said: Iterable[Finding]) -> list[Finding]:
+    """Return those ``findings`` that are about something of which nothing is ``said`` yet, neither around nor within it."""
+    known = [finding.keys for finding in said]
+    return [finding for finding in findings if not any(_touch(finding.keys, keys) for keys in known)]
+
+
+def _touch(one: Keys, other: Keys) -> bool:
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]
+
+
+def _tried(model: type[Model], values: Mapping[str, Any], also_known: tuple[str, ...]) -> tuple[Model | None, list[Finding]]:
     try:
         # by way of JSON, where strict still knows that a list may be a tuple and 1 may be 1.0
         return model.model_validate_json(json.dumps(values)), []
     except ValidationError as error:
-        return None, [_finding(model, problem, tuple(also_known)) for problem in error.errors(include_url=False)]
+        return None, [_finding(model, problem, also_known) for problem in error.errors(include_url=False)]
+
+
+def _drop(values: Any, keys: Keys) -> bool:
+    """Take the value at ``keys`` out of ``values``, or the object in which it is missed; tell whether something was taken."""
+    around: list[tuple[Any, str | int]] = []
+    inner = values
+    for key in keys:
+        if isinstance(inner, dict) and key not in inner:
+            break
+        if not isinstance(inner, dict | list):  # a part of the way that only the type has
+            break
+        around.append((inner, key))
+        inner = inner[key]  # type: ignore[index]  # pydantic counts the elements of what it was given
+    if around:
+        container, key = around[-1]
+        del container[key]
+    return bool(around)
 
 
 def _finding(model: type[BaseModel], error: Mapping[str, Any], also_known: tuple[str, ...]) -> Finding:

@@ -88,6 +88,42 @@ def test_problems_of_all_kinds_and_places_are_reported_together(tmp_path: Path) 
     ]
 
 
+def test_a_wrong_key_or_type_does_not_hide_what_else_is_wrong_with_the_queue(tmp_path: Path) -> None:
+    queue = {
+        "nQueueLimitWorkr": 3,
+        "maxWorkers": "5",
+        "mapType": "ManyToOne",
+        "resources": {"nodes": 9, "walltime": "soon", "coresPerNode": 65, "memoryMb": 1},
+        "messenger": {"accessPoint": "/${workerID}"},
+    }
+    assert sorted(line.split(": ")[0] for line in of_queue(tmp_path, queue)) == [
+        "mapType",
+        "maxWorkers",
+        "messenger.accessPoint",
+        "nQueueLimitWorkr",
+        "resources.coresPerNode",
+        "resources.memoryMb",
+        "resources.nodes",
+        "resources.walltime",
+    ]
+
+
+def test_what_is_wrong_already_is_not_blamed_again_for_what_it_would_have_been(tmp_path: Path) -> None:
+    assert len(of_queue(tmp_path, {"resources": {"nodes": "2"}})) == 1, "a worker of one node, the default, would be too small"
+    assert len(of_queue(tmp_path, {"messenger": {"accessPoint": 5}})) == 1
+    assert len(of_queue(tmp_path, {"resources": 5})) == 1
+    assert len(problems(tmp_path, {"facility": {"scheduler": 5}})) == 1
+    assert len(problems(tmp_path, {"facility": {"queues": [{"nam": "x"}]}})) == 2, "the unknown key and the missing one"
+    queue = {"resources": {"nodes": 9, "coresPerNode": 60}}
+    assert len(problems(tmp_path, {"facility": {"node": {"cores": "64"}}, "queues": {"Q": queue}})) == 1
+
+
+def test_a_facility_that_is_not_found_is_the_only_problem(tmp_path: Path) -> None:
+    assert len(problems(tmp_path, {"extends": "hre"})) == 1
+    assert len(problems(tmp_path, {}, {"extends": "nowhere"})) == 1
+    assert len(problems(tmp_path, {"extends": "hre", "queues": {"Q": {"maxWorkrs": 1}}})) == 2
+
+
 def test_a_problem_of_the_facilitys_file_is_reported_once_and_in_that_file(tmp_path: Path) -> None:
     site = {**SITE, "schedular": "slurm", "defaults": {**SITE["defaults"], "maxWorkrs": 5}}
     assert problems(tmp_path, {"queues": {"A": {}, "B": {}}}, site) == [
