@@ -31,7 +31,7 @@ class SweeperSettings:
 
     command_timeout_s: float = 30.0
     grace_s: float = 60.0
-    kill_wait_s: float = 5.0
+    kill_wait_s: float = 15.0  # longer than the launcher gives its payload
 
 
 class PsijSweeper:
