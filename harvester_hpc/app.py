@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from harvester_hpc.daemon.service import Service
     from harvester_hpc.ports.communicator import Communicator
     from harvester_hpc.ports.plugins import QueuePlugins
-    from harvester_hpc.registry import Registry
     from harvester_hpc.store.database import Database
 
 STORE = "store.db"
@@ -87,26 +86,13 @@ def communicator(configuration: Configuration) -> Communicator:
     """Make the communicator alone, for commands that talk to the workload management system."""
     from harvester_hpc.registry import Registry
 
-    return _communicator(configuration, Registry())
-
-
-def _communicator(configuration: Configuration, registry: Registry) -> Communicator:
     from harvester_hpc.ports.context import Context
 
     context = Context(
         instance=configuration.instance, tag=configuration.tag, state_dir=configuration.state_dir, facility=configuration.facility,
     )
-    made: Communicator = registry.load("communicator", configuration.communicator, context, where="communicator")
+    made: Communicator = Registry().load("communicator", configuration.communicator, context, where="communicator")
     return made
-
-
-def plugins(configuration: Configuration, registry: Registry) -> Mapping[str, QueuePlugins]:
-    """Make the plugins of every queue.
-
-    Raises:
-        ConfigurationError: all problems of all queues.
-    """
-    return registry.plugins_of(configuration)
 
 
 @contextmanager
@@ -120,14 +106,12 @@ def service(configuration: Configuration, *, clock: Clock | None = None, stop: t
     """
     from harvester_hpc.daemon.bell import Bells
     from harvester_hpc.daemon.service import Service
-    from harvester_hpc.registry import Registry
     from harvester_hpc.store.database import Database
     from harvester_hpc.store.lease import acquire
     from harvester_hpc.store.migrate import migrate
 
     clock, stop = clock or SystemClock(), stop or threading.Event()
-    registry = Registry()
-    served, talker = plugins(configuration, registry), _communicator(configuration, registry)
+    loaded = Registry().load_all(configuration)
     path = store_path(configuration.state_dir)
     _make_folders(configuration.state_dir)
     migrate(path, clock)
@@ -136,7 +120,7 @@ def service(configuration: Configuration, *, clock: Clock | None = None, stop: t
     names = (COMMAND_MANAGER, JOB_FETCHER, PREPARATOR, SUBMITTER, MESSENGER, MONITOR, STAGER, PROPAGATOR, SWEEPER)
     bells = Bells(names)
     with Database(path, clock, lease=lease, ring=bells.ring) as database:
-        house = _surroundings(configuration, database, served, talker, clock)
+        house = _surroundings(configuration, database, loaded.queues, loaded.communicator, clock)
         built: list[Agent] = []
         made = Service(built, database, lease, bells, stop, clock, settings.lease_beat_s)
         built += agents(house, settings.period_s, made.stop)

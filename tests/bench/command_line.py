@@ -5,13 +5,12 @@ import os
 import sys
 from pathlib import Path
 
-from harvester_hpc.store.migrate import migrate
-
 from harvester_hpc.clock import SystemClock
 from harvester_hpc.model.file import File, FileKind, FileState
 from harvester_hpc.model.job import Job, JobId, JobState
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store.database import Database
+from harvester_hpc.store.migrate import migrate
 from tests.bench.measure import Figure, best_ms, metadata_calls
 
 JOBS = 100_000

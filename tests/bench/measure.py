@@ -31,7 +31,8 @@ class Figure:
 
     def line(self) -> str:
         """Return one line: name, value, yardstick, ratio (above 1: better than the yardstick)."""
-        ratio = (self.yardstick / self.value if self.smaller else self.value / self.yardstick) if self.value and self.yardstick else float("inf")
+        better, worse = (self.yardstick, self.value) if self.smaller else (self.value, self.yardstick)
+        ratio = better / worse if worse else float("inf")
         return f"{self.name:<58} {self.value:>12.3f} {self.unit:<12} {self.yardstick:>10.3f} {ratio:>9.1f}x  {self.source}"
 
 

@@ -34,7 +34,6 @@ from harvester_hpc.testing.fakes import (
 )
 from tests.bench.measure import Figure, usage
 
-
 LIMIT_S = 120.0
 
 
@@ -44,7 +43,8 @@ def run(folder: Path, jobs: int = 5000) -> list[Figure]:
     seconds, cpu_s, memory_mb = _through(folder / "many", jobs)
     return [
         Figure(name="one job, default settings, instant plugins", value=alone, unit="s", yardstick=3.0, source="aim"),
-        Figure(name="  the same against the existing Harvester", value=alone, unit="s", yardstick=13 * 60.0, source="existing Harvester, measured"),
+        Figure(name="  the same against the existing Harvester", value=alone, unit="s", yardstick=13 * 60.0,
+               source="existing Harvester, measured"),
         Figure(name=f"full cycle of {jobs} jobs", value=jobs / seconds, unit="jobs/s", yardstick=1000.0, source="aim", smaller=False),
         Figure(name="  the same against the existing Harvester", value=jobs / seconds, unit="jobs/s", yardstick=36.0,
                source="existing Harvester, tuned, measured", smaller=False),
@@ -91,7 +91,9 @@ def _own_pid() -> int:
     return int(Path("/proc/self").resolve().name)
 
 
-def _house(folder: Path, database: Database, clock: SystemClock, number: int, settings: AgentSettings) -> tuple[FakeCommunicator, Surroundings]:
+def _house(
+    folder: Path, database: Database, clock: SystemClock, number: int, settings: AgentSettings
+) -> tuple[FakeCommunicator, Surroundings]:
     queue = Queue(
         name="Q", access_point=f"{folder}/work/${{workerID}}", access_root=f"{folder}/work", limit_jobs=number, limit_queued_workers=number,
     )

@@ -64,7 +64,9 @@ class Harness:
         environment: added to that of the daemon (SLURM_CONF).
     """
 
-    def __init__(self, folder: Path, *, site: str = "local", jobs: int = 12, environment: dict[str, str] | None = None, pause_s: float = 0.05) -> None:
+    def __init__(
+        self, folder: Path, *, site: str = "local", jobs: int = 12, environment: dict[str, str] | None = None, pause_s: float = 0.05
+    ) -> None:
         self.home = folder / "home"
         self.traces = folder / "traces.txt"
         self.jobs = jobs
@@ -92,11 +94,7 @@ class Harness:
     def live(self, death: Death, limit_s: float = 60.0) -> bool:
         """Let the daemon live until its death; True if it was killed (False: it had nothing left to do)."""
         environment = {**self._environment, **({"HARVESTER_HPC_FAULT": death.point} if death.point else {})}
-        log = (self.home / "console.log").open("ab")
-        with log:
-            process = subprocess.Popen(
-                [*PROGRAM, "run"], env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
-            )
+        process = self._start(environment)
         end = time.monotonic() + (death.after_s or limit_s)
         while process.poll() is None and time.monotonic() < end:
             if not death.after_s and self.all_told():
@@ -112,9 +110,7 @@ class Harness:
 
     def finish(self, limit_s: float = 120.0) -> None:
         """Let the daemon run undisturbed until every job is told, then stop it properly."""
-        log = (self.home / "console.log").open("ab")
-        with log:
-            process = subprocess.Popen([*PROGRAM, "run"], env=self._environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+        process = self._start(self._environment)
         try:
             end = time.monotonic() + limit_s
             while not self.all_told() and time.monotonic() < end and process.poll() is None:
@@ -153,6 +149,12 @@ class Harness:
                 "resources": {"nodes": 1, "walltime": 600, "coresPerNode": 1},
             }},
         }))
+
+    def _start(self, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        with (self.home / "console.log").open("ab") as log:
+            return subprocess.Popen(
+                [*PROGRAM, "run"], env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+            )
 
     def _run(self, *arguments: str) -> str:
         done = subprocess.run([*PROGRAM, *arguments], env=self._environment, capture_output=True, text=True, timeout=60, check=False)
@@ -201,9 +203,10 @@ class Harness:
             if state in ("planned", "submitted", "running"):
                 found.wrong.append(f"worker {worker_id} is still {state}")
             if claimed != batch_id and state != "missed":
-                found.wrong.append(f"worker {worker_id} ({state}) has batch id {batch_id!r}, its claim says {claimed!r}")
+                found.wrong.append(f"worker {worker_id} ({state}) has batch id {batch_id!r}, the claim says {claimed!r}")
         for job_id, number in self._query(
-            "SELECT job_id, count(*) FROM bond JOIN worker USING (worker_id) WHERE worker.state <> 'missed' GROUP BY job_id HAVING count(*) > 1"
+            "SELECT job_id, count(*) FROM bond JOIN worker USING (worker_id) WHERE worker.state <> 'missed' "
+            "GROUP BY job_id HAVING count(*) > 1"
         ):
             found.wrong.append(f"job {job_id} had {number} workers")
 

@@ -21,6 +21,7 @@ from harvester_hpc.store import job as jobs
 from harvester_hpc.store import worker as workers
 from harvester_hpc.store.database import Database
 from harvester_hpc.store.migrate import migrate
+from harvester_hpc.testing.fake_batch import BatchSettings
 from harvester_hpc.testing.fakes import (
     FakeBatch,
     FakeClock,
@@ -33,7 +34,6 @@ from harvester_hpc.testing.fakes import (
     InstantSubmitter,
     InstantSweeper,
 )
-from harvester_hpc.testing.fake_batch import BatchSettings
 
 
 @dataclass(kw_only=True)
