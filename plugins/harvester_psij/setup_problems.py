@@ -21,23 +21,23 @@ class Timed(Protocol):
 
 
 def setup_problems(settings: Timed, context: Context) -> tuple[str, ...]:
-    """Return the problems, one line each."""
+    """Return the problems, one line each; one of a setting starts with its name and a colon."""
     facility = context.facility
     found: list[str] = []
     if facility.scheduler not in SCHEDULERS:
-        found.append(f"psij: no scheduler '{facility.scheduler}'; there is: {', '.join(SCHEDULERS)}")
+        found.append(f"no scheduler '{facility.scheduler}'; there is: {', '.join(SCHEDULERS)}")
     if facility.launcher not in LAUNCHERS:
-        found.append(f"psij: no launcher '{facility.launcher}'; there is: {', '.join(LAUNCHERS)}")
+        found.append(f"no launcher '{facility.launcher}'; there is: {', '.join(LAUNCHERS)}")
     for name in ("command_timeout_s", "parallel", "kill_wait_s"):
         if getattr(settings, name, 1) <= 0:
-            found.append(f"psij: {name} is {getattr(settings, name)}; it must be above 0")
+            found.append(f"{name}: is {getattr(settings, name)}; it must be above 0")
     for name in ("grace_s", "lock_wait_s"):
         if getattr(settings, name, 0) < 0:
-            found.append(f"psij: {name} is {getattr(settings, name)}; it must not be below 0")
+            found.append(f"{name}: is {getattr(settings, name)}; it must not be below 0")
     options = dict(facility.attributes) | dict(getattr(settings, "attributes", {}))
     for option, value in options.items():
         if not OPTION_NAME.fullmatch(option):
-            found.append(f"psij: attribute '{option}' is no name of an option (without its leading dashes)")
+            found.append(f"attributes: '{option}' is no name of an option (without its leading dashes)")
         if value is not None and "\n" in value:
-            found.append(f"psij: attribute '{option}' has a line break in its value")
+            found.append(f"attributes: '{option}' has a line break in its value")
     return tuple(found)
