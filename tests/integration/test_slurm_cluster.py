@@ -2,14 +2,18 @@
 from __future__ import annotations
 
 import os
+import pwd
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import harvester_hpc
 from harvester_hpc.testing.slurm import Cluster, ClusterError, Isolation
 from harvester_hpc.testing.slurm.network import possible
 from harvester_hpc.testing.slurm.processes import until
@@ -236,4 +240,49 @@ def test_a_cluster_that_cannot_start_leaves_nothing(slurm_programs: None, tmp_pa
     cluster = Cluster(tmp_path / "cluster", settings={"AuthType": "auth/nonsense"})
     with pytest.raises(ClusterError, match="slurmctld does not start"):
         cluster.start()
+    assert traces(cluster) == []
+
+
+@pytest.fixture
+def nobody() -> Iterator[tuple[list[str], dict[str, str], Path]]:
+    """How root runs a Python that knows this checkout as an ordinary user: words before its own, environment, a folder of that user's."""
+    if os.geteuid() != 0:
+        pytest.skip("all other tests have been run as an ordinary user already")
+    user = pwd.getpwnam("nobody")
+    checkout = Path(harvester_hpc.__file__).parents[1]
+    folder = Path(tempfile.mkdtemp(prefix="hpc-nobody-"))
+    os.chown(folder, user.pw_uid, user.pw_gid)
+    environment = {"HOME": str(folder), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1"}
+    # env: setpriv itself still has root's rights when it executes a program.
+    become = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "env"]
+    try:
+        yield [*become, python_for(become, environment)], environment, folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def python_for(become: list[str], environment: dict[str, str]) -> str:
+    """Return a Python that the user may run, and that may read the checkout; skip where there is none."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        trial = [*become, python, "-c", "import harvester_hpc.testing.slurm"]
+        if subprocess.run(trial, env=environment, cwd="/", capture_output=True, timeout=60, check=False).returncode == 0:
+            return python
+    pytest.skip("the user nobody has no Python >= 3.11, or cannot read this checkout")
+
+
+def test_an_ordinary_user_has_a_cluster_too(nobody: tuple[list[str], dict[str, str], Path], slurm_programs: None) -> None:
+    python, environment, folder = nobody
+
+    def call(*words: str) -> str:
+        return subprocess.run(words, env=environment, cwd=folder, capture_output=True, text=True, timeout=120, check=True).stdout
+
+    module = [*python, "-m", "harvester_hpc.testing.slurm"]
+    call(*module, "up", f"{folder}/cluster")
+    cluster = Cluster(folder / "cluster")
+    environment.update(cluster.environment)
+    try:
+        assert cluster.plan.isolation is Isolation.NONE
+        assert call(*python[:-1], "srun", "-N2", "id", "-un").split() == ["nobody", "nobody"]
+    finally:
+        call(*module, "down", f"{folder}/cluster")
     assert traces(cluster) == []

@@ -104,10 +104,9 @@ def tag_of(folder: Path) -> str:
 
 def base_of(folder: Path) -> str:
     """Return ``folder`` itself where Slurm can use its name, else the name of a link to it."""
-    name = str(folder)
-    if len(name) <= LONGEST_BASE and PLAIN_PATH.fullmatch(name):
-        return name
-    return f"{tempfile.gettempdir()}/hpc-slurm-{tag_of(folder)}"
+    link = f"hpc-slurm-{tag_of(folder)}"
+    names = (str(folder), f"{tempfile.gettempdir()}/{link}", f"/tmp/{link}")
+    return next(name for name in names if len(name) <= LONGEST_BASE and PLAIN_PATH.fullmatch(name))
 
 
 def free_ports(count: int) -> list[int]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -162,7 +163,7 @@ def spawn(argv: Sequence[str], environment: Mapping[str, str], log: Path, pipes:
     """Start ``argv`` in a session of its own and return it.
 
     Args:
-        argv: program (looked up in PATH) and arguments.
+        argv: program (looked up in the PATH of ``environment``) and arguments.
         environment: all of its environment.
         log: file that its standard error is appended to, and its standard output unless ``pipes`` is given.
         pipes: file descriptors for its standard input and output; without it the input is /dev/null.
@@ -174,7 +175,9 @@ def spawn(argv: Sequence[str], environment: Mapping[str, str], log: Path, pipes:
     stdin = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0) if pipes is None else (os.POSIX_SPAWN_DUP2, pipes[0], 0)
     stdout = (os.POSIX_SPAWN_OPEN, 1, str(log), appending, 0o644) if pipes is None else (os.POSIX_SPAWN_DUP2, pipes[1], 1)
     stderr = (os.POSIX_SPAWN_OPEN, 2, str(log), appending, 0o644)
-    pid = os.posix_spawnp(argv[0], list(argv), dict(environment), file_actions=[stdin, stdout, stderr], setsid=True)
+    # posix_spawnp would look into our own PATH.
+    program = shutil.which(argv[0], path=environment.get("PATH")) or argv[0]
+    pid = os.posix_spawn(program, list(argv), dict(environment), file_actions=[stdin, stdout, stderr], setsid=True)
     row = _stat(pid)
     if row is None:
         raise ProcessLookupError(f"{argv[0]} (pid {pid}) ended at once; see {log}")
