@@ -106,6 +106,7 @@ def service(configuration: Configuration, *, clock: Clock | None = None, stop: t
     """
     from harvester_hpc.daemon.bell import Bells
     from harvester_hpc.daemon.service import Service
+    from harvester_hpc.registry import Registry
     from harvester_hpc.store.database import Database
     from harvester_hpc.store.lease import acquire
     from harvester_hpc.store.migrate import migrate

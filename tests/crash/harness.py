@@ -236,7 +236,10 @@ def torture(folder: Path, *, kills: int, seed: int, jobs: int, site: str = "loca
         (folder / str(batch)).mkdir(parents=True)
         harness.prepare()
         while killed < kills and not harness.all_told():
-            killed += harness.live(next(plan), limit_s=20.0)
+            death = next(plan, None)
+            if death is None:
+                raise AssertionError(f"only {killed} kills in {10 * kills + 100} lives: the daemon ends by itself, see {harness.home}")
+            killed += harness.live(death, limit_s=20.0)
         harness.finish()
         counted = harness.count()
         total.states.update(counted.states)

@@ -99,7 +99,7 @@ def test_no_more_workers_wait_than_the_queue_may_hold(worlds: Worlds) -> None:
     world = worlds(jobs_waiting=20, instant=False, queue={"limit_queued_workers": 3})
     world.settle()
     assert len(world.batch.submissions) == 3
-    for key in world.batch.keys():
+    for key in list(world.batch.keys()):
         world.batch.start(key)
     world.later(2.0)
     assert len(world.batch.submissions) == 6
@@ -148,7 +148,7 @@ def test_letters_of_other_jobs_change_nothing(worlds: Worlds) -> None:
 def test_a_silent_scheduler_fails_no_worker_and_is_not_asked_all_the_time(worlds: Worlds) -> None:
     world = worlds(jobs_waiting=3, instant=False)
     world.settle()
-    for key in world.batch.keys():
+    for key in list(world.batch.keys()):
         world.batch.start(key)
     world.batch.faults.fail("check_workers", times=5)
     world.later(2.0)
