@@ -199,11 +199,10 @@ def _sentinel_in(folder: int) -> dict[str, object]:
         descriptor = os.open(SENTINEL, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     except OSError:
         return {}
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return {}
-        try:
-            said = json.loads(file.read(65536))
-        except (ValueError, RecursionError, OSError):
-            return {}
+    try:
+        said = json.loads(os.read(descriptor, 65536)) if stat.S_ISREG(os.fstat(descriptor).st_mode) else {}
+    except (ValueError, RecursionError, OSError):
+        return {}
+    finally:
+        os.close(descriptor)
     return said if isinstance(said, dict) else {}

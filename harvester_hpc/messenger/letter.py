@@ -170,14 +170,16 @@ def _bytes_of(path: Path, largest: int) -> tuple[bytes, Shape]:
         if isinstance(error, PermissionError) or not stat.S_ISREG(there.st_mode):
             raise _NotReadable(f"cannot be read: {error.strerror}", shape_of(there)) from error
         raise
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
+    try:
         there = os.fstat(descriptor)
         shape = shape_of(there)
         if not stat.S_ISREG(there.st_mode):
             raise _NotReadable("not a regular file", shape)
         if there.st_size > largest:
             raise _NotReadable(f"too long: {there.st_size} bytes, and {largest} are allowed", shape)
-        return _read_at_most(file.fileno(), largest), shape
+        return _read_at_most(descriptor, largest), shape
+    finally:
+        os.close(descriptor)
 
 
 def _read_at_most(descriptor: int, largest: int) -> bytes:
