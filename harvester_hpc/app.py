@@ -84,9 +84,8 @@ def send_command(state_dir: Path, kind: CommandKind, ids: tuple[int, ...] = (), 
 
 def communicator(configuration: Configuration) -> Communicator:
     """Make the communicator alone, for commands that talk to the workload management system."""
-    from harvester_hpc.registry import Registry
-
     from harvester_hpc.ports.context import Context
+    from harvester_hpc.registry import Registry
 
     context = Context(
         instance=configuration.instance, tag=configuration.tag, state_dir=configuration.state_dir, facility=configuration.facility,
