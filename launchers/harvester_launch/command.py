@@ -34,6 +34,8 @@ def command_of(assignment: Assignment, environ: Mapping[str, str]) -> list[str]:
 
 
 def _found(program: str, assignment: Assignment, environ: Mapping[str, str]) -> str:
+    if "://" in program:
+        return program  # an address: only a pilot knows what to do with it
     beside = assignment.folder / program
     if "/" in program:
         return str(beside)
