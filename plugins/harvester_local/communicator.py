@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 #: A longer pause between two calls means that this process slept (or its machine did): deadlines start again.
 SLEPT_S = 600.0
+#: Seconds between two looks at the deadlines.
+LOOK_S = 30.0
 DIALOGS_KEPT = 10_000
 NEVER = float("-inf")
 
@@ -74,14 +76,12 @@ class LocalCommunicator:
         self._box = DropBox(self.folder)
         self._ingesting = threading.Lock()
         self._process = uuid.uuid4().hex
-        self._awake_since = self._last_call = self._clock.now()
+        self._awake_since = self._last_call = self._last_look = self._clock.now()
 
     @property
     def inbox(self) -> Path:
         """The folder into which people drop job files."""
         return self._box.inbox
-
-    # The port's eleven methods.
 
     def get_jobs(
         self,
@@ -103,7 +103,9 @@ class LocalCommunicator:
             raise ConfigurationError("jobs cannot be chosen so", problems)
         now = self._now()
         self.ingest()
-        self.check_deadlines(now)
+        if not 0 <= now - self._last_look < LOOK_S:
+            self._last_look = now
+            self.check_deadlines(now)
         if n_jobs < 1:
             return []
         request = ledger.Request(
@@ -172,8 +174,6 @@ class LocalCommunicator:
         with self._file.write() as db:
             db.executemany(sentences()["dialog"], rows)
             db.execute(sentences()["forget_dialogs"], {"keep": DIALOGS_KEPT})
-
-    # What the command line may do.
 
     def submit_job(self, description: Mapping[str, Any]) -> int:
         """Take one job; return its PandaID. On disk, and ready to be handed out, when this returns.

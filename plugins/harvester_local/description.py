@@ -168,10 +168,18 @@ def _number(low: int, high: int) -> Callable[[Any], int]:
 
 def _arguments(value: Any) -> str:
     if not isinstance(value, list):
-        return _text(value)
+        return _splittable(_text(value))
     if any(isinstance(one, bool) or not isinstance(one, str | int | float) for one in value):
         raise _Bad(f"must be a text or a list of texts and numbers, not {_shown(value)}")
     return shlex.join(_text(str(one)) for one in value)
+
+
+def _splittable(line: str) -> str:
+    try:
+        shlex.split(line)
+    except ValueError as error:
+        raise _Bad(f"cannot be split into words as a shell does: {error}: {_shown(line)}") from None
+    return line
 
 
 def _environment(value: Any) -> dict[str, str]:

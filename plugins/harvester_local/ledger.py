@@ -69,8 +69,9 @@ def hand_out(db: sqlite3.Connection, request: Request, now: float) -> list[dict[
     fresh = db.execute(sentences()["waiting"], {
         "site": request.site, "labels": json.dumps(labels), "resource_type": request.resource_type, "n": request.n - len(again),
     }).fetchall()
-    db.executemany(sentences()["given_again"], [{**given, "id": row["id"]} for row in again])
-    db.executemany(sentences()["first_given"], [{**given, "id": row["id"]} for row in fresh])
+    for sentence, rows in (("given_again", again), ("first_given", fresh)):
+        if rows:
+            db.executemany(sentences()[sentence], [{**given, "id": row["id"]} for row in rows])
     return dictionaries(db, [*again, *fresh])
 
 

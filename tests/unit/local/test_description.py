@@ -51,6 +51,10 @@ def test_arguments_in_a_list_come_out_as_they_went_in() -> None:
     assert shlex.split(dictionary_of(FULL)["jobPars"]) == ["-n", "5", "a b", "17"]
 
 
+def test_arguments_that_no_worker_could_split_are_refused_at_once() -> None:
+    assert "No closing quotation" in problems_of({"executable": "a", "arguments": "-n 'x"})[0]
+
+
 def test_the_number_of_the_job_is_put_in_everywhere() -> None:
     dictionary = dictionary_of(FULL)
     assert dictionary["outFiles"] == "out.17.root,fixed,log.17.tgz"
