@@ -114,8 +114,8 @@ def service(configuration: Configuration, *, clock: Clock | None = None, stop: t
     loaded = Registry().load_all(configuration)
     path = store_path(configuration.state_dir)
     _make_folders(configuration.state_dir)
-    migrate(path, clock)
     settings = configuration.agents
+    migrate(path, clock, wait=stop.wait, limit_s=settings.lease_limit_s, beat_s=settings.lease_beat_s)
     lease = acquire(path, clock=clock, limit_s=settings.lease_limit_s, beat_s=settings.lease_beat_s, wait=stop.wait)
     names = (COMMAND_MANAGER, JOB_FETCHER, PREPARATOR, SUBMITTER, MESSENGER, MONITOR, STAGER, PROPAGATOR, SWEEPER)
     bells = Bells(names)

@@ -12,8 +12,8 @@ from harvester_hpc.errors import StoreCorrupt, StoreMissing, StoreTooNew, StoreU
 #: "HHPC", in the header of every store (``file store.db`` shows it).
 APPLICATION_ID = 0x48485043
 
-#: STRICT tables.
-OLDEST_SQLITE = (3, 37, 0)
+#: INSERT ... ON CONFLICT DO UPDATE. The system Python of RHEL 8 brings 3.26, that of RHEL 9 3.34.
+OLDEST_SQLITE = (3, 24, 0)
 
 #: Above every schema version: the caller takes a newer store too.
 ANY_VERSION = 2**31

@@ -38,7 +38,8 @@ def plan(write: Write, intents: Sequence[Intent], name: Callable[[int], str], pl
     """
     if not intents:
         return []
-    last = write.connection.execute(sentences("worker")["reserve"], (len(intents),)).fetchone()[0]
+    write.connection.execute(sentences("worker")["reserve"], (len(intents),))
+    last = write.connection.execute(sentences("worker")["reserved"]).fetchone()[0]
     workers = []
     for number, intent in enumerate(intents, start=last - len(intents) + 1):
         bound = tuple(job_id for job_id in intent.job_ids if _bind(write, job_id))

@@ -12,12 +12,12 @@ CREATE TABLE lease (
     beats INTEGER NOT NULL,
     released INTEGER NOT NULL CHECK (released IN (0, 1)),
     program TEXT NOT NULL
-) STRICT;
+);
 
 CREATE TABLE counter (
     name TEXT PRIMARY KEY,
     value INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) WITHOUT ROWID;
 
 INSERT INTO counter (name, value) VALUES ('worker', 0);
 
@@ -42,7 +42,7 @@ CREATE TABLE job (
     created REAL NOT NULL,
     changed REAL NOT NULL,
     due REAL
-) STRICT;
+);
 
 CREATE INDEX job_turn ON job (state, due);
 CREATE INDEX job_pick ON job (queue, state, priority DESC, job_id);
@@ -50,12 +50,12 @@ CREATE INDEX job_pick ON job (queue, state, priority DESC, job_id);
 CREATE TABLE job_params (
     job_id INTEGER PRIMARY KEY REFERENCES job ON DELETE CASCADE,
     params TEXT NOT NULL
-) STRICT;
+);
 
 CREATE TABLE job_attributes (
     job_id INTEGER PRIMARY KEY REFERENCES job ON DELETE CASCADE,
     attributes TEXT NOT NULL
-) STRICT;
+);
 
 CREATE TABLE file (
     file_id INTEGER PRIMARY KEY,
@@ -75,7 +75,7 @@ CREATE TABLE file (
     tries INTEGER NOT NULL DEFAULT 0,
     why TEXT NOT NULL DEFAULT '',
     UNIQUE (job_id, kind, lfn)
-) STRICT;
+);
 
 -- kill_due: when the sweeper ends it; look: when the messenger reads its letters; tell: when the workload
 -- management system is told of it; gone: since when the batch system does not know it.
@@ -111,7 +111,7 @@ CREATE TABLE worker (
     tell REAL,
     gone REAL,
     heartbeat REAL
-) STRICT;
+);
 
 CREATE INDEX worker_turn ON worker (state, due);
 CREATE INDEX worker_queue ON worker (queue, state);
@@ -125,7 +125,7 @@ CREATE TABLE bond (
     worker_id INTEGER NOT NULL REFERENCES worker ON DELETE CASCADE,
     job_id INTEGER NOT NULL REFERENCES job ON DELETE CASCADE,
     PRIMARY KEY (worker_id, job_id)
-) STRICT, WITHOUT ROWID;
+) WITHOUT ROWID;
 
 CREATE INDEX bond_job ON bond (job_id);
 
@@ -139,7 +139,7 @@ CREATE TABLE report (
     told INTEGER NOT NULL DEFAULT 0 CHECK (told IN (0, 1)),
     tries INTEGER NOT NULL DEFAULT 0,
     due REAL NOT NULL
-) STRICT;
+);
 
 CREATE INDEX report_due ON report (due);
 
@@ -154,7 +154,7 @@ CREATE TABLE command (
     done INTEGER NOT NULL DEFAULT 0 CHECK (done IN (0, 1)),
     result TEXT NOT NULL DEFAULT '',
     created REAL NOT NULL
-) STRICT;
+);
 
 CREATE INDEX command_open ON command (created) WHERE done = 0;
 
@@ -167,11 +167,11 @@ CREATE TABLE trouble (
     count INTEGER NOT NULL,
     why TEXT NOT NULL,
     PRIMARY KEY (agent, queue)
-) STRICT, WITHOUT ROWID;
+) WITHOUT ROWID;
 
 CREATE TABLE agent (
     name TEXT PRIMARY KEY,
     round REAL NOT NULL,
     rounds INTEGER NOT NULL,
     changes INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) WITHOUT ROWID;

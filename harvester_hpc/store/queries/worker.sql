@@ -1,6 +1,10 @@
 -- name: reserve
 -- Numbers for new workers; they never come twice.
-UPDATE counter SET value = value + ? WHERE name = 'worker' RETURNING value;
+UPDATE counter SET value = value + ? WHERE name = 'worker';
+
+-- name: reserved
+-- The last number that was given out.
+SELECT value FROM counter WHERE name = 'worker';
 
 -- name: insert
 -- The intent: a worker that is about to be submitted.
