@@ -330,7 +330,8 @@ def test_a_launcher_that_is_killed_leaves_whole_letters_only(site: Site, moment:
 
 
 def test_a_launcher_that_is_killed_keeps_what_the_payload_printed(site: Site) -> None:
-    site.feed("echo first; head -c 5000 /dev/zero | tr '\\0' 'y'; echo last words; touch printed; while [ ! -e enough ]; do sleep 0.05; done")
+    printing = "echo first; head -c 5000 /dev/zero | tr '\\0' 'y'; echo last words; touch printed"
+    site.feed(f"{printing}; while [ ! -e enough ]; do sleep 0.05; done")
     launcher = site.start("--log-cap", "1000")
     until((site.folder / "printed").exists, "the payload prints")
     until(lambda: "last words" in (site.folder / "payload.stdout.tail").read_text() * 2, "it is on disk")
