@@ -6,7 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +47,11 @@ class SharedFileMessenger:
         json_events_feed_file_name: str = NAMES.event_ranges
         json_events_update_file_name: str = NAMES.update_events
         xml_pool_catalog_file_name: str = NAMES.catalog
-        panda_ids_file: str = NAMES.panda_ids
+        panda_ids_file: str = field(default=NAMES.panda_ids, metadata={"key": "pandaIDsFile"})
         kill_worker_file: str = NAMES.kill[0]
         heartbeat_file: str = NAMES.heartbeat[0]
         strip_job_params: bool = False
-        settle_s: float = 10.0
+        settle_s: float = field(default=10.0, metadata={"key": "settleSeconds"})
         largest_bytes: int = LARGEST
 
         def problems(self) -> tuple[str, ...]:

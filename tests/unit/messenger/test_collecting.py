@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from harvester_hpc.messenger.batch_letters import read_claim, read_exit
 from harvester_hpc.messenger.letter import deliver, write
 from harvester_hpc.messenger.shared_file import SharedFileMessenger
 from harvester_hpc.messenger.values import AccessPoint, Claim, Exit
+from harvester_hpc.settings import key_of
 
 LETTERS = (
     "worker_attributes.json", "jobReport.json", "event_status.dump.json", "worker_claim.json", "worker_exit.json", "worker_heartbeat.json",
@@ -219,6 +221,16 @@ def test_everything_declared_is_told_to_somebody_while_readers_and_a_writer_race
 def test_settings_that_cannot_work_are_named(change: dict[str, Any], said: str) -> None:
     assert any(said in problem for problem in SharedFileMessenger.Settings(**change).problems())
     assert SharedFileMessenger.Settings().problems() == ()
+
+
+def test_the_keys_of_the_settings_are_the_published_attributes() -> None:
+    published = {
+        "jsonAttrsFileName", "jsonJobReport", "jsonOutputsFileName", "jsonJobRequestFileName", "jobSpecFileName", "jsonEventsRequestFileName",
+        "jsonEventsFeedFileName", "jsonEventsUpdateFileName", "xmlPoolCatalogFileName", "pandaIDsFile", "killWorkerFile", "heartbeatFile",
+        "stripJobParams",
+    }
+    keys = {key_of(field) for field in fields(SharedFileMessenger.Settings)}
+    assert keys == published | {"settleSeconds", "largestBytes"}
 
 
 def test_the_names_of_letters_may_be_others(point: AccessPoint) -> None:
