@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from harvester_hpc.agents.access_point import point_of
 from harvester_hpc.agents.base import Agent, by_queue
+from harvester_hpc.model.file import FileKind
+from harvester_hpc.model.job import Job, JobState
 from harvester_hpc.model.turn import SWEEPER
 from harvester_hpc.model.worker import Worker, WorkerState
 from harvester_hpc.ports.outcome import Done, Failed, Result
@@ -17,6 +19,7 @@ from harvester_hpc.store import worker as workers
 log = logging.getLogger(__name__)
 
 ENDED = (WorkerState.FINISHED, WorkerState.FAILED, WorkerState.CANCELLED, WorkerState.MISSED)
+OVER = (JobState.FINISHED, JobState.FAILED, JobState.CANCELLED)
 #: Seconds until a killed worker that has not ended is killed again.
 KILL_AGAIN_S = 60.0
 #: Seconds until a worker whose jobs are not through is looked at again.
@@ -126,9 +129,26 @@ class SweeperAgent(Agent):
     def _forget(self) -> int:
         now = self.clock.now()
         old = now - self.house.keep_jobs_s
+        forgotten = self._forget_jobs(now)
         with self.database.write() as write:
-            return (
-                jobs.forget(write, now, self.house.rows)
-                + workers.forget(write, old, self.house.rows)
-                + commands.forget(write, old)
-            )
+            return forgotten + workers.forget(write, old, self.house.rows) + commands.forget(write, old)
+
+    def _forget_jobs(self, now: float) -> int:
+        """Give up what was staged in for jobs that are over, then their rows."""
+        with self.database.read() as connection:
+            over = [job for state in OVER for job in jobs.due(connection, state, now, self.house.rows)]
+            over = jobs.with_files(connection, over)
+        if not over:
+            return 0
+        free = [job for job in over if self._released(job)]
+        with self.database.write() as write:
+            jobs.forget(write, [job.id for job in free])
+        return len(free)
+
+    def _released(self, job: Job) -> bool:
+        plugins = self.house.queues.get(job.queue)
+        if plugins is None or not any(file.kind is FileKind.INPUT for file in job.files):
+            return True
+        if self.waits(job.queue):
+            return False
+        return isinstance(self.attempt(job.queue, lambda: plugins.preparator.release(job)), Done)

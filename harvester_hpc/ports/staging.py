@@ -22,6 +22,10 @@ class Preparator(Protocol):
         """Give ``path`` of every input as seen by compute nodes: Done with one FileNews(state=ready, path=...) each."""
         ...
 
+    def release(self, job: Job) -> Result:
+        """The job is over: remove what was staged in for it and nobody else uses. Harmless when repeated."""
+        ...
+
 
 class Stager(Protocol):
     """Brings outputs and logs of a job away. ``job.files`` holds every file; those in state defined or transferring are meant."""

@@ -20,6 +20,7 @@ class InstantPreparator:
     Attributes:
         faults: lets calls raise Unavailable.
         answers: results that the next triggers and checks give instead.
+        released: jobs whose inputs were given up, in order.
     """
 
     @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,7 @@ class InstantPreparator:
         self.settings = settings
         self.faults = Faults()
         self.answers: deque[Result] = deque()
+        self.released: list[int] = []
 
     def trigger_preparation(self, job: Job) -> Result:
         """Done."""
@@ -42,6 +44,12 @@ class InstantPreparator:
         """Done."""
         self.faults.check("check_status")
         return self.answers.popleft() if self.answers else self.resolve_input_paths(job)
+
+    def release(self, job: Job) -> Result:
+        """Remember it."""
+        self.faults.check("release")
+        self.released.append(job.id)
+        return ALL_DONE
 
     def resolve_input_paths(self, job: Job) -> Result:
         """Give a path for every input."""

@@ -1,6 +1,7 @@
 """Stage-in over plain directories."""
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -76,6 +77,19 @@ class LocalPreparator:
                 FileNews(file_id=file_id, state=FileState.READY, path=str(path)) for file_id, path in places.items() if path is not None
             )
         )
+
+    def release(self, job: Job) -> Result:
+        """Remove the copies of the job's inputs, and its folder if nothing else lies in it; the sources stay."""
+        places = [place_of(self.folder, job.id, file.lfn) for file in _inputs_of(job)]
+        try:
+            for path in places:
+                if path is not None:
+                    path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                (self.folder / str(job.id)).rmdir()
+        except OSError as error:
+            return Retry(why=f"inputs of job {job.id} cannot be removed: {error}")
+        return Done()
 
     def _bring(self, job: Job, file: File, source: str) -> FileNews:
         target = place_of(self.folder, job.id, file.lfn)

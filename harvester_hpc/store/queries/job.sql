@@ -72,8 +72,8 @@ WHERE job_id = ? AND state NOT IN ('finished', 'failed', 'cancelled');
 UPDATE job SET due = ? WHERE job_id = ? AND state IN ('finished', 'failed', 'cancelled');
 
 -- name: forget
--- Jobs whose time has come.
-DELETE FROM job WHERE job_id IN (SELECT job_id FROM job WHERE state = ? AND due <= ? LIMIT ?);
+-- A job whose time has come.
+DELETE FROM job WHERE job_id = ? AND state IN ('finished', 'failed', 'cancelled') AND due IS NOT NULL;
 
 -- name: counts
 -- Jobs by queue and state.

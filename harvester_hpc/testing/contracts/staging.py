@@ -52,6 +52,12 @@ class PreparatorContract:
         """Give a job with two inputs or more (file ids > 0, state to_prepare) that can be staged in, and an expected output."""
         raise NotImplementedError
 
+    def test_released_inputs_can_be_staged_in_again(self, preparator: Preparator, job: Job) -> None:
+        prepared(preparator, job)
+        assert isinstance(preparator.release(job), Done)
+        assert isinstance(preparator.release(job), Done)
+        prepared(preparator, job)
+
     def test_every_input_gets_ready_and_nothing_else(self, preparator: Preparator, job: Job) -> None:
         inputs = {file.id for file in job.files if file.kind is FileKind.INPUT}
         assert len(inputs) >= 2

@@ -543,6 +543,20 @@ def test_what_is_over_is_forgotten_in_the_end(worlds: Worlds) -> None:
         assert connection.execute("SELECT (SELECT count(*) FROM job), (SELECT count(*) FROM worker)").fetchone() == (0, 0)
 
 
+def test_staged_in_copies_go_when_their_job_is_forgotten(worlds: Worlds) -> None:
+    world = worlds()
+    world.communicator.add_jobs(1, inFiles="in.root", outFiles="")
+    world.settle()
+    world.later(2.0)
+    assert world.preparator.released == []
+    world.preparator.faults.fail("release", times=1)
+    for _ in range(4):
+        world.later(2 * DAY)
+    assert world.preparator.released == [1]
+    with world.database.read() as connection:
+        assert connection.execute("SELECT count(*) FROM job").fetchone() == (0,)
+
+
 # -- reports ------------------------------------------------------------------------------------------
 
 
