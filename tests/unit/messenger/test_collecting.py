@@ -225,8 +225,9 @@ def test_settings_that_cannot_work_are_named(change: dict[str, Any], said: str) 
 
 def test_the_keys_of_the_settings_are_the_published_attributes() -> None:
     published = {
-        "jsonAttrsFileName", "jsonJobReport", "jsonOutputsFileName", "jsonJobRequestFileName", "jobSpecFileName", "jsonEventsRequestFileName",
-        "jsonEventsFeedFileName", "jsonEventsUpdateFileName", "xmlPoolCatalogFileName", "pandaIDsFile", "killWorkerFile", "heartbeatFile",
+        "jsonAttrsFileName", "jsonJobReport", "jsonOutputsFileName", "jsonJobRequestFileName", "jobSpecFileName",
+        "jsonEventsRequestFileName", "jsonEventsFeedFileName", "jsonEventsUpdateFileName",
+        "xmlPoolCatalogFileName", "pandaIDsFile", "killWorkerFile", "heartbeatFile",
         "stripJobParams",
     }
     keys = {key_of(field) for field in fields(SharedFileMessenger.Settings)}
