@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import click
 
@@ -12,7 +12,7 @@ from harvester_hpc.cli.instance import Instance
 from harvester_hpc.cli.paper import warn, write_json
 from harvester_hpc.config.locate import FILE_NAME
 from harvester_hpc.config.values import Configuration
-from harvester_hpc.errors import HarvesterError
+from harvester_hpc.errors import ConfigurationError
 
 
 @click.group(cls=options.Noun)
@@ -26,7 +26,6 @@ def command() -> None:
 def check_configuration(instance: Instance, as_json: bool) -> int:
     """Read every file and every plugin's settings; report all problems at once."""
     from harvester_hpc.config.load import load
-    from harvester_hpc.errors import ConfigurationError
 
     try:
         configuration = load(instance.home, instance.environ, also=_plugin_problems)
@@ -71,20 +70,10 @@ def print_schema(kind: str) -> int:
 
 
 def _plugin_problems(configuration: Configuration) -> Iterable[str]:
-    from harvester_hpc import app
     from harvester_hpc.registry import Registry
 
-    return _lines(lambda: app.plugins(configuration, Registry()), lambda: app.communicator(configuration))
-
-
-def _lines(*makers: object) -> Iterator[str]:
-    from harvester_hpc.errors import ConfigurationError
-
-    for make in makers:
-        assert callable(make)
-        try:
-            make()
-        except ConfigurationError as error:
-            yield from error.problems or (str(error),)
-        except HarvesterError as error:
-            yield str(error)
+    try:
+        Registry().load_all(configuration)
+    except ConfigurationError as error:
+        return error.problems or (str(error),)
+    return ()

@@ -102,7 +102,7 @@ def _ask_first(question: str, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError(f"{question} say --yes where nobody can be asked")
+        raise click.UsageError(f"nobody can be asked here: {question} Say --yes")
     click.confirm(question, abort=True)
 
 

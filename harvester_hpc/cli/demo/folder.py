@@ -22,6 +22,9 @@ OUTPUTS = "outputs"
 #: All that a demo leaves in its folder.
 OURS = (FILE_NAME, DEFAULT_STATE_DIR, "work", OUTPUTS, PICTURE)
 COMMAND_S = 20.0
+#: Workers at the same time: on this machine one a core, on a cluster enough to fill a small one.
+CORES = max(2, os.cpu_count() or 2)
+CLUSTER_WORKERS = 32
 
 
 def prepare(folder: Path, site: str) -> Instance:
@@ -34,12 +37,12 @@ def prepare(folder: Path, site: str) -> Instance:
         HarvesterError: the folder belongs to something else, or an instance still runs in it.
         Unavailable: ``slurm`` is asked for, and none answers.
     """
-    settings = _slurm() if site == "slurm" else _local()
+    settings, workers = (_slurm(), CLUSTER_WORKERS) if site == "slurm" else (_local(), CORES)
     instance = Instance(home_option=str(folder), environ=os.environ)
     _clear(folder, instance)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARK).touch()
-    make(folder, json.dumps({**settings, "instance": "demo", "queues": {QUEUE: _queue(folder)}}, indent=2) + "\n")
+    make(folder, json.dumps({**settings, "instance": "demo", "queues": {QUEUE: _queue(folder, workers)}}, indent=2) + "\n")
     return instance
 
 
@@ -62,8 +65,7 @@ def _clear(folder: Path, instance: Instance) -> None:
             path.unlink(missing_ok=True)
 
 
-def _queue(folder: Path) -> dict[str, Any]:
-    workers = max(2, os.cpu_count() or 2)
+def _queue(folder: Path, workers: int) -> dict[str, Any]:
     return {
         "nQueueLimitJob": 100, "nQueueLimitWorker": workers, "maxWorkers": workers, "pollInterval": 1,
         "resources": {"nodes": 1, "coresPerNode": 1, "walltime": 600},
@@ -72,7 +74,7 @@ def _queue(folder: Path) -> dict[str, Any]:
 
 
 def _local() -> dict[str, Any]:
-    return {"extends": "local", "facility": {"node": {"cores": max(2, os.cpu_count() or 2)}}}
+    return {"extends": "local", "facility": {"node": {"cores": CORES}}}
 
 
 def _slurm() -> dict[str, Any]:
