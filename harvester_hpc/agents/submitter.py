@@ -126,7 +126,7 @@ class SubmitterAgent(Agent):
 
     def _hand_over(self, plugins: QueuePlugins, planned: Sequence[Worker]) -> int:
         """Make access points, feed them, submit, and store what came of it."""
-        alive = self._without_killed(planned)
+        alive = self._without_killed(plugins, planned)
         if not alive:
             return 0
         results = self.attempt(plugins.queue.name, lambda: self._submit(plugins, alive))
@@ -172,9 +172,12 @@ class SubmitterAgent(Agent):
         self._note_submissions(again)
         return changed + (self._hand_over(plugins, again) if again else 0)
 
-    def _without_killed(self, planned: Sequence[Worker]) -> list[Worker]:
-        """Drop workers that are to be killed before they were ever submitted, with their jobs."""
-        killed = [worker for worker in planned if worker.kill]
+    def _without_killed(self, plugins: QueuePlugins, planned: Sequence[Worker]) -> list[Worker]:
+        """Drop workers that are to be killed before they were ever submitted, with their jobs.
+
+        Their access points are fenced first: a batch job that comes late all the same ends at once.
+        """
+        killed = [worker for worker in planned if worker.kill and self._fenced(plugins, worker)]
         if killed:
             now = self.clock.now()
             with self.database.read() as connection:
@@ -192,6 +195,10 @@ class SubmitterAgent(Agent):
                 for worker in killed
             ])
         return [worker for worker in planned if not worker.kill]
+
+    def _fenced(self, plugins: QueuePlugins, worker: Worker) -> bool:
+        point = point_of(worker, plugins.queue, self.house.instance)
+        return bool(self.attempt(plugins.queue.name, lambda: plugins.messenger.fence(point)))
 
     def _note_submissions(self, again: Sequence[Worker]) -> None:
         if again:

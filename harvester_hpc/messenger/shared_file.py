@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harvester_hpc.messenger import access_point, doorbell, feeding
+from harvester_hpc.messenger.batch_letters import fence
 from harvester_hpc.messenger.dump import LARGEST_NUMBER, updates_of
 from harvester_hpc.messenger.events import NEXT, RangeQueue, Ranges, requests_of
 from harvester_hpc.messenger.letter import LARGEST, Absent, Shape, Unfit, Whole, acknowledge, read, shape_of
@@ -122,6 +123,14 @@ class SharedFileMessenger:
     def rung(self, root: Path) -> Sequence[int]:
         """Return the workers below ``root`` that have rung the doorbell since the last call."""
         return doorbell.rung(root)
+
+    def fence(self, point: AccessPoint) -> bool:
+        """Make sure that no batch job can begin to use the access point any more; False if one has claimed it.
+
+        Raises:
+            OSError: it cannot be told.
+        """
+        return fence(point.path / NAMES.claim)
 
     def clean_up(self, point: AccessPoint) -> str:
         """Remove the access point; "" if it is gone, else why it must stay (not ours, a link, outside root).

@@ -43,6 +43,14 @@ class Messenger(Protocol):
         """Return the workers below ``root`` that have rung the doorbell since the last call."""
         ...
 
+    def fence(self, point: AccessPoint) -> bool:
+        """Make sure that no batch job can begin to use the access point any more; False if one has claimed it.
+
+        Raises:
+            OSError: it cannot be told.
+        """
+        ...
+
     def clean_up(self, point: AccessPoint) -> str:
         """Remove the access point; "" if it is gone, else why it must stay (not ours, a link, outside root)."""
         ...

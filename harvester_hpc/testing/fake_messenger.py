@@ -21,6 +21,8 @@ class FakeMessenger:
         fed: {worker id: {job id: job dictionary}}.
         inputs: {worker id: {job id: {lfn: path}}}.
         cleaned: workers whose access point was removed.
+        claimed: workers whose batch job has claimed its access point already.
+        fenced: workers whose access point no batch job can claim any more.
         stays: {worker id: why its access point must stay}.
     """
 
@@ -40,6 +42,8 @@ class FakeMessenger:
         self.fed: dict[int, Mapping[int, Mapping[str, Any]]] = {}
         self.inputs: dict[int, Mapping[int, Mapping[str, str]]] = {}
         self.cleaned: list[int] = []
+        self.claimed: set[int] = set()
+        self.fenced: list[int] = []
         self.stays: dict[int, str] = {}
         self._lock = threading.Lock()
         self._owners: dict[Path, int] = {}
@@ -91,6 +95,14 @@ class FakeMessenger:
         """Return workers that were made to tell something since the last call."""
         with self._lock:
             return self._rings.pop(root, [])
+
+    def fence(self, point: AccessPoint) -> bool:
+        """Remember it; False for a worker that is in ``claimed``."""
+        with self._lock:
+            if point.worker_id in self.claimed:
+                return False
+            self.fenced.append(point.worker_id)
+            return True
 
     def clean_up(self, point: AccessPoint) -> str:
         """Forget an access point, or say why it stays."""

@@ -17,7 +17,10 @@ def parser() -> argparse.ArgumentParser:
     ways = whole.add_subparsers(dest="way", required=True, metavar="WAY")
     single = ways.add_parser("single", help="one job")
     single.add_argument("--access-point", required=True, type=Path, metavar="DIR", help="the worker's folder")
-    single.add_argument("--wrapper", nargs="+", default=(), metavar="PATH", help="the site's pilot wrapper, in place of the job's command")
+    single.add_argument(
+        "--wrapper", action="append", default=[], metavar="ARG",
+        help="the site's pilot wrapper, in place of the job's command; once for its path and once for each argument",
+    )
     single.add_argument("--walltime", type=_positive, metavar="SECONDS", help="what the batch job was given")
     single.add_argument("--log-cap", type=_positive, default=10 << 20, metavar="BYTES", help="of stdout and of stderr, each")
     single.add_argument("--grace", type=float, default=10.0, metavar="SECONDS", help="between a forwarded signal and KILL")

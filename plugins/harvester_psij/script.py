@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,12 +38,14 @@ class ScriptExtras:
 
     Attributes:
         attributes: options of the submit command, None for one without a value.
-        wrapper: argv put before the interpreter (a container).
+        container: argv put before the interpreter.
+        pilot: argv of a pilot wrapper that runs in place of the job's own command; empty for none.
         source_roots: folders that make our packages importable on the node; empty if they are installed there.
     """
 
     attributes: Mapping[str, str | None] = field(default_factory=dict)
-    wrapper: tuple[str, ...] = ()
+    container: tuple[str, ...] = ()
+    pilot: tuple[str, ...] = ()
     source_roots: tuple[str, ...] = ()
 
 
@@ -57,11 +59,12 @@ def source_roots() -> tuple[str, ...]:
     return tuple(dict.fromkeys(roots))
 
 
-def program(worker: Worker, python: str, wrapper: Sequence[str]) -> list[str]:
+def program(worker: Worker, python: str, extras: ScriptExtras) -> list[str]:
     """Return the argv of the launcher inside the allocation."""
     return [
-        *wrapper, python or sys.executable, "-m", "harvester_launch", "single",
+        *extras.container, python or sys.executable, "-m", "harvester_launch", "single",
         "--access-point", worker.access_point, "--walltime", str(worker.plan.walltime_s),
+        *(f"--wrapper={argument}" for argument in extras.pilot),
     ]
 
 
@@ -69,7 +72,7 @@ def script_values(worker: Worker, context: Context, extras: ScriptExtras) -> dic
     """Return what the template needs; every value is quoted for the shell already."""
     facility = context.facility
     slurm = facility.scheduler == "slurm"
-    line = launch_line(facility.launcher, one_task(worker.plan), program(worker, facility.python, extras.wrapper))
+    line = launch_line(facility.launcher, one_task(worker.plan), program(worker, facility.python, extras))
     return {
         "directives": slurm_directives(slurm_options(worker, facility, extras.attributes)) if slurm else [],
         "slurm": slurm,

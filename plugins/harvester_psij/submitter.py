@@ -45,7 +45,8 @@ class SubmitterSettings:
         lock_wait_s: seconds that a look-up waits for submit commands that have not ended.
         parallel: submissions at the same time.
         attributes: options of the submit command, on top of the facility's; null for one without a value.
-        wrapper: argv put before the interpreter on the node (a container).
+        container: argv put before the interpreter on the node, such as ["apptainer", "exec", "image.sif"].
+        pilot: argv of a pilot wrapper that runs in place of the job's own command.
         pass_environment: variables that a local worker gets besides PATH, HOME and the like.
     """
 
@@ -54,7 +55,8 @@ class SubmitterSettings:
     lock_wait_s: float = 5.0
     parallel: int = 4
     attributes: Mapping[str, str | None] = field(default_factory=dict)
-    wrapper: tuple[str, ...] = ()
+    container: tuple[str, ...] = ()
+    pilot: tuple[str, ...] = ()
     pass_environment: tuple[str, ...] = ()
 
 
@@ -83,7 +85,10 @@ class PsijSubmitter:
         if not self._is_local:
             need("sbatch")
         roots = source_roots()
-        extras = ScriptExtras(attributes=self._settings.attributes, wrapper=self._settings.wrapper, source_roots=roots)
+        settings = self._settings
+        extras = ScriptExtras(
+            attributes=settings.attributes, container=settings.container, pilot=settings.pilot, source_roots=roots
+        )
         with ThreadPoolExecutor(max(1, min(self._settings.parallel, len(workers))), "submit") as pool:
             return list(pool.map(lambda worker: self._submit(worker, extras), workers))
 

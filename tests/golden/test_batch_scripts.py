@@ -35,7 +35,7 @@ SITES = {
         ),
         ScriptExtras(
             attributes={"reservation": "big day", "exclusive": None, "signal": "B:USR1@120"},
-            wrapper=("apptainer", "exec", "/images/el9 image.sif"), source_roots=("/opt/har vester",),
+            container=("apptainer", "exec", "/images/el9 image.sif"), source_roots=("/opt/har vester",),
         ),
     ),
 }

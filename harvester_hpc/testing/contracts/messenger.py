@@ -108,6 +108,17 @@ class MessengerContract(ABC):
         with pytest.raises(OSError):
             messenger.collect(point)
 
+    def test_a_fence_holds_until_a_batch_job_was_faster(self, messenger: Messenger, ready: AccessPoint) -> None:
+        assert messenger.fence(ready)
+        assert messenger.fence(ready)
+        assert messenger.collect(ready).claim is None
+        (ready.path / NAMES.claim).unlink()
+        write(ready.path / NAMES.claim, {"batch_id": "4711"})
+        assert not messenger.fence(ready)
+        claim = messenger.collect(ready).claim
+        assert claim is not None
+        assert claim.batch_id == "4711"
+
     def test_what_is_cleaned_up_is_gone_and_may_be_cleaned_up_again(self, messenger: Messenger, ready: AccessPoint) -> None:
         assert messenger.clean_up(ready) == ""
         assert not ready.path.exists()

@@ -440,6 +440,21 @@ def test_a_job_killed_while_its_worker_waits_ends_with_the_worker(worlds: Worlds
     assert (world.worker(1).state, world.job(1).state) == (WorkerState.CANCELLED, JobState.CANCELLED)
 
 
+def test_a_worker_killed_before_its_submission_is_fenced_first(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1, instant=False)
+    world.batch.answer([Uncertain(why="Socket timed out")])
+    world.settle()
+    world.messenger.claimed.add(1)
+    kill(world, 1)
+    world.later(5.0)
+    assert world.worker(1).state is WorkerState.PLANNED
+    world.messenger.claimed.clear()
+    world.later(60.0)
+    assert world.messenger.fenced == [1]
+    assert (world.worker(1).state, world.job(1).state) == (WorkerState.CANCELLED, JobState.CANCELLED)
+    assert world.batch.submissions == []
+
+
 def test_a_kill_without_an_answer_is_repeated(worlds: Worlds) -> None:
     world = worlds(jobs_waiting=1, instant=False, finishes=False)
     world.settle()

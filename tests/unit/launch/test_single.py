@@ -185,7 +185,7 @@ def test_a_wrapper_runs_instead_and_is_told_the_command(site: Site, tmp_path: Pa
     wrapper.write_text('#!/bin/bash\necho "$HARVESTER_JOB_COMMAND" "$1" > told\n')
     wrapper.chmod(0o700)
     site.feed(transformation="http://pandaserver/trf", jobPars="--in 'a b'", outFiles="brought.away.by.the.pilot")
-    assert site.run("--wrapper", str(wrapper), "argument", "--walltime", "10") == 0
+    assert site.run(f"--wrapper={wrapper}", "--wrapper=argument", "--walltime", "10") == 0
     assert (site.folder / "told").read_text() == "http://pandaserver/trf --in 'a b' argument\n"
 
 
