@@ -41,7 +41,9 @@ def command(
         raise click.UsageError("name jobs, or workers with --worker")
     what, asked = ("jobs", job_ids) if job_ids else ("workers", worker_ids)
     alive = _alive(instance, what, asked)
-    _ask_first(f"kill {len(asked)} {what} ({len(alive)} of them go on here)?", yes)
+    if not _is_wanted(f"kill {len(asked)} {what} ({len(alive)} of them go on here)?", yes):
+        click.echo("nothing was killed")
+        return Exit.NOTHING
     elsewhere = _killed_elsewhere(instance, asked, alive) if job_ids else 0
     sent, answer = "", None
     if alive:
@@ -98,12 +100,12 @@ def _unknown(instance: Instance, ids: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(job_id for job_id in ids if job_id not in known)
 
 
-def _ask_first(question: str, yes: bool) -> None:
+def _is_wanted(question: str, yes: bool) -> bool:
     if yes:
-        return
+        return True
     if not sys.stdin.isatty():
         raise click.UsageError(f"nobody can be asked here: {question} Say --yes")
-    click.confirm(question, abort=True)
+    return click.confirm(question)
 
 
 def _tell(what: str, asked: tuple[int, ...], alive: tuple[int, ...], elsewhere: int, answer: str | None) -> None:

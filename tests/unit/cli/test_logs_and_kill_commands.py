@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,16 @@ def test_a_job_that_was_not_fetched_is_killed_in_the_workload_management_system(
     assert command("kill", job_id, "--yes", "--json").json["not_fetched_yet"] == 1
     assert letters(home) == []
     assert command("kill", 4711, "--yes").code == Exit.NOTHING
+
+
+@pytest.mark.parametrize(("answer", "code", "killed"), [("y", Exit.DONE, 1), ("n", Exit.NOTHING, 0), ("", Exit.NOTHING, 0)])
+def test_kill_asks_a_person_first(
+    command: Command, stored: Stored, home: Path, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, killed: int
+) -> None:
+    stored.add_job(1)
+    terminal = StringIO(f"{answer}\n")
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    said = command("kill", 1)
+    assert (said.code, len(letters(home))) == (code, killed)
+    assert "kill 1 jobs (1 of them go on here)?" in said.out
