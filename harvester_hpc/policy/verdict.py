@@ -20,19 +20,30 @@ def verdict(job: Job, seen: Seen, said: str | None, attributes: Mapping[str, Any
         files: the job's files, after the worker's last letters.
 
     A job is finished only if its worker said so or ended with 0, and every output it was to make is there: a batch
-    system's success alone proves nothing about the payload.
+    system's success alone proves nothing about the payload. A payload that the batch system ends says no more than which
+    signal it got: then the batch system's reason comes first (time limit, out of memory, cancelled).
     """
     if job.cancel:
         return Outcome.CANCELLED, job.cancel
     if said == "finished" or (said is None and seen.state is WorkerState.FINISHED):
         return _if_complete(attributes, files)
-    if said == "failed":
-        return Outcome.FAILED, _diagnosis(attributes) or seen.why or "the payload failed without a word"
+    words = _diagnosis(attributes) if said == "failed" else ""
     if seen.state is WorkerState.CANCELLED:
-        return Outcome.CANCELLED, seen.why or "the batch job was cancelled"
+        return Outcome.CANCELLED, _joined(seen.why or "the batch job was cancelled", words)
+    if said == "failed":
+        return Outcome.FAILED, _joined(_reason_from_outside(seen), words) or seen.why or "the payload failed without a word"
     if seen.exit_code is not None and not seen.why:
         return Outcome.FAILED, f"the batch job ended with exit code {seen.exit_code}"
     return Outcome.FAILED, seen.why or f"the batch job failed ({seen.native_status or 'no reason known'})"
+
+
+def _reason_from_outside(seen: Seen) -> str:
+    """Return why the worker failed, unless that is its own exit code, on which the payload's words are better."""
+    return "" if seen.state is WorkerState.FINISHED or seen.why == f"exit code {seen.exit_code}" else seen.why
+
+
+def _joined(reason: str, words: str) -> str:
+    return f"{reason} ({words})" if reason and words else reason or words
 
 
 def _if_complete(attributes: Mapping[str, Any], files: Sequence[File]) -> tuple[Outcome, str]:

@@ -90,7 +90,20 @@ def test_a_cancelled_job_is_cancelled_however_its_worker_ended() -> None:
 
 def test_the_payloads_own_words_come_first() -> None:
     told = {"exeErrorDiag": "no such geometry", "transExitCode": 65}
-    assert verdict(a_job(), Seen(state=W.FAILED, why="exit code 65"), "failed", told, [])[1] == "no such geometry"
+    assert verdict(a_job(), Seen(state=W.FAILED, why="exit code 65", exit_code=65), "failed", told, [])[1] == "no such geometry"
+    assert verdict(a_job(), Seen(state=W.FINISHED, exit_code=0), "failed", told, [])[1] == "no such geometry"
+
+
+@pytest.mark.parametrize(("state", "reason", "outcome"), [
+    (W.FAILED, "time limit reached", Outcome.FAILED),
+    (W.FAILED, "node failure", Outcome.FAILED),
+    (W.CANCELLED, "cancelled from outside", Outcome.CANCELLED),
+    (W.CANCELLED, "killed: gave no sign of life for more than 60 s (worker_heartbeat)", Outcome.CANCELLED),
+])
+def test_who_ended_the_payload_knows_better_why_than_the_payload(state: WorkerState, reason: str, outcome: Outcome) -> None:
+    told = {"exeErrorDiag": "killed by signal SIGTERM", "transExitCode": 143}
+    judged = verdict(a_job(), Seen(state=state, why=reason, exit_code=143), "failed", told, [])
+    assert judged == (outcome, f"{reason} (killed by signal SIGTERM)")
 
 
 def a_worker(state: WorkerState, **attributes: Any) -> Worker:
