@@ -141,6 +141,20 @@ def test_rounds_by_cron_bring_a_job_through(line: CommandLine) -> None:
     until(round_and_look, "the job has not finished")
 
 
+def test_it_is_seen_and_stopped_from_another_login_node(line: CommandLine) -> None:
+    line("start")
+    elsewhere = CommandLine(line.home)
+    elsewhere.environment["HARVESTER_HPC_HOST"] = "login02"
+    assert elsewhere.json("status")["running"] is True
+    assert "it runs already" in elsewhere("start").stdout
+    elsewhere("stop")
+    assert line.json("status", code=4)["holder"]["released"] is True
+    assert list((line.home / "state" / "commands").iterdir()) == []
+    line("start")
+    line("submit", "--exec", "/bin/true")
+    until(lambda: line.job_states() == ["finished"], "something that was left has ended the next instance")
+
+
 def test_stop_without_an_instance_says_so(line: CommandLine) -> None:
     line("stop", code=4)
     assert list((line.home / "state").glob("commands/*")) == []

@@ -4,9 +4,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from rows_and_answers import Command, Said, Stored
 
 from harvester_hpc.cli.frame import run
+from tests.unit.cli.rows_and_answers import Command, Said, Stored
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import threading
 from pathlib import Path
 
 import pytest
-from rows_and_answers import Command, Stored
 
 from harvester_hpc.cli.exits import Exit
 from harvester_hpc.clock import SystemClock
 from harvester_hpc.config.load import load
 from harvester_hpc.config.show import show
 from harvester_hpc.store.lease import acquire
+from tests.unit.cli.rows_and_answers import Command, Stored
 
 
 def test_a_good_configuration_is_usable(command: Command) -> None:

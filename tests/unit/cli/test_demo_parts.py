@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from rows_and_answers import Stored
 
 from harvester_hpc.cli.demo import folder, performance
 from harvester_hpc.cli.demo.folder import MARK, OURS, prepare
@@ -20,6 +19,7 @@ from harvester_hpc.config.load import load
 from harvester_hpc.errors import HarvesterError, Unavailable
 from harvester_hpc.model.job import JobState
 from harvester_hpc.store import job as jobs
+from tests.unit.cli.rows_and_answers import Stored
 
 
 def written(path: Path, events: int, counts: dict[str, int]) -> Path:

@@ -4,11 +4,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from rows_and_answers import Command, Stored
 
 from harvester_hpc.cli.exits import Exit
 from harvester_hpc.model.job import JobState
 from harvester_hpc.model.worker import WorkerState
+from tests.unit.cli.rows_and_answers import Command, Stored
 
 JOB_KEYS = {
     "job", "queue", "state", "outcome", "attempt", "task", "priority", "cores", "memory_mb", "walltime_s", "tries", "submissions", "why",

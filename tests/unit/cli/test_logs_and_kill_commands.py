@@ -6,11 +6,11 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from rows_and_answers import Command, Stored
 
 from harvester_hpc.cli.exits import Exit
 from harvester_hpc.cli.logs import END_BYTES, last_lines
 from harvester_hpc.model.job import JobState
+from tests.unit.cli.rows_and_answers import Command, Stored
 
 
 @pytest.mark.parametrize(("text", "number", "expected"), [

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from rows_and_answers import Command, Stored
 
 from harvester_hpc.cli import status
 from harvester_hpc.cli.exits import Exit
@@ -21,6 +20,7 @@ from harvester_hpc.model.worker import WorkerState
 from harvester_hpc.store import health
 from harvester_hpc.store.database import Database
 from harvester_hpc.store.lease import acquire
+from tests.unit.cli.rows_and_answers import Command, Stored
 
 FORBIDDEN = ("pydantic", "psij", "asyncio", "http", "rich", "filelock", "harvester_psij", "harvester_local", "psutil")
 KEYS = {"status", "home", "state_dir", "time", "running", "holder", "jobs", "workers", "troubles", "agents", "untold_reports"}

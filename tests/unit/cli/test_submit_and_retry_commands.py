@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rows_and_answers import Command
 
 from harvester_hpc import app
 from harvester_hpc.cli.exits import Exit
 from harvester_hpc.config.load import load
+from tests.unit.cli.rows_and_answers import Command
 
 
 def handed_out(home: Path, site: str = "Q", number: int = 10) -> list[Any]:
@@ -96,7 +96,7 @@ def test_retry_makes_a_new_attempt_of_what_did_not_succeed(command: Command) -> 
 
 def test_work_is_refused_where_the_system_takes_none(command: Command, home: Path) -> None:
     (home / "harvester.json").write_text(json.dumps({
-        "extends": "local", "queues": {"Q": {}}, "communicator": {"name": "Deaf", "module": "deaf_communicator"},
+        "extends": "local", "queues": {"Q": {}}, "communicator": {"name": "Deaf", "module": "tests.unit.cli.deaf_communicator"},
     }))
     said = command("submit", "--exec", "a")
     assert said.code == Exit.ERROR
