@@ -76,6 +76,8 @@ class SubmitterAgent(Agent):
         with self.database.read() as connection:
             prepared = jobs.pick(connection, queue.name, self.house.rows)
             room = workers_to_make(queue, workers.queue_counts(connection, queue.name), self.house.rows) if prepared else 0
+        if not prepared:
+            self._forget_noes(queue)
         cancelled = [job for job in prepared if job.cancel]
         self._cancel(cancelled)
         wanted = [job for job in prepared if not job.cancel]
@@ -225,10 +227,28 @@ class SubmitterAgent(Agent):
         """After a refusal or a full queue, leave the queue alone for a while, so that few jobs pay for it."""
         said_no = next((result for result in results if isinstance(result, Refused | Busy)), None)
         if said_no is None:
-            self._noes.pop(queue.name, None)
+            self._no_more_noes(queue)
             return
         self._noes[queue.name] = self._noes.get(queue.name, 0) + 1
         self.begin_to_wait(queue.name, said_no.why, self._noes[queue.name])
+
+    def works(self, queue: str) -> None:
+        """End the trouble with a queue, unless it answers and says no."""
+        if queue not in self._noes:
+            super().works(queue)
+
+    def _no_more_noes(self, queue: Queue) -> None:
+        if self._noes.pop(queue.name, None) is not None:
+            self.works(queue.name)
+
+    def _forget_noes(self, queue: Queue) -> None:
+        """When nobody wants a worker of the queue any more, its last no is no trouble now."""
+        if queue.name not in self._noes or self.waits(queue.name):
+            return
+        with self.database.read() as connection:
+            counts = workers.queue_counts(connection, queue.name)
+        if not counts.get(WorkerState.PLANNED):
+            self._no_more_noes(queue)
 
     def _decide(self, queue: Queue, worker: Worker, result: Submission | Lookup, load: Sequence[Job]) -> Decided:
         now = self.clock.now()

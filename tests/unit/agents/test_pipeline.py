@@ -17,6 +17,7 @@ from harvester_hpc.model.turn import JOB_FETCHER, PREPARATOR, PROPAGATOR, SUBMIT
 from harvester_hpc.model.worker import WorkerState
 from harvester_hpc.ports.batch import Busy, Refused, Seen, Uncertain
 from harvester_hpc.ports.outcome import Failed, Pending, Retry
+from harvester_hpc.store import health
 from tests.unit.agents.world import World, make_world
 
 DAY = 86400.0
@@ -230,6 +231,30 @@ def test_after_a_refusal_few_jobs_pay(worlds: Worlds) -> None:
     assert world.communicator.counts()["failed"] == 1
     world.later(1.0)
     assert world.communicator.counts()["failed"] == 1
+
+
+def test_a_queue_that_says_no_again_is_one_trouble_until_nobody_wants_it(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1, queue={"max_submissions": 2})
+    world.batch.answer([Refused(why="Invalid account"), Refused(why="Invalid account")])
+    world.settle()
+    began = world.clock.now()
+    world.later(6.0)
+    with world.database.read() as connection:
+        (trouble,) = health.troubles(connection)
+    assert (trouble.agent, trouble.since, trouble.count) == (SUBMITTER, began, 2)
+    assert world.job(1).state is JobState.FAILED
+    world.later(20.0)
+    assert world.troubles() == []
+
+
+def test_a_yes_ends_the_trouble_with_a_queue(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1)
+    world.batch.answer([Refused(why="Invalid account")])
+    world.settle()
+    assert [agent for agent, _, _ in world.troubles()] == [SUBMITTER]
+    world.later(6.0)
+    assert world.troubles() == []
+    assert world.batch.submissions == [world.worker(2).key]
 
 
 def test_an_uncertain_submission_is_looked_up_and_not_repeated(worlds: Worlds) -> None:
