@@ -1,6 +1,7 @@
 """Ties the house together: from a home folder to a service that runs, or to a store that can be looked at."""
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import secrets
@@ -69,7 +70,7 @@ def send_command(state_dir: Path, kind: CommandKind, ids: tuple[int, ...] = (), 
     inbox = state_dir / INBOX
     inbox.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = f"{time.time_ns()}-{secrets.token_hex(4)}"
-    origin = f"{os.environ.get('USER', os.getuid())}@{socket.gethostname()}"
+    origin = f"{getpass.getuser()}@{socket.gethostname()}"
     draft = inbox / f".{name}"
     with draft.open("w", encoding="utf-8") as stream:
         json.dump({"kind": kind, "ids": list(ids), "why": why, "origin": origin}, stream)

@@ -43,10 +43,15 @@ class CommandManager(Agent):
         self._alive_at = 0.0
         self._started = house.clock.now()
         self._seen = 0.0
+        self._is_new = True
 
     def run_once(self) -> int:
         """Take what has come, carry it out; return how many commands were carried out."""
         taken = self._take_inbox()
+        if self._is_new:
+            self._is_new = False
+            with self.database.write() as write:
+                commands.drop_stops(write)
         self._ask()
         return taken + self._carry_out()
 

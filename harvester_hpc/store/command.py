@@ -34,6 +34,11 @@ def waiting(connection: sqlite3.Connection, limit: int) -> list[Command]:
     ]
 
 
+def drop_stops(write: Write) -> int:
+    """Forget requests to stop that were meant for an earlier instance; return how many."""
+    return write.connection.execute(sentences("command")["drop_stops"]).rowcount
+
+
 def done(write: Write, command_id: str, result: str) -> None:
     """The command was carried out; ``result`` says what was asked and what was done."""
     write.connection.execute(sentences("command")["done"], (result, command_id))

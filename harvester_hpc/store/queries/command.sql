@@ -7,6 +7,10 @@ ON CONFLICT (command_id) DO NOTHING;
 -- Commands that are not carried out yet, in the order in which they came.
 SELECT command_id, kind, ids, constraints, why, origin, ack FROM command WHERE done = 0 ORDER BY created LIMIT ?;
 
+-- name: drop_stops
+-- Who was to stop has ended: it does not concern the next instance.
+UPDATE command SET done = 1, result = 'too late: that instance has ended' WHERE done = 0 AND kind = 'stop';
+
 -- name: done
 -- Carried out.
 UPDATE command SET done = 1, result = ? WHERE command_id = ?;

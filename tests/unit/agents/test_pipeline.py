@@ -529,8 +529,16 @@ def test_a_bad_command_file_is_put_aside(worlds: Worlds) -> None:
     assert sorted(path.name for path in world.inbox.iterdir()) == ["a.bad", "b.bad"]
 
 
+def test_a_stop_meant_for_an_earlier_instance_stops_nobody(worlds: Worlds) -> None:
+    world = worlds()
+    (world.inbox / "a.json").write_text('{"kind": "stop"}')
+    world.settle()
+    assert not world.stop.is_set()
+
+
 def test_a_stop_command_stops(worlds: Worlds) -> None:
     world = worlds()
+    world.settle()
     (world.inbox / "a.json").write_text('{"kind": "stop"}')
     world.settle()
     assert world.stop.is_set()
