@@ -34,6 +34,7 @@ MAY_SCAN = {
     ("command", "open"): "a partial index of open commands",
     ("command", "to_acknowledge"): "few commands",
     ("command", "forget"): "few commands",
+    ("command", "drop_stops"): "open commands, once a start",
 }
 
 
