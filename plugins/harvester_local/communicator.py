@@ -40,7 +40,7 @@ class LocalCommunicator:
     """
 
     #: Seconds after which an empty answer may be asked for again: it costs a look at a folder and a file.
-    dry_pause_s = 1.0
+    dry_pause_s = 2.0
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Settings:
