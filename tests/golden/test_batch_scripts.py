@@ -2,16 +2,22 @@
 from __future__ import annotations
 
 import io
+import json
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harvester_hpc.config.load import load
 from harvester_hpc.model.facility import BatchQueue, Facility, NodeShape
+from harvester_hpc.model.job import Job, JobId, JobState
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.worker import MapType, Worker, WorkerId, WorkerPlan, WorkerState
 from harvester_hpc.ports.context import Context
 from harvester_psij.psij_loading import load_psij
 from harvester_psij.script import TEMPLATE, ScriptExtras, script_values
+from harvester_workers.simple import SimpleWorkerMaker
 
 GOLDEN = Path(__file__).parent
 EXTRAS = ScriptExtras(source_roots=("/opt/harvester", "/opt/harvester/launchers"))
@@ -39,6 +45,19 @@ SITES = {
         ),
     ),
 }
+#: Site files as a user extends them, and the worker that their queue gives.
+SITE_FILES = {
+    "site-local": {"extends": "local", "facility": {"python": PYTHON}, "queues": {"Q": {}}},
+    "site-slurm-generic": {
+        "extends": "slurm-generic",
+        "facility": {
+            "python": PYTHON, "account": "phy123", "node": {"cores": 128, "memoryMB": 240000},
+            "queues": [{"name": "standard", "maxNodes": 512, "maxWalltime": "2-00:00:00"}],
+            "attributes": {"constraint": "cpu", "exclusive": None}, "prologue": ["module load cray-python"],
+        },
+        "queues": {"Q": {"resources": {"nodes": 2, "walltime": "06:30:00"}}},
+    },
+}
 WORKERS = {
     "local": WorkerPlan(nodes=1, cores=2, walltime_s=3600),
     "slurm-plain": WorkerPlan(nodes=1, cores=1, walltime_s=90),
@@ -49,33 +68,53 @@ WORKERS = {
 
 def script(site: str) -> str:
     """Return the batch script of the site's worker."""
+    if site in SITE_FILES:
+        return _script_of_file(site)
+    facility, extras = SITES[site]
+    return _script(facility, extras, WORKERS[site], "short" if site == "slurm-partition" else "")
+
+
+def _script_of_file(site: str) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "harvester.json").write_text(json.dumps(SITE_FILES[site]))
+        configuration = load(Path(folder), {})
+    queue = configuration.queues["Q"].queue
+    context = Context(instance="i", tag="abcde", state_dir=Path("/s"), facility=configuration.facility, queue=queue)
+    job = Job(id=JobId(1), queue="Q", state=JobState.PREPARED)
+    plan = SimpleWorkerMaker(SimpleWorkerMaker.Settings(), context).make_worker([job], queue, "")
+    assert isinstance(plan, WorkerPlan)
+    return _script(replace(configuration.facility, work_dir=""), EXTRAS, plan, queue.resources.batch_queue)
+
+
+def _script(facility: Facility, extras: ScriptExtras, plan: WorkerPlan, batch_queue: str) -> str:
     load_psij()
-    from psij import Job, JobExecutorConfig
+    from psij import Job as PsijJob
+    from psij import JobExecutorConfig
     from psij.executors.batch.script_generator import TemplatedScriptGenerator
 
-    facility, extras = SITES[site]
     context = Context(
         instance="CERN_edge", tag="abcde", state_dir=Path("/home/me/.harvester"), facility=facility,
         queue=Queue(name="Q", access_root="/scratch/me/workers"),
     )
     worker = Worker(
         id=WorkerId(4711), queue="Q", map_type=MapType.ONE_TO_ONE, state=WorkerState.PLANNED, key="habcde-3mv",
-        access_point="/scratch/me/workers/4711", plan=WORKERS[site], batch_queue="short" if site == "slurm-partition" else "",
+        access_point="/scratch/me/workers/4711", plan=plan, batch_queue=batch_queue,
     )
     written = io.StringIO()
-    TemplatedScriptGenerator(JobExecutorConfig(), TEMPLATE).generate_submit_script(Job(), script_values(worker, context, extras), written)
+    script_values_of = script_values(worker, context, extras)
+    TemplatedScriptGenerator(JobExecutorConfig(), TEMPLATE).generate_submit_script(PsijJob(), script_values_of, written)
     return written.getvalue()
 
 
-@pytest.mark.parametrize("site", sorted(SITES))
+@pytest.mark.parametrize("site", sorted([*SITES, *SITE_FILES]))
 def test_a_sites_script_is_what_it_was(site: str) -> None:
     assert script(site) == (GOLDEN / f"{site}.sh").read_text()
 
 
 def test_no_script_is_left_over() -> None:
-    assert {path.stem for path in GOLDEN.glob("*.sh")} == set(SITES)
+    assert {path.stem for path in GOLDEN.glob("*.sh")} == {*SITES, *SITE_FILES}
 
 
 if __name__ == "__main__":
-    for name in SITES:
+    for name in (*SITES, *SITE_FILES):
         (GOLDEN / f"{name}.sh").write_text(script(name))
