@@ -46,7 +46,9 @@ class MessengerAgent(Agent):
                 workers.hurry(write, rung)
         with self.database.read() as connection:
             found = workers.to_look(connection, now, self.house.rows)
-            found += [one for one in workers.by_ids(connection, rung).values() if one.state is WorkerState.RUNNING and one not in found]
+            by_clock = {one.id for one in found}
+            by_bell = workers.by_ids(connection, rung - by_clock).values()
+            found += [worker for worker in by_bell if worker.state is WorkerState.RUNNING]
         return len(rung) + sum(self._read(name, group) for name, group in by_queue(found, lambda worker: worker.queue).items())
 
     def next_due(self) -> float | None:

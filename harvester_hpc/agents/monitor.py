@@ -74,7 +74,8 @@ class MonitorAgent(Agent):
         self.house.reached("workers checked")
         pairs = list(zip(group, sights, strict=True))
         ended = [(worker, seen) for worker, seen in pairs if isinstance(seen, Seen) and seen.state in ENDS]
-        changed = self._take_changes(plugins.queue, [pair for pair in pairs if pair not in ended])
+        going_on = [(worker, sight) for worker, sight in pairs if not (isinstance(sight, Seen) and sight.state in ENDS)]
+        changed = self._take_changes(plugins.queue, going_on)
         return changed + self._take_ends(plugins, ended)
 
     def _look_again(self, group: Sequence[Worker], due: float) -> None:

@@ -57,7 +57,7 @@ class PropagatorAgent(Agent):
             told = {job.id: job for job in jobs.with_attributes(connection, list(known.values()))}
             batch = workers.latest_of_jobs(connection, told)
         silent = [report for report in waiting if self._is_silent(told[report.job_id], report)]
-        spoken = [report for report in waiting if report not in silent]
+        spoken = [report for report in waiting if not self._is_silent(told[report.job_id], report)]
         letters = [self._letter(told[report.job_id], report, batch.get(report.job_id, (0, "", ""))[1]) for report in spoken]
         return self._send(spoken, letters) + self._ask(silent)
 
