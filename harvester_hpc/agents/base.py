@@ -133,9 +133,13 @@ class Agent(ABC):
 
     def works(self, queue: str) -> None:
         """The outside has answered: the trouble, if there was one, is over."""
-        if self._waiting.pop(queue, None) is None:
-            return
-        log.info("works again agent=%s queue=%s", self.name, queue or "-")
+        if queue in self._waiting:
+            log.info("works again agent=%s queue=%s", self.name, queue or "-")
+            self.forget_trouble(queue)
+
+    def forget_trouble(self, queue: str) -> None:
+        """Take a trouble out of ``status``: it is over, or it is nobody's trouble any more."""
+        self._waiting.pop(queue, None)
         with self.database.write() as write:
             health.no_trouble(write, self.name, queue)
 

@@ -227,7 +227,8 @@ class SubmitterAgent(Agent):
         """After a refusal or a full queue, leave the queue alone for a while, so that few jobs pay for it."""
         said_no = next((result for result in results if isinstance(result, Refused | Busy)), None)
         if said_no is None:
-            self._no_more_noes(queue)
+            if self._noes.pop(queue.name, None) is not None:
+                self.works(queue.name)
             return
         self._noes[queue.name] = self._noes.get(queue.name, 0) + 1
         self.begin_to_wait(queue.name, said_no.why, self._noes[queue.name])
@@ -237,10 +238,6 @@ class SubmitterAgent(Agent):
         if queue not in self._noes:
             super().works(queue)
 
-    def _no_more_noes(self, queue: Queue) -> None:
-        if self._noes.pop(queue.name, None) is not None:
-            self.works(queue.name)
-
     def _forget_noes(self, queue: Queue) -> None:
         """When nobody wants a worker of the queue any more, its last no is no trouble now."""
         if queue.name not in self._noes or self.waits(queue.name):
@@ -248,7 +245,8 @@ class SubmitterAgent(Agent):
         with self.database.read() as connection:
             counts = workers.queue_counts(connection, queue.name)
         if not counts.get(WorkerState.PLANNED):
-            self._no_more_noes(queue)
+            del self._noes[queue.name]
+            self.forget_trouble(queue.name)
 
     def _decide(self, queue: Queue, worker: Worker, result: Submission | Lookup, load: Sequence[Job]) -> Decided:
         now = self.clock.now()
