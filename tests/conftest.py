@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from harvester_hpc.testing.slurm.founding import PROGRAMS
+
 SEARCH_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
 Require = Callable[..., None]
 
@@ -27,3 +29,10 @@ def require() -> Require:
             lacking(f"{program} is not installed (as root: apt-get install {package}; or run tests/install-packages)")
 
     return require_program
+
+
+@pytest.fixture(scope="session")
+def slurm_programs(require: Require) -> None:
+    """Skip by name (CI=true: fail) where Slurm is not installed."""
+    for program in PROGRAMS:
+        require(program, "munge" if program == "munged" else "slurm-wlm")

@@ -2,17 +2,16 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
-import sqlite3
 import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.integration.instance import TOLD, Instance
 
 #: Where the program may be killed between two of its steps, in its own words.
 FAULT_POINTS = (
@@ -20,7 +19,6 @@ FAULT_POINTS = (
     "submission stored", "workers checked", "letters stored", "ends stored", "stager committed", "reports sent, not stored",
     "reports stored",
 )
-PROGRAM = [sys.executable, "-m", "harvester_hpc.cli"]
 
 PAYLOAD = """#!/bin/sh
 # leave a trace that a second execution would double
@@ -47,12 +45,14 @@ class Counted:
         kills: how often the daemon was killed.
         states: job states in the workload management system.
         executions: {PandaID: times its payload began}.
+        keys: names of the batch jobs that must have been; one for each worker that was submitted.
         wrong: everything that is not as it has to be, in words.
     """
 
     kills: int = 0
     states: Counter[str] = field(default_factory=Counter)
     executions: Counter[int] = field(default_factory=Counter)
+    keys: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
 
@@ -65,17 +65,15 @@ class Harness:
     """
 
     def __init__(
-        self, folder: Path, *, site: str = "local", jobs: int = 12, environment: dict[str, str] | None = None, pause_s: float = 0.05
+        self, folder: Path, *, site: str = "local", jobs: int = 12, environment: Mapping[str, str] | None = None, pause_s: float = 0.05
     ) -> None:
-        self.home = folder / "home"
+        self.instance = Instance(folder / "home", environment)
         self.traces = folder / "traces.txt"
         self.jobs = jobs
         self._source = folder / "input.txt"
         self._payload = folder / "payload.sh"
         self._site = site
         self._pause_s = pause_s
-        self._environment = {**os.environ, **(environment or {}), "HARVESTER_HPC_HOME": str(self.home)}
-        self._environment.pop("HARVESTER_HPC_FAULT", None)
 
     def prepare(self) -> None:
         """Make the instance and hand in the jobs."""
@@ -83,18 +81,23 @@ class Harness:
         self._payload.write_text(PAYLOAD)
         self._payload.chmod(0o755)
         self.traces.touch()
-        self._run("init", str(self.home), "--site", self._site)
-        self._configure()
-        for _ in range(self.jobs):
-            self._run(
-                "submit", "--exec", str(self._payload), "--in", str(self._source), "--out", "out.{PandaID}.txt",
-                "--env", f"TRACES={self.traces}", "--env", f"INPUT={self._source.name}", "--env", f"PAUSE={self._pause_s}",
-            )
+        self.instance.make({
+            "extends": self._site,
+            "instance": "crash-test",
+            "queues": {"CRASH": {
+                "nQueueLimitJob": 100, "nQueueLimitWorker": 20, "pollInterval": 1,
+                "resources": {"nodes": 1, "walltime": 600, "coresPerNode": 1},
+            }},
+        })
+        job = {
+            "executable": str(self._payload), "inputs": [str(self._source)], "outputs": ["out.{PandaID}.txt"],
+            "environment": {"TRACES": str(self.traces), "INPUT": self._source.name, "PAUSE": str(self._pause_s)},
+        }
+        self.instance.submit(*[job] * self.jobs)
 
     def live(self, death: Death, limit_s: float = 60.0) -> bool:
         """Let the daemon live until its death; True if it was killed (False: it had nothing left to do)."""
-        environment = {**self._environment, **({"HARVESTER_HPC_FAULT": death.point} if death.point else {})}
-        process = self._start(environment)
+        process = self.instance.start({"HARVESTER_HPC_FAULT": death.point} if death.point else {})
         end = time.monotonic() + (death.after_s or limit_s)
         while process.poll() is None and time.monotonic() < end:
             if not death.after_s and self.all_told():
@@ -103,14 +106,12 @@ class Harness:
                 process.wait(0.05)
             except subprocess.TimeoutExpired:
                 continue
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-        process.wait()
+        self.instance.end()
         return process.returncode == -signal.SIGKILL
 
     def finish(self, limit_s: float = 120.0) -> None:
         """Let the daemon run undisturbed until every job is told, then stop it properly."""
-        process = self._start(self._environment)
+        process = self.instance.start()
         try:
             end = time.monotonic() + limit_s
             while not self.all_told() and time.monotonic() < end and process.poll() is None:
@@ -119,13 +120,12 @@ class Harness:
                 except subprocess.TimeoutExpired:
                     continue
         finally:
-            if process.poll() is None:
-                process.terminate()
-            process.wait(60)
+            if self.instance.lives:
+                self.instance.stop()
 
     def all_told(self) -> bool:
         """Tell whether every job has ended and the workload management system has taken it."""
-        rows = self._query("SELECT count(*) FROM job WHERE state IN ('finished', 'failed', 'cancelled') AND due IS NOT NULL")
+        rows = self.instance.query(f"SELECT count(*) FROM job WHERE {TOLD}")
         return bool(rows) and rows[0][0] == self.jobs
 
     def count(self) -> Counted:
@@ -139,43 +139,8 @@ class Harness:
 
     # -- inside -----------------------------------------------------------------------------------
 
-    def _configure(self) -> None:
-        path = self.home / "harvester.json"
-        path.write_text(json.dumps({
-            "extends": self._site,
-            "instance": "crash-test",
-            "queues": {"CRASH": {
-                "nQueueLimitJob": 100, "nQueueLimitWorker": 20, "pollInterval": 1,
-                "resources": {"nodes": 1, "walltime": 600, "coresPerNode": 1},
-            }},
-        }))
-
-    def _start(self, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-        with (self.home / "console.log").open("ab") as log:
-            return subprocess.Popen(
-                [*PROGRAM, "run"], env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
-            )
-
-    def _run(self, *arguments: str) -> str:
-        done = subprocess.run([*PROGRAM, *arguments], env=self._environment, capture_output=True, text=True, timeout=60, check=False)
-        if done.returncode:
-            raise AssertionError(f"harvester-hpc {' '.join(arguments)} ended with {done.returncode}: {done.stderr}{done.stdout}")
-        return done.stdout
-
-    def _query(self, sql: str) -> list[tuple[object, ...]]:
-        path = self.home / "state" / "store.db"
-        if not path.exists():
-            return []
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
-        try:
-            return connection.execute(sql).fetchall()
-        except sqlite3.OperationalError:
-            return []
-        finally:
-            connection.close()
-
     def _count_jobs(self, found: Counted) -> None:
-        rows = self._query("SELECT job_id, state, why FROM job")
+        rows = self.instance.query("SELECT job_id, state, why FROM job")
         for job_id, state, why in rows:
             found.states[str(state)] += 1
             times = found.executions[int(str(job_id))]
@@ -188,7 +153,7 @@ class Harness:
             found.wrong.append(f"{self.jobs} jobs were handed in, {len(rows)} are known")
 
     def _check_output(self, found: Counted, job_id: int) -> None:
-        urls = self._query(f"SELECT url FROM file WHERE job_id = {job_id} AND kind = 'output'")
+        urls = self.instance.query(f"SELECT url FROM file WHERE job_id = {job_id} AND kind = 'output'")
         for (url,) in urls:
             path = Path(str(url).removeprefix("file://"))
             if not path.is_file() or path.read_text() != f"the input\n{job_id}\n":
@@ -197,38 +162,43 @@ class Harness:
             found.wrong.append(f"job {job_id} has no output")
 
     def _count_workers(self, found: Counted) -> None:
-        for worker_id, state, batch_id, access_point in self._query("SELECT worker_id, state, batch_id, access_point FROM worker"):
+        columns = "worker_id, key, state, batch_id, access_point"
+        for worker_id, key, state, batch_id, access_point in self.instance.query(f"SELECT {columns} FROM worker"):
+            found.keys += [str(key)] if state != "missed" else []
             claim = Path(str(access_point)) / "worker_claim.json"
             claimed = json.loads(claim.read_text())["batch_id"] if claim.exists() else ""
             if state in ("planned", "submitted", "running"):
                 found.wrong.append(f"worker {worker_id} is still {state}")
             if claimed != batch_id and state != "missed":
                 found.wrong.append(f"worker {worker_id} ({state}) has batch id {batch_id!r}, the claim says {claimed!r}")
-        for job_id, number in self._query(
+        for job_id, number in self.instance.query(
             "SELECT job_id, count(*) FROM bond JOIN worker USING (worker_id) WHERE worker.state <> 'missed' "
             "GROUP BY job_id HAVING count(*) > 1"
         ):
             found.wrong.append(f"job {job_id} had {number} workers")
 
 
-def deaths(kills: int, seed: int) -> Iterator[Death]:
-    """Yield ``kills`` deaths: every fault point by turns, and in between random times."""
+def deaths(kills: int, seed: int, points: Sequence[str]) -> Iterator[Death]:
+    """Yield ``kills`` deaths: every one of the fault points by turns, and in between random times."""
     draw = random.Random(seed)
     for number in range(kills):
         if number % 2:
             yield Death(after_s=draw.uniform(0.3, 2.0))
             continue
-        point = FAULT_POINTS[(number // 2) % len(FAULT_POINTS)]
+        point = points[(number // 2) % len(points)]
         yield Death(point=f"{point}:{draw.randint(1, 3)}")
 
 
-def torture(folder: Path, *, kills: int, seed: int, jobs: int, site: str = "local", environment: dict[str, str] | None = None) -> Counted:
+def torture(
+    folder: Path, *, kills: int, seed: int, jobs: int, site: str = "local", environment: Mapping[str, str] | None = None,
+    points: Sequence[str] = FAULT_POINTS,
+) -> Counted:
     """Kill the daemon ``kills`` times, then let it finish, and count.
 
     New instances are begun as long as kills are left and all jobs of the one before are through.
     """
     killed, total = 0, Counted()
-    plan = deaths(10 * kills + 100, seed)
+    plan = deaths(10 * kills + 100, seed, points)
     batch = 0
     while killed < kills:
         batch += 1
@@ -238,12 +208,13 @@ def torture(folder: Path, *, kills: int, seed: int, jobs: int, site: str = "loca
         while killed < kills and not harness.all_told():
             death = next(plan, None)
             if death is None:
-                raise AssertionError(f"only {killed} kills in {10 * kills + 100} lives: the daemon ends by itself, see {harness.home}")
+                raise AssertionError(f"only {killed} kills in {10 * kills + 100} lives: the daemon ends by itself\n{harness.instance.log}")
             killed += harness.live(death, limit_s=20.0)
         harness.finish()
         counted = harness.count()
         total.states.update(counted.states)
         total.executions.update({(batch * 10**9) + job: times for job, times in counted.executions.items()})
+        total.keys += counted.keys
         total.wrong += [f"instance {batch}: {one}" for one in counted.wrong]
     total.kills = killed
     return total

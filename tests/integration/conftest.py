@@ -1,23 +1,15 @@
 """A real Slurm for the tests that need one; see README.md beside this file."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from harvester_hpc.testing.slurm import Cluster
-from harvester_hpc.testing.slurm.founding import PROGRAMS
 
 # Slurm's own patience shortened, so that a test which waits for it to give up does not take half a minute.
 IMPATIENT = {"MessageTimeout": "2", "SlurmdTimeout": "2", "TCPTimeout": "1", "MinJobAge": "300"}
-
-
-@pytest.fixture(scope="session")
-def slurm_programs(require: Callable[..., None]) -> None:
-    """Skip by name (CI=true: fail) where Slurm is not installed."""
-    for program in PROGRAMS:
-        require(program, "munge" if program == "munged" else "slurm-wlm")
 
 
 @pytest.fixture(scope="session")
