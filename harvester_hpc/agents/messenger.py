@@ -3,17 +3,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harvester_hpc.agents.access_point import point_of
 from harvester_hpc.agents.base import Agent, Surroundings, by_queue
 from harvester_hpc.messenger.values import News
 from harvester_hpc.model.file import FileKind
+from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.turn import MESSENGER
 from harvester_hpc.model.worker import Worker, WorkerState
+from harvester_hpc.policy.patience import reason_to_kill
 from harvester_hpc.ports.plugins import QueuePlugins
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import worker as workers
+from harvester_hpc.store.database import Write
 
 log = logging.getLogger(__name__)
 
@@ -68,29 +72,44 @@ class MessengerAgent(Agent):
             return 0
         changed = 0
         for part in self.in_parallel(group, lambda some: [(worker, self._look(plugins, worker)) for worker in some]):
-            self._store(part)
+            self._store(plugins.queue, part)
             for _, news in part:
-                plugins.messenger.acknowledge(news)
-            changed += sum(bool(news.taken) for _, news in part)
+                if news is not None:
+                    plugins.messenger.acknowledge(news)
+            changed += sum(news is not None and bool(news.taken) for _, news in part)
         return changed
 
-    def _look(self, plugins: QueuePlugins, worker: Worker) -> News:
+    def _look(self, plugins: QueuePlugins, worker: Worker) -> News | None:
+        """Return the worker's letters; None if they cannot be read: nothing is known."""
         try:
             return plugins.messenger.collect(point_of(worker, plugins.queue, self.house.instance))
         except OSError as error:
             log.warning("letters cannot be read worker=%s access_point=%s why=%s", worker.id, worker.access_point, error)
-            return News()
+            return None
 
-    def _store(self, taken: Sequence[tuple[Worker, News]]) -> None:
+    def _store(self, queue: Queue, taken: Sequence[tuple[Worker, News | None]]) -> None:
         with self.database.write() as write:
+            present = workers.by_ids(write.connection, [worker.id for worker, _ in taken])
             for worker, news in taken:
-                own = frozenset(worker.job_ids)
-                kinds = (FileKind.OUTPUT, FileKind.LOG)
-                jobs.declare(write, [file for file in news.files if file.job_id in own and file.kind in kinds])
-                jobs.set_attributes(write, {job_id: told for job_id, told in news.attributes.items() if job_id in own})
-                workers.looked(write, worker.id, write.now + LOOK_S, news.heartbeat)
-                if news.kill_requested:
-                    workers.kill(write, worker.id, "the worker asked to be killed")
-                for bad in news.bad:
-                    log.warning("bad letter worker=%s file=%s why=%s", worker.id, bad.path, bad.why)
+                workers.looked(write, worker.id, write.now + LOOK_S, None if news is None else news.heartbeat)
+                if news is not None:
+                    runs_on = worker.id in present and present[worker.id].state is WorkerState.RUNNING
+                    self._store_news(write, worker, news, runs_on=runs_on)
+                    self._enforce_limits(write, queue, worker, news)
         self.house.reached("letters stored")
+
+    def _store_news(self, write: Write, worker: Worker, news: News, *, runs_on: bool) -> None:
+        own = frozenset(worker.job_ids)
+        kinds = (FileKind.OUTPUT, FileKind.LOG)
+        jobs.declare(write, [file for file in news.files if file.job_id in own and file.kind in kinds])
+        if runs_on:  # else the monitor has stored its last word, and this is an older one
+            jobs.set_attributes(write, {job_id: told for job_id, told in news.attributes.items() if job_id in own})
+        for bad in news.bad:
+            log.warning("bad letter worker=%s file=%s why=%s", worker.id, bad.path, bad.why)
+
+    def _enforce_limits(self, write: Write, queue: Queue, worker: Worker, news: News) -> None:
+        """Mark a worker to be killed that asks for it, or whose letters, just read, show no sign of life."""
+        asked = "the worker asked to be killed" if news.kill_requested else ""
+        why = asked or reason_to_kill(replace(worker, heartbeat=news.heartbeat or worker.heartbeat), queue, write.now)
+        if why and workers.kill(write, worker.id, why):
+            log.warning("is to be killed worker=%s batch=%s why=%s", worker.id, worker.batch_id, why)

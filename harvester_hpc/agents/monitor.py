@@ -136,8 +136,9 @@ class MonitorAgent(Agent):
         ])
 
     def _enforce_limits(self, write: Write, queue: Queue, group: Sequence[Worker]) -> None:
+        """Mark those that wait too long; who is silent while it runs is for the messenger to judge, who reads the letters."""
         for worker in group:
-            why = reason_to_kill(worker, queue, write.now)
+            why = reason_to_kill(worker, queue, write.now) if worker.state is WorkerState.SUBMITTED else ""
             if why and workers.kill(write, worker.id, why):
                 log.warning("is to be killed worker=%s batch=%s why=%s", worker.id, worker.batch_id, why)
 

@@ -14,6 +14,7 @@ def reason_to_kill(worker: Worker, queue: Queue, now: float) -> str:
     """Return why the worker is to be killed by the limits of its queue; "" if it may go on.
 
     Args:
+        worker: if it runs, with the newest heartbeat that its letters show: one that was stored before a pause of ours is no proof.
         queue: queue_time_limit_s (waiting), heartbeat_limit_s (silent while running); None: no limit.
         now: seconds since 1970.
     """
@@ -22,7 +23,8 @@ def reason_to_kill(worker: Worker, queue: Queue, now: float) -> str:
     waits_since = worker.submitted or worker.created
     if worker.state is WorkerState.SUBMITTED and queue.queue_time_limit_s is not None and now - waits_since > queue.queue_time_limit_s:
         return f"waited in the batch queue longer than {queue.queue_time_limit_s:.0f} s (workerQueueTimeLimit)"
-    alive = max(worker.heartbeat or 0.0, worker.started or 0.0)
+    # A worker that was requeued and starts anew has the heartbeat of its earlier run.
+    alive = max(worker.heartbeat or 0.0, worker.started or 0.0, worker.changed)
     if worker.state is WorkerState.RUNNING and queue.heartbeat_limit_s is not None and alive and now - alive > queue.heartbeat_limit_s:
         return f"gave no sign of life for more than {queue.heartbeat_limit_s:.0f} s (worker_heartbeat)"
     return ""

@@ -1,0 +1,87 @@
+"""The agents when much goes wrong at once: pauses of ours, file systems away, plugins with defects, clocks that jump."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harvester_hpc.messenger.values import AccessPoint, News
+from harvester_hpc.model.job import JobState
+from harvester_hpc.model.turn import MESSENGER, MONITOR
+from harvester_hpc.model.worker import WorkerState
+from tests.unit.agents.test_pipeline import Worlds
+from tests.unit.agents.world import World
+
+
+@pytest.fixture
+def worlds(tmp_path: Path) -> Iterator[Worlds]:
+    made = Worlds(tmp_path)
+    yield made
+    made.close()
+
+
+def running(worlds: Worlds, **settings: Any) -> World:
+    """Return a world with one job whose worker runs."""
+    world = worlds(jobs_waiting=1, instant=False, finishes=False, **settings)
+    world.settle()
+    world.batch.start(world.worker(1).key)
+    world.later(2.0)
+    assert world.job(1).state is JobState.RUNNING
+    return world
+
+
+# -- signs of life ------------------------------------------------------------------------------------
+
+
+def test_after_a_pause_of_ours_no_worker_is_killed_for_a_heartbeat_that_nobody_has_read(worlds: Worlds) -> None:
+    world = running(worlds, queue={"heartbeat_limit_s": 600.0})
+    world.messenger.tell(1, News(heartbeat=world.clock.now()))
+    world.later(61.0)
+    world.clock.advance(7200.0)
+    world.messenger.tell(1, News(heartbeat=world.clock.now() - 30.0))
+    world.run(MONITOR, MESSENGER, MONITOR)
+    assert world.worker(1).kill == ""
+
+
+def test_a_running_worker_whose_letters_show_no_sign_of_life_is_killed(worlds: Worlds) -> None:
+    world = running(worlds, queue={"heartbeat_limit_s": 600.0})
+    world.messenger.tell(1, News(heartbeat=world.clock.now()))
+    world.later(601.0)
+    world.later(61.0)
+    assert "worker_heartbeat" in world.worker(1).kill
+
+
+def test_a_worker_whose_letters_cannot_be_read_is_not_silent(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = running(worlds, queue={"heartbeat_limit_s": 600.0})
+
+    def away(point: AccessPoint, *, last: bool = False) -> News:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(world.messenger, "collect", away)
+    for _ in range(20):
+        world.later(61.0)
+    assert world.worker(1).kill == ""
+
+
+def test_an_older_word_of_a_worker_never_replaces_its_last(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = running(worlds)
+    first, final = News(attributes={1: {"nEvents": 1}}), News(attributes={1: {"nEvents": 9}}, job_status={1: "finished"})
+    collect = world.messenger.collect
+
+    def slow(point: AccessPoint, *, last: bool = False) -> News:
+        monkeypatch.setattr(world.messenger, "collect", collect)
+        read = collect(point, last=last)
+        world.messenger.tell(1, final)
+        world.batch.end(world.worker(1).key)
+        world.clock.advance(31.0)
+        world.run(MONITOR)
+        return read
+
+    world.messenger.tell(1, first)
+    world.clock.advance(61.0)
+    monkeypatch.setattr(world.messenger, "collect", slow)
+    world.run(MESSENGER)
+    assert world.worker(1).state is WorkerState.FINISHED
+    assert world.job(1).attributes == {"nEvents": 9}
