@@ -1,11 +1,15 @@
-"""Where a worker's letters lie."""
+"""Where a worker's letters lie, and what they say."""
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
-from harvester_hpc.messenger.values import AccessPoint
+from harvester_hpc.messenger.values import AccessPoint, News
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.worker import MapType, Worker
+from harvester_hpc.ports.messenger import Messenger
+
+log = logging.getLogger(__name__)
 
 
 def point_of(worker: Worker, queue: Queue, instance: str) -> AccessPoint:
@@ -27,3 +31,12 @@ def place(queue: Queue, worker_id: int, instance: str) -> str:
         .replace("${harvesterID}", instance)
         .replace("${queueName}", queue.name)
     )
+
+
+def letters_in(messenger: Messenger, point: AccessPoint, *, last: bool = False) -> News | OSError:
+    """Return a worker's letters, or why they cannot be read: the trouble of one worker, not of its queue."""
+    try:
+        return messenger.collect(point, last=last)
+    except OSError as error:
+        log.warning("letters cannot be read worker=%s access_point=%s why=%s", point.worker_id, point.path, error)
+        return error

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harvester_hpc.agents.access_point import point_of
+from harvester_hpc.agents.access_point import letters_in, point_of
 from harvester_hpc.agents.base import Agent, Surroundings, by_queue
 from harvester_hpc.messenger.values import News
 from harvester_hpc.model.file import FileKind
@@ -81,11 +81,9 @@ class MessengerAgent(Agent):
 
     def _look(self, plugins: QueuePlugins, worker: Worker) -> News | None:
         """Return the worker's letters; None if they cannot be read: nothing is known."""
-        try:
-            return plugins.messenger.collect(point_of(worker, plugins.queue, self.house.instance))
-        except OSError as error:
-            log.warning("letters cannot be read worker=%s access_point=%s why=%s", worker.id, worker.access_point, error)
-            return None
+        point = point_of(worker, plugins.queue, self.house.instance)
+        news = self.attempt(worker.queue, lambda: letters_in(plugins.messenger, point))
+        return news if isinstance(news, News) else None
 
     def _store(self, queue: Queue, taken: Sequence[tuple[Worker, News | None]]) -> None:
         with self.database.write() as write:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harvester_hpc.agents.access_point import point_of
+from harvester_hpc.agents.access_point import letters_in, point_of
 from harvester_hpc.agents.base import Agent, by_queue
 from harvester_hpc.messenger.values import News
 from harvester_hpc.model.file import File, FileKind, FileState
@@ -13,7 +13,7 @@ from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, step
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.turn import MONITOR
 from harvester_hpc.model.worker import ENDS, Worker, WorkerState, WorkerStep
-from harvester_hpc.policy.patience import FILES_S, is_given_up, next_look_s, reason_to_kill
+from harvester_hpc.policy.patience import FILES_S, is_given_up, letters_patience_s, next_look_s, reason_to_kill
 from harvester_hpc.policy.verdict import verdict
 from harvester_hpc.ports.batch import Seen, Sight, Unseen
 from harvester_hpc.ports.plugins import QueuePlugins
@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds after which an ended worker is swept if its queue does not say (by end state).
 KEEP_S = 24 * 3600.0
+#: Seconds until the letters of an ended worker are looked for again: at first, and when they should be there long since.
+SOON_S = 2.0
+LETTERS_S = 30.0
 #: How early a worker may be looked at, so that many share one call to the batch system.
 EARLY_S = 1.0
 
@@ -162,26 +165,22 @@ class MonitorAgent(Agent):
         ended = seen.ended or worker.gone or worker.changed
         late = now - ended > FILES_S
         news = self._letters(plugins, worker, last=late)
-        if news is not None and not news.waiting and not late:
+        if isinstance(news, News) and not news.waiting and not late:
             news = self._letters(plugins, worker, last=True)
-        if news is None and late:
+        if isinstance(news, OSError) and now - ended > letters_patience_s(news):
             news = News()
-        if news is None or (news.waiting and not late):
-            self._look_again([worker], now + 2.0)
+        if not isinstance(news, News) or (news.waiting and not late):
+            self._look_again([worker], max(now + (LETTERS_S if late else SOON_S), self.waits_until(worker.queue)))
             return None
         with self.database.read() as connection:
             load = jobs.with_files(connection, jobs.of_workers(connection, [worker.id])[worker.id])
             load = jobs.with_attributes(connection, load)
         return Ended(worker=worker, seen=seen, news=news, jobs=tuple(_as_declared(job, news) for job in load))
 
-    def _letters(self, plugins: QueuePlugins, worker: Worker, *, last: bool) -> News | None:
-        """Return the worker's letters; None if its access point cannot be read: the trouble of one worker, not of its queue."""
+    def _letters(self, plugins: QueuePlugins, worker: Worker, *, last: bool) -> News | OSError | None:
+        """Return the worker's letters; the error if its access point cannot be read; None after a defect of the messenger."""
         point = point_of(worker, plugins.queue, self.house.instance)
-        try:
-            return plugins.messenger.collect(point, last=last)
-        except OSError as error:
-            log.warning("letters cannot be read worker=%s access_point=%s why=%s", worker.id, worker.access_point, error)
-            return None
+        return self.attempt(worker.queue, lambda: letters_in(plugins.messenger, point, last=last))
 
     def _store_ends(self, queue: Queue, ended: Sequence[Ended]) -> None:
         if not ended:

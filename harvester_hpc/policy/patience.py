@@ -8,6 +8,8 @@ from harvester_hpc.model.worker import Worker, WorkerState
 GONE_S = 900.0
 #: Seconds for which the last letters of an ended worker may name files that are not visible yet.
 FILES_S = 300.0
+#: Seconds for which the letters of an ended worker are waited for while its file system does not answer.
+OUTAGE_S = 24 * 3600.0
 
 
 def reason_to_kill(worker: Worker, queue: Queue, now: float) -> str:
@@ -39,3 +41,12 @@ def next_look_s(worker: Worker, poll_s: float, now: float) -> float:
 def is_given_up(worker: Worker, now: float, patience_s: float = GONE_S) -> bool:
     """Tell whether the batch system has not known the worker for so long that it will not come back."""
     return worker.gone is not None and now - worker.gone > patience_s
+
+
+def letters_patience_s(error: OSError) -> float:
+    """Return for how long after its end a worker's letters are waited for if they cannot be read because of ``error``, in seconds.
+
+    A folder that forbids to be read is the trouble of one worker; anything else may be a file system that is away, which tells
+    nothing about the jobs whose outputs lie there.
+    """
+    return FILES_S if isinstance(error, PermissionError | NotADirectoryError) else OUTAGE_S

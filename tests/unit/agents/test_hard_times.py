@@ -85,3 +85,60 @@ def test_an_older_word_of_a_worker_never_replaces_its_last(worlds: Worlds, monke
     world.run(MESSENGER)
     assert world.worker(1).state is WorkerState.FINISHED
     assert world.job(1).attributes == {"nEvents": 9}
+
+
+# -- letters that cannot be read ----------------------------------------------------------------------
+
+
+def cannot_read(error: Exception) -> Any:
+    def collect(point: AccessPoint, *, last: bool = False) -> News:
+        raise error
+
+    return collect
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), FileNotFoundError(2, "the root is not mounted")], ids=str)
+def test_a_file_system_that_is_away_for_hours_fails_no_job(worlds: Worlds, monkeypatch: pytest.MonkeyPatch, error: OSError) -> None:
+    world = worlds(jobs_waiting=1, instant=False)
+    world.settle()
+    world.batch.start(world.worker(1).key)
+    world.later(2.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(world.messenger, "collect", cannot_read(error))
+        world.batch.end(world.worker(1).key)
+        for _ in range(6):
+            world.later(3600.0)
+        assert world.job(1).state is JobState.RUNNING
+    world.later(60.0)
+    assert world.job(1).state is JobState.FINISHED
+
+
+def test_one_folder_that_forbids_to_be_read_is_given_up_soon(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = running(worlds)
+    monkeypatch.setattr(world.messenger, "collect", cannot_read(PermissionError(13, "Permission denied")))
+    world.batch.end(world.worker(1).key)
+    for _ in range(12):
+        world.later(60.0)
+    assert world.job(1).state is JobState.FAILED
+
+
+def test_letters_that_a_messenger_cannot_bear_hold_up_no_other_worker(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = worlds(jobs_waiting=3, instant=False)
+    world.settle()
+    collect = world.messenger.collect
+
+    def touchy(point: AccessPoint, *, last: bool = False) -> News:
+        if point.worker_id == 1:
+            raise RecursionError("a defect")
+        return collect(point, last=last)
+
+    monkeypatch.setattr(world.messenger, "collect", touchy)
+    for number in (1, 2, 3):
+        world.batch.start(world.worker(number).key)
+    world.later(61.0)
+    for number in (1, 2, 3):
+        world.batch.end(world.worker(number).key)
+    for _ in range(4):
+        world.later(60.0)
+    assert [world.job(number).state for number in (1, 2, 3)] == [JobState.RUNNING, JobState.FINISHED, JobState.FINISHED]
+    assert ("monitor", "Q", "RecursionError: a defect") in world.troubles()
