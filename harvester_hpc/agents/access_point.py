@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 from pathlib import Path
 
 from harvester_hpc.messenger.values import AccessPoint, News
@@ -40,3 +42,23 @@ def letters_in(messenger: Messenger, point: AccessPoint, *, last: bool = False) 
     except OSError as error:
         log.warning("letters cannot be read worker=%s access_point=%s why=%s", point.worker_id, point.path, error)
         return error
+
+
+def is_any_there(queue: Queue, numbers: range, instance: str) -> bool:
+    """Tell whether something lies already where the access points of new workers with these numbers will be."""
+    return any(os.path.lexists(place(queue, number, instance)) for number in numbers)
+
+
+def highest_number(queue: Queue, instance: str) -> int:
+    """Return the highest number of a worker whose folder lies in the root of the queue's access points; 0 if there is none.
+
+    Raises:
+        OSError: the root cannot be listed.
+    """
+    root = Path(queue.access_root)
+    template = Path(queue.access_point).parts[len(root.parts)]
+    before, _, after = template.partition("${workerID}")
+    words = [re.escape(part.replace("${harvesterID}", instance).replace("${queueName}", queue.name)) for part in (before, after)]
+    name = re.compile(words[0] + "([0-9]{1,12})" + words[1].replace(re.escape("${workerID}"), "[0-9]+"))
+    with os.scandir(root) as entries:
+        return max((int(match[1]) for entry in entries if (match := name.fullmatch(entry.name))), default=0)

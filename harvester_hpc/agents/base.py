@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from types import UnionType
 from typing import ClassVar, TypeVar
 
 from harvester_hpc.clock import Clock
@@ -121,6 +122,15 @@ class Agent(ABC):
         self.works(queue)
         return answer
 
+    def attempt_each(
+        self, queue: str, items: Sequence[Item], call: Callable[[], Sequence[Answer]], kind: UnionType | type
+    ) -> list[tuple[Item, Answer]] | None:
+        """Call the outside for many items; return each with its answer, or None if it did not work.
+
+        Answers that are too few, too many or not of ``kind`` are a defect of the plugin: its queue's trouble, and nobody else's.
+        """
+        return self.attempt(queue, lambda: [(item, checked(answer, kind)) for item, answer in zip(items, call(), strict=True)])
+
     def waits(self, queue: str) -> bool:
         """Tell whether the queue is left alone at the moment."""
         waiting = self._waiting.get(queue)
@@ -172,6 +182,17 @@ class Agent(ABC):
     def pause_s(self, tries: int) -> float:
         """Return how long to wait after the ``tries``-th failure in a row of one item, in seconds."""
         return pause_s(tries, self.house.draw())
+
+
+def checked(answer: Answer, kind: UnionType | type) -> Answer:
+    """Return a plugin's answer if it is of ``kind``.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if not isinstance(answer, kind):
+        raise TypeError(f"a plugin has answered with {type(answer).__name__}, where {kind} is expected")
+    return answer
 
 
 #: Fewer items than this are not worth a thread of their own.

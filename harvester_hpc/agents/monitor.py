@@ -70,12 +70,11 @@ class MonitorAgent(Agent):
         if plugins is None or self.waits(name):
             self._look_again(group, self.waits_until(name) if plugins else self.clock.now() + self.period_s)
             return 0
-        sights = self.attempt(name, lambda: plugins.monitor.check_workers(group))
-        if sights is None:
+        pairs = self.attempt_each(name, group, lambda: plugins.monitor.check_workers(group), Sight)
+        if pairs is None:
             self._look_again(group, self.waits_until(name))
             return 0
         self.house.reached("workers checked")
-        pairs = list(zip(group, sights, strict=True))
         ended = [(worker, seen) for worker, seen in pairs if isinstance(seen, Seen) and seen.state in ENDS]
         going_on = [(worker, sight) for worker, sight in pairs if not (isinstance(sight, Seen) and sight.state in ENDS)]
         changed = self._take_changes(plugins.queue, going_on)

@@ -80,21 +80,22 @@ class PropagatorAgent(Agent):
     def _send(self, waiting: Sequence[Report], letters: Sequence[JobReport]) -> int:
         if not waiting:
             return 0
-        replies = self.attempt("", lambda: self.house.communicator.update_jobs(letters, self.house.instance))
+        send = lambda: self.house.communicator.update_jobs(letters, self.house.instance)  # noqa: E731
+        replies = self.attempt_each("", waiting, send, JobReply)
         if replies is None:
             return 0
         self.house.reached("reports sent, not stored")
-        return self._store(waiting, replies)
+        return self._store(replies)
 
     def _ask(self, waiting: Sequence[Report]) -> int:
         if not waiting:
             return 0
-        replies = self.attempt("", lambda: self.house.communicator.check_jobs([report.job_id for report in waiting]))
-        return 0 if replies is None else self._store(waiting, replies)
+        replies = self.attempt_each("", waiting, lambda: self.house.communicator.check_jobs([one.job_id for one in waiting]), JobReply)
+        return 0 if replies is None else self._store(replies)
 
-    def _store(self, waiting: Sequence[Report], replies: Sequence[JobReply]) -> int:
+    def _store(self, replies: Sequence[tuple[Report, JobReply]]) -> int:
         with self.database.write() as write:
-            for report, reply in zip(waiting, replies, strict=True):
+            for report, reply in replies:
                 match reply:
                     case Accepted():
                         self._taken(write, report, reply)
@@ -105,7 +106,7 @@ class PropagatorAgent(Agent):
                         )
                         reports.again(write, report, write.now + self.pause_s(report.tries + 1))
         self.house.reached("reports stored")
-        return sum(isinstance(reply, Accepted) for reply in replies)
+        return sum(isinstance(reply, Accepted) for _, reply in replies)
 
     def _taken(self, write: Write, report: Report, reply: Accepted) -> None:
         if JOB_LIFECYCLE.is_final(report.state):
@@ -130,12 +131,12 @@ class PropagatorAgent(Agent):
             waiting = workers.to_tell(connection, sent, self.house.bunch)
         if not waiting:
             return 0
-        taken = self.attempt("workers", lambda: self.house.communicator.update_workers(waiting))
+        taken = self.attempt_each("workers", waiting, lambda: self.house.communicator.update_workers(waiting), bool)
         if taken is None:
             return 0
         with self.database.write() as write:
-            for worker, yes in zip(waiting, taken, strict=True):
+            for worker, yes in taken:
                 ended = worker.state is not WorkerState.PLANNED and WORKER_LIFECYCLE.is_final(worker.state)
                 again = write.now + self.pause_s(1) if not yes else None if ended else write.now + self.house.heartbeat_s
                 workers.told(write, worker.id, again, sent)
-        return sum(taken)
+        return sum(yes for _, yes in taken)

@@ -5,8 +5,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harvester_hpc.agents.access_point import place, point_of
-from harvester_hpc.agents.base import Agent, Surroundings, by_queue
+from harvester_hpc.agents.access_point import highest_number, is_any_there, place, point_of
+from harvester_hpc.agents.base import Agent, Surroundings, by_queue, checked
 from harvester_hpc.model.file import FileKind
 from harvester_hpc.model.job import Job, JobId, JobState, JobStep, Outcome, step
 from harvester_hpc.model.queue import Queue
@@ -116,6 +116,7 @@ class SubmitterAgent(Agent):
                 intents.append(Intent(
                     queue=queue.name, map_type=queue.map_type, plan=plan, batch_queue=queue.resources.batch_queue, job_ids=ids,
                 ))
+        self._go_past_old_folders(queue, len(intents))
         with self.database.write() as write:
             jobs.make(write, misfits)
             return workers.plan(
@@ -123,6 +124,20 @@ class SubmitterAgent(Agent):
                 lambda number: submit_key(self.house.tag, number),
                 lambda _, number: place(queue, number, self.house.instance),
             )
+
+    def _go_past_old_folders(self, queue: Queue, count: int) -> None:
+        """Give no new worker a folder that lies there from another store (an older one put back, a new one made).
+
+        The letters in it, its claim and its batch job's name would be taken for those of the new worker, whose payload never ran.
+        """
+        with self.database.read() as connection:
+            last = workers.last_number(connection)
+        if not is_any_there(queue, range(last + 1, last + 1 + count), self.house.instance):
+            return
+        highest = highest_number(queue, self.house.instance)
+        log.warning("folders of workers that this store does not know queue=%s root=%s highest=%d", queue.name, queue.access_root, highest)
+        with self.database.write() as write:
+            workers.go_past(write, highest)
 
     # -- submission -------------------------------------------------------------------------------
 
@@ -147,7 +162,8 @@ class SubmitterAgent(Agent):
         self.house.reached("access points fed")
         fed = [worker for worker in planned if results[worker.id] is None]
         if fed:
-            results.update(zip((worker.id for worker in fed), plugins.submitter.submit_workers(fed), strict=True))
+            answers = [checked(answer, Submission) for answer in plugins.submitter.submit_workers(fed)]
+            results.update(zip((worker.id for worker in fed), answers, strict=True))
         return [result for result in results.values() if result is not None]
 
     def _feed(self, plugins: QueuePlugins, worker: Worker, load: Sequence[Job]) -> Submission | None:
@@ -164,12 +180,12 @@ class SubmitterAgent(Agent):
 
     def _settle(self, plugins: QueuePlugins, planned: Sequence[Worker]) -> int:
         """Ask the batch system what became of workers whose submission has no known end."""
-        found = self.attempt(plugins.queue.name, lambda: plugins.submitter.find_workers(planned))
+        found = self.attempt_each(plugins.queue.name, planned, lambda: plugins.submitter.find_workers(planned), Lookup)
         if found is None:
             self._postpone(planned, self.waits_until(plugins.queue.name))
             return 0
-        again = [worker for worker, lookup in zip(planned, found, strict=True) if isinstance(lookup, NotThere)]
-        known = [(worker, lookup) for worker, lookup in zip(planned, found, strict=True) if not isinstance(lookup, NotThere)]
+        again = [worker for worker, lookup in found if isinstance(lookup, NotThere)]
+        known = [(worker, lookup) for worker, lookup in found if not isinstance(lookup, NotThere)]
         changed = self._store(plugins.queue, [worker for worker, _ in known], [lookup for _, lookup in known])
         self._note_submissions(again)
         return changed + (self._hand_over(plugins, again) if again else 0)

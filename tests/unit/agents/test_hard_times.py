@@ -11,6 +11,7 @@ from harvester_hpc.messenger.values import AccessPoint, News
 from harvester_hpc.model.job import JobState
 from harvester_hpc.model.turn import MESSENGER, MONITOR
 from harvester_hpc.model.worker import WorkerState
+from harvester_hpc.ports.batch import Uncertain
 from tests.unit.agents.test_pipeline import Worlds
 from tests.unit.agents.world import World
 
@@ -142,3 +143,30 @@ def test_letters_that_a_messenger_cannot_bear_hold_up_no_other_worker(worlds: Wo
         world.later(60.0)
     assert [world.job(number).state for number in (1, 2, 3)] == [JobState.RUNNING, JobState.FINISHED, JobState.FINISHED]
     assert ("monitor", "Q", "RecursionError: a defect") in world.troubles()
+
+
+# -- plugins with defects -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("agent", "part", "method"), [
+    ("submitter", "submitter", "submit_workers"), ("submitter", "submitter", "find_workers"), ("monitor", "monitor", "check_workers"),
+    ("propagator", "communicator", "update_jobs"), ("propagator", "communicator", "update_workers"),
+])
+@pytest.mark.parametrize("answer", [[], [None] * 9, ["done"]], ids=["too few", "too many", "of another kind"])
+def test_answers_that_do_not_fit_are_the_trouble_of_their_queue(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch, agent: str, part: str, method: str, answer: list[Any],
+) -> None:
+    world = worlds(jobs_waiting=1, instant=False)
+    plugins = world.agents[agent].house.queues["Q"]
+    if method == "find_workers":
+        world.batch.answer([Uncertain(why="Socket timed out")])
+        world.settle()
+    with monkeypatch.context() as patch:
+        patch.setattr(getattr(plugins, part, world.communicator), method, lambda *_: answer)
+        world.settle()
+        world.later(5.0)
+        assert agent in [name for name, _, _ in world.troubles()]
+    for _ in range(5):
+        world.later(60.0)
+    assert world.troubles() == []
+    assert world.batch.submissions == ["habcde-1"]
