@@ -5,7 +5,7 @@ import logging
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
@@ -103,10 +103,15 @@ class Agent(ABC):
 
     # -- calls to the outside ---------------------------------------------------------------------
 
-    def attempt(self, queue: str, call: Callable[[], Answer]) -> Answer | None:
+    def attempt(
+        self, queue: str, call: Callable[[], Answer], on_defect: Callable[[Exception], Answer | None] = lambda error: None
+    ) -> Answer | None:
         """Call the outside for one queue ("" for the agent as a whole); None if it did not work.
 
         Then the queue is left alone for a growing while, and ``status`` says since when and why. An answer ends that.
+
+        Args:
+            on_defect: what to return if the plugin raises something else than it may.
         """
         try:
             answer = call()
@@ -118,7 +123,7 @@ class Agent(ABC):
         except Exception as error:
             log.exception("defect in a plugin agent=%s queue=%s", self.name, queue)
             self.begin_to_wait(queue, f"{type(error).__name__}: {error}")
-            return None
+            return on_defect(error)
         self.works(queue)
         return answer
 
@@ -169,15 +174,27 @@ class Agent(ABC):
             health.trouble(write, self.name, queue, until, why)
 
     def in_parallel(self, items: Sequence[Item], act: Callable[[Sequence[Item]], Answer]) -> Iterator[Answer]:
-        """Yield ``act`` of each part of ``items`` as it is ready, with at most ``parallel`` threads."""
+        """Yield ``act`` of each part of ``items`` as it is ready, with at most ``parallel`` threads.
+
+        What one part raises is raised after all others were yielded; no call is under way any more when this ends.
+        """
         parts = list(_parts(items, self.house.parallel))
         if len(parts) <= 1:
             yield from map(act, parts)
             return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.house.parallel, thread_name_prefix=self.name)
-        for future in as_completed([self._pool.submit(act, part) for part in parts]):
-            yield future.result()
+        futures = [self._pool.submit(act, part) for part in parts]
+        try:
+            for future in as_completed(futures):
+                if future.exception() is None:
+                    yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+            wait(futures)
+        for future in futures:
+            future.result()
 
     def pause_s(self, tries: int) -> float:
         """Return how long to wait after the ``tries``-th failure in a row of one item, in seconds."""

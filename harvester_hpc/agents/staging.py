@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from harvester_hpc.agents.base import Agent, by_queue
+from harvester_hpc.agents.base import Agent, by_queue, checked
 from harvester_hpc.model.job import Job, JobState, JobStep, look_again, step
 from harvester_hpc.ports.outcome import Done, Failed, FileNews, Pending, Result, Retry
 from harvester_hpc.ports.plugins import QueuePlugins
@@ -55,6 +55,7 @@ class StagingAgent(Agent):
             self._commit([Answered(job=job, step=look_again(job, until, why=why)) for job in group])
             return 0
         changed = 0
+        group = sorted(group, key=lambda job: job.tries)  # one that never works must not stand before all others
         for part in self.in_parallel(group, lambda some: [self._one_job(plugins, job) for job in some]):
             changed += self._commit(part)
         return changed
@@ -66,8 +67,8 @@ class StagingAgent(Agent):
             return Answered(job=job, step=self.done(job))
         if self.waits(job.queue):
             return Answered(job=job, step=look_again(job, self.waits_until(job.queue)))
-        call: Callable[[], Result] = lambda: self.ask(plugins, job)  # noqa: E731
-        answer = self.attempt(job.queue, call)
+        call: Callable[[], Result] = lambda: checked(self.ask(plugins, job), Result)  # noqa: E731
+        answer = self.attempt(job.queue, call, _defect)
         if answer is None:
             return Answered(job=job, step=look_again(job, self.waits_until(job.queue)))
         return self._judged(job, answer)
@@ -81,7 +82,9 @@ class StagingAgent(Agent):
                 return Answered(job=job, step=self.failed(job, answer.why), news=answer.files)
             case Pending():
                 if job.state is self.waiting:
-                    return Answered(job=job, step=step(job, self.under_way, now, due=now + 1.0), news=answer.files)
+                    # The tries go along: a transfer that begins and is lost again and again must end some time.
+                    begun = replace(step(job, self.under_way, now, due=now + 1.0), tries=job.tries)
+                    return Answered(job=job, step=begun, news=answer.files)
                 pause = min(self.period_s, max(1.0, (now - job.changed) / 4.0))
                 return Answered(job=job, step=look_again(job, now + pause, why=answer.why), news=answer.files)
             case Retry():
@@ -125,3 +128,8 @@ class StagingAgent(Agent):
     @abstractmethod
     def cancelled(self, job: Job) -> JobStep | None:
         """Return the step of a job that is to be cancelled; None to go on as if it were not."""
+
+
+def _defect(error: Exception) -> Result:
+    """A plugin that cannot bear a job: one try without success of this job, and its queue waits."""
+    return Retry(why=f"defect in the plugin: {type(error).__name__}: {error}")

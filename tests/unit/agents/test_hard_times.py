@@ -1,17 +1,20 @@
 """The agents when much goes wrong at once: pauses of ours, file systems away, plugins with defects, clocks that jump."""
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harvester_hpc.errors import StoreUnusable
 from harvester_hpc.messenger.values import AccessPoint, News
-from harvester_hpc.model.job import JobState
+from harvester_hpc.model.job import Job, JobState
 from harvester_hpc.model.turn import MESSENGER, MONITOR
 from harvester_hpc.model.worker import WorkerState
 from harvester_hpc.ports.batch import Uncertain
+from harvester_hpc.ports.outcome import Pending, Result, Retry
 from tests.unit.agents.test_pipeline import Worlds
 from tests.unit.agents.world import World
 
@@ -170,3 +173,57 @@ def test_answers_that_do_not_fit_are_the_trouble_of_their_queue(
         world.later(60.0)
     assert world.troubles() == []
     assert world.batch.submissions == ["habcde-1"]
+
+
+def test_a_transfer_that_begins_and_is_lost_again_and_again_ends_some_time(worlds: Worlds) -> None:
+    world = worlds()
+    world.communicator.add_jobs(1, inFiles="in.root", outFiles="")
+    world.preparator.answers.extend([Pending(), Retry(why="the transfer was lost")] * 40)
+    world.settle()
+    for _ in range(100):
+        world.later(700.0)
+    assert world.job(1).state is JobState.FAILED
+    assert "gave up after 20 tries: the transfer was lost" in world.job(1).why
+
+
+def test_a_job_that_a_plugin_cannot_bear_fails_in_the_end_and_starves_nobody(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = worlds()
+    world.communicator.add_jobs(5, inFiles="in.root", outFiles="")
+    bring = world.preparator.trigger_preparation
+
+    def touchy(job: Job) -> Result:
+        if job.id == 1:
+            raise KeyError("a defect")
+        return bring(job)
+
+    monkeypatch.setattr(world.preparator, "trigger_preparation", touchy)
+    world.settle()
+    world.later(20.0)
+    world.later(20.0)
+    assert [world.job(number).state for number in (1, 2, 3, 4, 5)] == [JobState.FETCHED, *[JobState.FINISHED] * 4]
+    for _ in range(40):
+        world.later(800.0)
+    assert (world.job(1).state, "KeyError: 'a defect'" in world.job(1).why) == (JobState.FAILED, True)
+
+
+def test_what_one_part_raises_costs_no_other_part_its_result(worlds: Worlds) -> None:
+    agent = worlds().agents["sweeper"]
+    under_way: list[int] = []
+
+    def act(part: Any) -> int:
+        if 0 in part:
+            raise StoreUnusable("the disk is full")
+        under_way.append(part[0])
+        time.sleep(0.05)
+        under_way.remove(part[0])
+        return int(part[0])
+
+    results: list[int] = []
+    with pytest.raises(StoreUnusable):
+        for result in agent.in_parallel(range(32), act):
+            results.append(result)
+    assert sorted(results) == [8, 16, 24]
+    with pytest.raises(ZeroDivisionError):
+        for _ in agent.in_parallel(range(1, 33), act):
+            _ = 1 / 0
+    assert under_way == []
