@@ -27,6 +27,17 @@ class Intent:
     job_ids: tuple[JobId, ...]
 
 
+def last_number(connection: sqlite3.Connection) -> int:
+    """Return the last worker number that was given out; 0 if none was."""
+    number: int = connection.execute(sentences("worker")["reserved"]).fetchone()[0]
+    return number
+
+
+def go_past(write: Write, number: int) -> None:
+    """Give out no number up to this one any more."""
+    write.connection.execute(sentences("worker")["go_past"], (number,))
+
+
 def plan(write: Write, intents: Sequence[Intent], name: Callable[[int], str], place: Callable[[str, int], str]) -> list[Worker]:
     """Store the intents, bind their jobs, and return the workers, in order.
 

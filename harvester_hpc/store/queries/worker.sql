@@ -6,6 +6,10 @@ UPDATE counter SET value = value + ? WHERE name = 'worker';
 -- The last number that was given out.
 SELECT value FROM counter WHERE name = 'worker';
 
+-- name: go_past
+-- Numbers up to this one are not given out any more.
+UPDATE counter SET value = max(value, ?) WHERE name = 'worker';
+
 -- name: insert
 -- The intent: a worker that is about to be submitted.
 INSERT INTO worker (worker_id, queue, map_type, state, key, access_point, nodes, cores, walltime_s, ram_mb, gpus_per_node,

@@ -18,6 +18,7 @@ from harvester_hpc.model.worker import WorkerState
 from harvester_hpc.ports.batch import Busy, Refused, Seen, Uncertain
 from harvester_hpc.ports.outcome import Failed, Pending, Retry
 from harvester_hpc.store import health
+from harvester_hpc.store import worker as workers
 from tests.unit.agents.world import World, make_world
 
 DAY = 86400.0
@@ -300,6 +301,15 @@ def test_a_planned_worker_of_an_earlier_life_is_looked_up_first(worlds: Worlds) 
     world.later(20.0)
     assert world.worker(1).state is WorkerState.SUBMITTED
     assert world.batch.submissions == ["habcde-1"]
+
+
+def test_a_new_worker_never_gets_the_folder_of_an_unknown_one(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=2)
+    for name in ("1", "7", "12x", ".trash.9", ".doorbell"):
+        (world.inbox.parent / "work" / name).mkdir(parents=True)
+    world.settle()
+    with world.database.read() as connection:
+        assert sorted(workers.by_ids(connection, range(100))) == [8, 9]
 
 
 def test_a_job_that_fits_no_worker_fails_with_the_arithmetic(worlds: Worlds) -> None:
