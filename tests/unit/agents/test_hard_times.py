@@ -14,6 +14,7 @@ from harvester_hpc.model.job import Job, JobState
 from harvester_hpc.model.turn import MESSENGER, MONITOR
 from harvester_hpc.model.worker import WorkerState
 from harvester_hpc.ports.batch import Uncertain
+from harvester_hpc.ports.communicator import NotAccepted
 from harvester_hpc.ports.outcome import Pending, Result, Retry
 from tests.unit.agents.test_pipeline import Worlds
 from tests.unit.agents.world import World
@@ -227,3 +228,39 @@ def test_what_one_part_raises_costs_no_other_part_its_result(worlds: Worlds) -> 
         for _ in agent.in_parallel(range(1, 33), act):
             _ = 1 / 0
     assert under_way == []
+
+
+# -- nobody spins, and nothing is stuck ---------------------------------------------------------------
+
+
+def test_while_workers_cannot_be_told_nobody_asks_all_the_time(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1, instant=False)
+    world.communicator.faults.fail("update_workers", times=99)
+    world.settle()
+    propagator = world.agents["propagator"]
+    assert [name for name, queue, _ in world.troubles() if queue == "workers"] == ["propagator"]
+    due = propagator.next_due()
+    assert due is not None
+    assert due == propagator.waits_until("workers") > world.clock.now() + 1.0
+
+
+def test_a_full_queue_is_not_looked_at_all_the_time(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=3, instant=False, queue={"limit_jobs": 4})
+    world.settle()  # the last answer was empty
+    world.communicator.add_jobs(5)
+    world.later(60.0)
+    assert world.communicator.counts()["starting"] == 4
+    world.later(60.0)
+    due = world.agents["job_fetcher"].next_due()
+    assert due is not None
+    assert due > world.clock.now() + 1.0
+
+
+def test_a_report_that_will_never_be_taken_holds_its_job_back_from_nothing(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = worlds(jobs_waiting=1, queue={"keep_s": {"finished": 10.0}})
+    monkeypatch.setattr(world.communicator, "update_jobs", lambda told, _: [NotAccepted(why="malformed", final=True)] * len(told))
+    world.settle()
+    world.later(2.0)
+    assert world.job(1).state is JobState.FINISHED
+    world.later(100.0)
+    assert world.messenger.cleaned == [1]
