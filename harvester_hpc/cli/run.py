@@ -24,6 +24,7 @@ def command(instance: Instance, once: bool, quiet: bool) -> int:
     from harvester_hpc.log import stop, to_folder, to_terminal
 
     configuration = instance.configuration()
+    app.make_folders(configuration.state_dir)
     handlers = to_folder(configuration.state_dir / app.LOGS)
     if not quiet:
         handlers += to_terminal()

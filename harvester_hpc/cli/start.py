@@ -42,8 +42,8 @@ def command(instance: Instance, timeout: float) -> int:
 
 def launch(instance: Instance) -> tuple[subprocess.Popen[bytes], Path]:
     """Start ``run`` in a session of its own; return the process, and the file with what it says before its log is open."""
+    app.make_folders(instance.state_dir)
     logs = instance.state_dir / app.LOGS
-    logs.mkdir(parents=True, exist_ok=True, mode=0o700)
     console = logs / CONSOLE
     with console.open("wb") as stream:
         process = subprocess.Popen(
