@@ -82,7 +82,7 @@ class CommandManager(Agent):
     def _read(self, path: Path) -> Command | None:
         try:
             return command_from(path.stem, json.loads(path.read_text()))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             log.error("bad command file=%s why=%s", path, error)
             path.rename(path.with_suffix(".bad"))
             return None

@@ -535,8 +535,9 @@ def test_a_bad_command_file_is_put_aside(worlds: Worlds) -> None:
     world = worlds()
     (world.inbox / "a.json").write_text("{torn")
     (world.inbox / "b.json").write_text('{"kind": "dance"}')
+    (world.inbox / "c.json").write_text("[" * 100_000)
     world.settle()
-    assert sorted(path.name for path in world.inbox.iterdir()) == ["a.bad", "b.bad"]
+    assert sorted(path.name for path in world.inbox.iterdir()) == ["a.bad", "b.bad", "c.bad"]
 
 
 def test_a_stop_meant_for_an_earlier_instance_stops_nobody(worlds: Worlds) -> None:
