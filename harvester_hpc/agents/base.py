@@ -13,7 +13,7 @@ from typing import ClassVar, TypeVar
 
 from harvester_hpc.clock import Clock
 from harvester_hpc.errors import LeaseLost, StoreError, Unavailable
-from harvester_hpc.policy.backoff import pause_s
+from harvester_hpc.policy.backoff import LONGEST_WITH_SPREAD_S, pause_s
 from harvester_hpc.ports.communicator import Communicator
 from harvester_hpc.ports.plugins import QueuePlugins
 from harvester_hpc.store import health
@@ -96,6 +96,12 @@ class Agent(ABC):
         """Return when the store next has work for this agent; None if only the bell can tell."""
         return None
 
+    @property
+    def longest_pause_s(self) -> float:
+        """Longest time for which a thing that goes on is put off on purpose, in seconds."""
+        polls = (plugins.queue.poll_s for plugins in self.house.queues.values())
+        return max(self.period_s, self.house.heartbeat_s, LONGEST_WITH_SPREAD_S, *polls)
+
     def close(self) -> None:
         """Wait for the calls under way and end the agent's threads."""
         if self._pool is not None:
@@ -139,12 +145,13 @@ class Agent(ABC):
     def waits(self, queue: str) -> bool:
         """Tell whether the queue is left alone at the moment."""
         waiting = self._waiting.get(queue)
-        return waiting is not None and waiting.until > self.clock.now()
+        # Longer than any pause of ours: the clock was set back.
+        return waiting is not None and 0.0 < waiting.until - self.clock.now() <= LONGEST_WITH_SPREAD_S
 
     def waits_until(self, queue: str) -> float:
         """Return until when the queue is left alone; now if it is not."""
         waiting = self._waiting.get(queue)
-        return max(self.clock.now(), waiting.until if waiting else 0.0)
+        return waiting.until if waiting is not None and self.waits(queue) else self.clock.now()
 
     def works(self, queue: str) -> None:
         """The outside has answered: the trouble, if there was one, is over."""

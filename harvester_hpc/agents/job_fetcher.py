@@ -41,7 +41,7 @@ class JobFetcher(Agent):
 
     def _fetch(self, queue: Queue) -> int:
         now = self.clock.now()
-        if self.waits(queue.name) or self._dry_until.get(queue.name, 0.0) > now:
+        if self.waits(queue.name) or 0.0 < self._dry_until.get(queue.name, 0.0) - now <= self._dry_s:
             return 0
         with self.database.read() as connection:
             wanted = jobs_to_fetch(queue, jobs.queue_counts(connection, queue.name), self.house.bunch)

@@ -1,6 +1,7 @@
 """The agents when much goes wrong at once: pauses of ours, file systems away, plugins with defects, clocks that jump."""
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from harvester_hpc.daemon.bell import Bells
+from harvester_hpc.daemon.service import Service
 from harvester_hpc.errors import StoreUnusable
 from harvester_hpc.messenger.values import AccessPoint, News
 from harvester_hpc.model.job import Job, JobState
@@ -16,7 +19,9 @@ from harvester_hpc.model.worker import WorkerState
 from harvester_hpc.ports.batch import Uncertain
 from harvester_hpc.ports.communicator import NotAccepted
 from harvester_hpc.ports.outcome import Pending, Result, Retry
-from tests.unit.agents.test_pipeline import Worlds
+from harvester_hpc.store import dues
+from harvester_hpc.store.lease import acquire
+from tests.unit.agents.test_pipeline import Worlds, told
 from tests.unit.agents.world import World
 
 
@@ -264,3 +269,43 @@ def test_a_report_that_will_never_be_taken_holds_its_job_back_from_nothing(world
     assert world.job(1).state is JobState.FINISHED
     world.later(100.0)
     assert world.messenger.cleaned == [1]
+
+
+# -- clocks that jump ---------------------------------------------------------------------------------
+
+
+def served(world: World) -> None:
+    """Let the service make one bounded round, as the process that holds the lease."""
+    lease = acquire(world.database.path, clock=world.clock, wait=lambda seconds: False)
+    agents = list(world.agents.values())
+    Service(agents, world.database, lease, Bells(world.agents), threading.Event(), world.clock, 20.0).run_once()
+
+
+def test_nothing_waits_for_a_clock_that_was_set_back(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1, instant=False)
+    world.settle()
+    world.batch.start(world.worker(1).key)
+    world.later(2.0)
+    world.communicator.add_jobs(1, inFiles="in.root", outFiles="")
+    world.preparator.answers.append(Retry(why="not now"))
+    world.batch.faults.fail("check_workers", times=1)
+    world.later(60.0)
+    assert world.job(2).tries == 1
+    world.clock.advance(-86400.0)
+    world.batch.end(world.worker(1).key)
+    served(world)
+    assert world.job(1).state is JobState.FINISHED
+    assert (1, "finished") in told(world)
+    assert world.job(2).state is JobState.SUBMITTED
+
+
+def test_what_may_wait_for_long_is_not_brought_forward(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=2, instant=False)
+    world.settle()
+    world.batch.end(world.worker(1).key)
+    world.later(2.0)
+    world.run("propagator")
+    before = [world.worker(number).due for number in (1, 2)], world.job(1).due
+    with world.database.write() as write:
+        assert dues.bring_forward(write, write.now + 2 * world.agents["monitor"].longest_pause_s) == 0
+    assert ([world.worker(number).due for number in (1, 2)], world.job(1).due) == before
