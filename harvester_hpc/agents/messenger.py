@@ -41,8 +41,7 @@ class MessengerAgent(Agent):
         """Listen at each queue's doorbell, read the letters that are due; return how many workers had news."""
         now = self.clock.now()
         with self.database.read() as connection:
-            counts = workers.counts(connection)
-        active = {queue for (queue, state), number in counts.items() if number and state in (WorkerState.SUBMITTED, WorkerState.RUNNING)}
+            active = [name for name in self.house.queues if workers.is_active(connection, name)]
         self._listens = bool(active)
         rung = {worker for name in active for worker in self._rung(name)}
         if rung:

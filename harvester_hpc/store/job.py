@@ -183,7 +183,7 @@ def counts(connection: sqlite3.Connection) -> dict[tuple[str, str], int]:
 
 
 def queue_counts(connection: sqlite3.Connection, queue: str) -> dict[JobState, int]:
-    """Return {state: number of jobs} of one queue."""
+    """Return {state: number of jobs} of one queue, without those that have ended."""
     return {JobState(state): number for state, number in connection.execute(sentences("job")["queue_counts"], (queue,))}
 
 

@@ -199,13 +199,13 @@ def next_time(connection: sqlite3.Connection, what: str) -> float | None:
     return time
 
 
-def counts(connection: sqlite3.Connection) -> dict[tuple[str, str], int]:
-    """Return {(queue, state): number of workers}."""
-    return {(queue, state): number for queue, state, number in connection.execute(sentences("worker")["counts"])}
+def is_active(connection: sqlite3.Connection, queue: str) -> bool:
+    """Tell whether the queue has workers in the batch system."""
+    return bool(connection.execute(sentences("worker")["is_active"], (queue,)).fetchone()[0])
 
 
 def queue_counts(connection: sqlite3.Connection, queue: str) -> dict[WorkerState, int]:
-    """Return {state: number of workers} of one queue."""
+    """Return {state: number of workers} of one queue, without those that have ended."""
     rows = connection.execute(sentences("worker")["queue_counts"], (queue,))
     return {WorkerState(state): number for state, number in rows}
 

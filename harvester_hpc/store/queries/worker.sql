@@ -107,8 +107,12 @@ UPDATE worker SET tell = ?1 WHERE worker_id = ?2 AND tell <= ?3;
 SELECT queue, state, count(*) FROM worker GROUP BY queue, state;
 
 -- name: queue_counts
--- Workers of one queue by state.
-SELECT state, count(*) FROM worker WHERE queue = ? GROUP BY state;
+-- Workers of one queue that go on, by state; those of the last days, a hundred times as many, are not counted.
+SELECT state, count(*) FROM worker WHERE queue = ? AND state IN ('planned', 'submitted', 'running') GROUP BY state;
+
+-- name: is_active
+-- Whether a queue has workers in the batch system.
+SELECT EXISTS (SELECT 1 FROM worker WHERE queue = ? AND state IN ('submitted', 'running'));
 
 -- name: untold_jobs
 -- Whether a worker has jobs that are not through yet.

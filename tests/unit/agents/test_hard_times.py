@@ -309,3 +309,43 @@ def test_what_may_wait_for_long_is_not_brought_forward(worlds: Worlds) -> None:
     with world.database.write() as write:
         assert dues.bring_forward(write, write.now + 2 * world.agents["monitor"].longest_pause_s) == 0
     assert ([world.worker(number).due for number in (1, 2)], world.job(1).due) == before
+
+
+# -- what a round costs -------------------------------------------------------------------------------
+
+
+def test_no_round_looks_through_what_has_ended(worlds: Worlds) -> None:
+    """Steps of SQLite's machine in a round of all agents, with a history and without one."""
+    world = worlds(jobs_waiting=1, instant=False)
+    world.settle()
+    without = steps_of_a_round(world)
+    with world.database.write() as write:
+        now = write.now
+        write.connection.executemany(
+            "INSERT INTO job (job_id, queue, state, attempt, priority, resource_type, cores, ram_mb, walltime_s, created, changed, due)"
+            " VALUES (?, 'Q', 'finished', 1, 0, '', 1, 0, 0, ?, ?, ?)", [(number, now, now, now + 86400.0) for number in range(1000, 9000)],
+        )
+        write.connection.executemany(
+            "INSERT INTO worker (worker_id, queue, map_type, state, key, access_point, nodes, cores, walltime_s, ram_mb, gpus_per_node,"
+            " created, changed) VALUES (?1, 'Q', 'OneToOne', 'finished', 'k' || ?1, '/a/' || ?1, 1, 1, 1, 0, 0, ?2, ?2)",
+            [(number, now) for number in range(1000, 9000)],
+        )
+    world.run("sweeper")
+    assert steps_of_a_round(world) < 2 * without + 1000
+
+
+def steps_of_a_round(world: World) -> int:
+    steps = [0]
+
+    def count() -> int:
+        steps[0] += 1
+        return 0
+
+    with world.database.read() as reader, world.database.write() as write:
+        connections = (reader, write.connection)
+    for connection in connections:
+        connection.set_progress_handler(count, 10)
+    world.run(*world.agents)
+    for connection in connections:
+        connection.set_progress_handler(None, 10)
+    return steps[0]
