@@ -133,6 +133,14 @@ def test_a_round_that_fails_is_tried_again_and_stops_nobody_else(world: World, t
         assert not running.lost.is_set()
 
 
+def test_a_round_that_fails_is_told_until_one_does_not(world: World) -> None:
+    broken = Scripted("a", world, [KeyError("a defect"), 5])
+    with Running(broken) as running:
+        wait_for(lambda: world.troubles() == [("a", "", "KeyError: 'a defect'")])
+        wait_for(lambda: running.threads[0].changes == 5)
+        wait_for(lambda: world.troubles() == [])
+
+
 def test_a_lost_lease_ends_everything(world: World) -> None:
     loser, other = Scripted("a", world, [LeaseLost("taken over")]), Scripted("b", world, [])
     with Running(loser, other) as running:
