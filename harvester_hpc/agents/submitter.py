@@ -241,6 +241,8 @@ class SubmitterAgent(Agent):
 
     def _learn(self, queue: Queue, results: Sequence[Submission | Lookup]) -> None:
         """After a refusal or a full queue, leave the queue alone for a while, so that few jobs pay for it."""
+        if not results:
+            return
         said_no = next((result for result in results if isinstance(result, Refused | Busy)), None)
         if said_no is None:
             if self._noes.pop(queue.name, None) is not None:

@@ -248,6 +248,21 @@ def test_a_queue_that_says_no_again_is_one_trouble_until_nobody_wants_it(worlds:
     assert world.troubles() == []
 
 
+def test_a_queue_that_stays_full_is_asked_less_and_less(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1)
+    world.batch.answer([Busy(why="QOSMaxSubmitJobPerUserLimit")] * 3)
+    world.settle()
+    pauses = []
+    for _ in range(3):
+        with world.database.read() as connection:
+            (trouble,) = health.troubles(connection)
+        pauses.append(trouble.until - world.clock.now())
+        world.later(max(trouble.until, world.worker(1).due or 0.0) - world.clock.now())
+    assert pauses == [5.0, 10.0, 20.0]
+    assert world.troubles() == []
+    assert world.batch.submissions == [world.worker(1).key]
+
+
 def test_a_yes_ends_the_trouble_with_a_queue(worlds: Worlds) -> None:
     world = worlds(jobs_waiting=1)
     world.batch.answer([Refused(why="Invalid account")])
