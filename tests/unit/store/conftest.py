@@ -10,9 +10,7 @@ import pytest
 
 from harvester_hpc.store.migrate import migrate
 from harvester_hpc.testing.fake_clock import FakeClock
-from tests.conftest import lacking
-
-WITHIN_S = 60
+from tests.conftest import WITHIN_S
 
 OwnMounts = Callable[[list[list[str]], str, Path], str]
 
@@ -37,19 +35,6 @@ def store(tmp_path: Path, clock: FakeClock) -> Path:
     path = tmp_path / "state" / "store.db"
     migrate(path, clock)
     return path
-
-
-@pytest.fixture(scope="session")
-def unshare() -> list[str]:
-    """The command that runs another one where it may mount; skips by name where the machine does not let us."""
-    for argv in (["unshare", "--mount"], ["unshare", "--map-root-user", "--mount"]):
-        try:
-            if subprocess.run([*argv, "true"], capture_output=True, timeout=WITHIN_S, check=False).returncode == 0:
-                return argv
-        except OSError:
-            pass
-    lacking("no mount namespace can be made here (unshare --mount, of util-linux, as root)")
-    raise AssertionError("lacking() returns never")
 
 
 @pytest.fixture
