@@ -1,6 +1,7 @@
 """The agents when much goes wrong at once: pauses of ours, file systems away, plugins with defects, clocks that jump."""
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from harvester_hpc.ports.communicator import NotAccepted
 from harvester_hpc.ports.outcome import Pending, Result, Retry
 from harvester_hpc.store import dues
 from harvester_hpc.store.lease import acquire
-from tests.unit.agents.test_pipeline import Worlds, told
+from tests.unit.agents.test_pipeline import Worlds, kill, told
 from tests.unit.agents.world import World
 
 
@@ -349,3 +350,36 @@ def steps_of_a_round(world: World) -> int:
     for connection in connections:
         connection.set_progress_handler(None, 10)
     return steps[0]
+
+
+# -- what comes from outside and no store takes -------------------------------------------------------
+
+
+def test_a_command_that_leaves_no_trace_in_the_time_of_its_folder_is_found_all_the_same(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1, instant=False)
+    world.settle()
+    then = world.inbox.stat()
+    kill(world, 1)
+    os.utime(world.inbox, ns=(then.st_atime_ns, then.st_mtime_ns))
+    world.later(31.0)
+    assert world.job(1).cancel == "by hand"
+
+
+@pytest.mark.parametrize("kind", ["kill_jobs", "kill_workers"])
+def test_a_command_with_a_number_that_no_store_takes_stops_no_other(worlds: Worlds, kind: str) -> None:
+    world = worlds(jobs_waiting=1, instant=False)
+    world.settle()
+    kill(world, 2**70, -1, 1, kind=kind)
+    world.settle()
+    assert world.worker(1).kill == "by hand"
+
+
+@pytest.mark.parametrize("odd", [{"minRamCount": 1e30}, {"inFiles": "x", "fsize": str(2**64)}, {"resource_type": "\ud800"}], ids=str)
+def test_an_odd_job_costs_none_of_those_that_came_with_it(worlds: Worlds, odd: dict[str, Any]) -> None:
+    world = worlds()
+    world.communicator.add_jobs(1, **odd)
+    world.communicator.add_jobs(2)
+    world.settle()
+    world.later(2.0)
+    assert [world.job(number).state for number in (1, 2, 3)] == [JobState.FAILED, JobState.FINISHED, JobState.FINISHED]
+    assert (1, "failed") in told(world)
