@@ -50,13 +50,3 @@ def own_mounts(unshare: list[str]) -> OwnMounts:
         return done.stdout
 
     return run
-
-
-def read_only(folder: Path) -> list[list[str]]:
-    """Return the mounts after which ``folder`` cannot be written, not even by root."""
-    return [["mount", "--bind", str(folder), str(folder)], ["mount", "-o", "remount,ro,bind", str(folder)]]
-
-
-def tiny(folder: Path, size: str) -> list[list[str]]:
-    """Return the mounts after which ``folder`` is a file system of ``size`` (mount's words) with nothing in it."""
-    return [["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]]

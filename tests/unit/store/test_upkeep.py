@@ -21,7 +21,8 @@ from harvester_hpc.store.probe import Finding
 from harvester_hpc.store.upkeep import Grade, backup, check, compact
 from harvester_hpc.testing.fake_clock import FakeClock
 from tests.conftest import WITHIN_S
-from tests.unit.store.conftest import OwnMounts, read_only, tiny
+from tests.mounts import read_only, tiny
+from tests.unit.store.conftest import OwnMounts
 
 LOOKED_AT = [
     "file system", "lock", "fsync", "rename", "link", "space", "inodes", "folder mode", "store mode", "schema", "journal", "content",
