@@ -13,7 +13,9 @@ from typing import ClassVar, TypeVar
 
 from harvester_hpc.clock import Clock
 from harvester_hpc.errors import LeaseLost, StoreError, Unavailable
+from harvester_hpc.model.worker import Worker
 from harvester_hpc.policy.backoff import LONGEST_WITH_SPREAD_S, pause_s
+from harvester_hpc.policy.patience import next_look_s, together
 from harvester_hpc.ports.communicator import Communicator
 from harvester_hpc.ports.plugins import QueuePlugins
 from harvester_hpc.store import health
@@ -227,6 +229,13 @@ def _parts(items: Sequence[Item], number: int) -> Iterator[Sequence[Item]]:
     size = max(1, -(-len(items) // number)) if len(items) <= number else max(SMALLEST_PART, -(-len(items) // number))
     for start in range(0, len(items), size):
         yield items[start:start + size]
+
+
+def next_look(plugins: QueuePlugins, worker: Worker, now: float) -> float:
+    """Return when to look at an unchanged worker in the batch system again, seconds since 1970: at the same times as at others."""
+    # A monitor that asks a server, and not its own machine, may say that it is not to be asked every second.
+    shortest_s = float(getattr(plugins.monitor, "shortest_look_s", 1.0))
+    return together(now, next_look_s(worker, plugins.queue.poll_s, now, shortest_s))
 
 
 def by_queue(items: Iterable[Item], queue_of: Callable[[Item], str]) -> dict[str, list[Item]]:

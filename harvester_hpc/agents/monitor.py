@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harvester_hpc.agents.access_point import letters_in, point_of
-from harvester_hpc.agents.base import Agent, by_queue
+from harvester_hpc.agents.base import Agent, by_queue, next_look
 from harvester_hpc.messenger.values import News
 from harvester_hpc.model.file import File, FileKind, FileState
 from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, step
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.turn import MONITOR
 from harvester_hpc.model.worker import ENDS, Worker, WorkerState, WorkerStep
-from harvester_hpc.policy.patience import FILES_S, is_given_up, letters_patience_s, next_look_s, reason_to_kill
+from harvester_hpc.policy.patience import FILES_S, is_given_up, letters_patience_s, reason_to_kill
 from harvester_hpc.policy.verdict import verdict
 from harvester_hpc.ports.batch import Seen, Sight, Unseen
 from harvester_hpc.ports.plugins import QueuePlugins
@@ -94,7 +94,7 @@ class MonitorAgent(Agent):
         steps: list[WorkerStep] = []
         given_up: list[Worker] = []
         for worker, sight in pairs:
-            due = now + next_look_s(worker, queue.poll_s, now)
+            due = next_look(self.house.queues[queue.name], worker, now)
             match sight:
                 case Unseen() if sight.gone and is_given_up(worker, now):
                     given_up.append(worker)
@@ -103,13 +103,13 @@ class MonitorAgent(Agent):
                 case Seen() if _is_news(worker, sight):
                     steps.append(_changed(worker, sight, due))
                 case Seen():
-                    same.setdefault(round(due, 1), []).append(worker.id)
+                    same.setdefault(due, []).append(worker.id)
         with self.database.write() as write:
             for due, ids in same.items():
                 workers.look_again(write, ids, due)
             for worker, sight in pairs:
                 if isinstance(sight, Unseen):
-                    self._note_unseen(write, worker, sight, now + next_look_s(worker, queue.poll_s, now))
+                    self._note_unseen(write, worker, sight, next_look(self.house.queues[queue.name], worker, now))
             stale = set(workers.make(write, steps))
             self._move_jobs(write, [one for one in steps if one.worker_id not in stale])
             self._enforce_limits(write, queue, [worker for worker, _ in pairs])

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harvester_hpc.agents.access_point import highest_number, is_any_there, place, point_of
-from harvester_hpc.agents.base import Agent, Surroundings, by_queue, checked
+from harvester_hpc.agents.base import Agent, Surroundings, by_queue, checked, next_look
 from harvester_hpc.model.file import FileKind
 from harvester_hpc.model.job import Job, JobId, JobState, JobStep, Outcome, step
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.turn import SUBMITTER
 from harvester_hpc.model.worker import Worker, WorkerState, WorkerStep, submit_key
 from harvester_hpc.policy.packing import workers_to_make
-from harvester_hpc.policy.patience import next_look_s
 from harvester_hpc.ports.batch import Busy, Lookup, NotThere, Refused, Submission, Submitted, Uncertain
 from harvester_hpc.ports.outcome import Failed, Retry
 from harvester_hpc.ports.plugins import QueuePlugins
@@ -274,7 +273,7 @@ class SubmitterAgent(Agent):
                 fresh = replace(worker, submitted=now)
                 return Decided(worker=WorkerStep(
                     worker_id=worker.id, before=worker.state, after=WorkerState.SUBMITTED, batch_id=result.batch_id, submitted=now,
-                    due=now + next_look_s(fresh, queue.poll_s, now), why="",
+                    due=next_look(self.house.queues[queue.name], fresh, now), why="",
                 ))
             case Refused():
                 log.error("refused worker=%s queue=%s why=%s", worker.id, queue.name, result.why)

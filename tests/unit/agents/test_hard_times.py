@@ -383,3 +383,27 @@ def test_an_odd_job_costs_none_of_those_that_came_with_it(worlds: Worlds, odd: d
     world.later(2.0)
     assert [world.job(number).state for number in (1, 2, 3)] == [JobState.FAILED, JobState.FINISHED, JobState.FINISHED]
     assert (1, "failed") in told(world)
+
+
+def test_many_workers_share_few_calls_to_the_batch_system(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = worlds(instant=False)
+    monitor = world.agents["monitor"]
+    plugin = monitor.house.queues["Q"].monitor
+    calls: list[int] = []
+    check = plugin.check_workers
+
+    def counted(workers: Any) -> Any:
+        calls.append(len(workers))
+        return check(workers)
+
+    monkeypatch.setattr(plugin, "check_workers", counted)
+    for second in range(900):
+        if second % 7 == 0 and second < 280:
+            world.communicator.add_jobs(1)
+            world.settle()
+        elif second == 300:
+            calls.clear()
+        world.clock.advance(1.0)
+        world.run(MONITOR)
+    assert sum(calls) > 10 * 40
+    assert len(calls) < 80
