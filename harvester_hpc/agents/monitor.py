@@ -101,7 +101,7 @@ class MonitorAgent(Agent):
                 case Unseen():
                     pass
                 case Seen() if _is_news(worker, sight):
-                    steps.append(_changed(worker, sight, due))
+                    steps.append(_changed(worker, sight, due, now))
                 case Seen():
                     same.setdefault(due, []).append(worker.id)
         with self.database.write() as write:
@@ -198,7 +198,7 @@ class MonitorAgent(Agent):
     def _store_end(self, write: Write, queue: Queue, one: Ended, now: float) -> None:
         worker, seen, news = one.worker, one.seen, one.news
         keep = (queue.keep_s or {}).get(seen.state, KEEP_S)
-        stale = workers.make(write, [replace(_changed(worker, seen, now + keep), ended=seen.ended or now)])
+        stale = workers.make(write, [replace(_changed(worker, seen, now + keep, now), ended=seen.ended or now)])
         if stale:
             return
         own = frozenset(worker.job_ids)
@@ -220,11 +220,13 @@ def _is_news(worker: Worker, seen: Seen) -> bool:
     )
 
 
-def _changed(worker: Worker, seen: Seen, due: float) -> WorkerStep:
-    starts = seen.state is not WorkerState.SUBMITTED and worker.started is None
+def _changed(worker: Worker, seen: Seen, due: float, now: float) -> WorkerStep:
+    starts = seen.state is not WorkerState.SUBMITTED and (worker.started is None or worker.state is WorkerState.SUBMITTED)
+    is_requeued = seen.state is WorkerState.SUBMITTED and worker.state is WorkerState.RUNNING
     return WorkerStep(
         worker_id=worker.id, before=worker.state, after=seen.state, due=due, batch_id=seen.batch_id or None,
         native_status=seen.native_status or None, node=seen.node or None, exit_code=seen.exit_code, why=seen.why or None,
+        submitted=now if is_requeued else None,  # it waits anew: the time limit of the queue begins again
         started=(seen.started or (seen.ended if seen.state in ENDS else None)) if starts else None,
     )
 

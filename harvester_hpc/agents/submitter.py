@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds after which an uncertain submission is looked up again for the first time.
 LOOKUP_S = 2.0
+#: Seconds after which a worker that is to be killed before its submission, and has claimed its access point, is looked up again.
+UNFENCED_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +196,13 @@ class SubmitterAgent(Agent):
 
         Their access points are fenced first: a batch job that comes late all the same ends at once.
         """
-        killed = [worker for worker in planned if worker.kill and self._fenced(plugins, worker)]
+        unwanted = [worker for worker in planned if worker.kill]
+        killed = [worker for worker in unwanted if self._fenced(plugins, worker)]
+        if len(killed) < len(unwanted):
+            # Claimed although the batch system has never heard of it: the claim is read again before anything else.
+            fenced = {worker.id for worker in killed}
+            until = max(self.clock.now() + UNFENCED_S, self.waits_until(plugins.queue.name))
+            self._postpone([worker for worker in unwanted if worker.id not in fenced], until)
         if killed:
             now = self.clock.now()
             with self.database.read() as connection:

@@ -407,3 +407,30 @@ def test_many_workers_share_few_calls_to_the_batch_system(worlds: Worlds, monkey
         world.run(MONITOR)
     assert sum(calls) > 10 * 40
     assert len(calls) < 80
+
+
+# -- requeued, or never there -------------------------------------------------------------------------
+
+
+def test_a_requeued_worker_waits_anew(worlds: Worlds) -> None:
+    world = running(worlds, queue={"queue_time_limit_s": 600.0})
+    world.later(3600.0)
+    world.batch.requeue(world.worker(1).key)
+    world.later(60.0)
+    world.later(60.0)
+    assert (world.worker(1).state, world.worker(1).kill) == (WorkerState.SUBMITTED, "")
+    for _ in range(12):
+        world.later(60.0)
+    assert "workerQueueTimeLimit" in world.worker(1).kill
+
+
+def test_a_killed_worker_that_nobody_can_fence_is_not_looked_up_all_the_time(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1, instant=False)
+    world.batch.answer([Uncertain(why="Socket timed out")])
+    world.settle()
+    world.messenger.claimed.add(1)
+    kill(world, 1)
+    world.later(5.0)
+    due = world.agents["submitter"].next_due()
+    assert due is not None
+    assert due > world.clock.now() + 1.0
