@@ -52,8 +52,7 @@ class StagingAgent(Agent):
         if plugins is None or self.waits(queue):
             until = self.waits_until(queue) if plugins is not None else self.clock.now() + self.period_s
             why = None if plugins is not None else f"queue {queue} is no longer configured"
-            self._commit([Answered(job=job, step=look_again(job, until, why=why)) for job in group])
-            return 0
+            return self._commit([Answered(job=job, step=self._cancelled(job) or look_again(job, until, why=why)) for job in group])
         changed = 0
         group = sorted(group, key=lambda job: job.tries)  # one that never works must not stand before all others
         for part in self.in_parallel(group, lambda some: [self._one_job(plugins, job) for job in some]):
@@ -61,7 +60,7 @@ class StagingAgent(Agent):
         return changed
 
     def _one_job(self, plugins: QueuePlugins, job: Job) -> Answered:
-        if job.cancel and (cancelled := self.cancelled(job)) is not None:
+        if (cancelled := self._cancelled(job)) is not None:
             return Answered(job=job, step=cancelled)
         if not self.has_work(job):
             return Answered(job=job, step=self.done(job))
@@ -72,6 +71,9 @@ class StagingAgent(Agent):
         if answer is None:
             return Answered(job=job, step=look_again(job, self.waits_until(job.queue)))
         return self._judged(job, answer)
+
+    def _cancelled(self, job: Job) -> JobStep | None:
+        return self.cancelled(job) if job.cancel else None
 
     def _judged(self, job: Job, answer: Result) -> Answered:
         now = self.clock.now()

@@ -54,7 +54,7 @@ class SubmitterAgent(Agent):
         now = self.clock.now()
         with self.database.read() as connection:
             planned = workers.due(connection, WorkerState.PLANNED, now, self.house.rows)
-        changed = 0
+        changed = self._cancel()
         for name, group in by_queue(planned, lambda worker: worker.queue).items():
             plugins = self.house.queues.get(name)
             if plugins is None or self.waits(name):
@@ -79,25 +79,27 @@ class SubmitterAgent(Agent):
             room = workers_to_make(queue, workers.queue_counts(connection, queue.name), self.house.rows) if prepared else 0
         if not prepared:
             self._forget_noes(queue)
-        cancelled = [job for job in prepared if job.cancel]
-        self._cancel(cancelled)
         wanted = [job for job in prepared if not job.cancel]
         if not wanted or not room or self.waits(queue.name):
-            return len(cancelled)
+            return 0
         planned = self.attempt(queue.name, lambda: self._intend(plugins, wanted, room))
         if not planned:
-            return len(cancelled)
+            return 0
         self.house.reached("intent stored")
-        return len(cancelled) + len(planned) + self._hand_over(plugins, planned)
+        return len(planned) + self._hand_over(plugins, planned)
 
-    def _cancel(self, cancelled: Sequence[Job]) -> None:
+    def _cancel(self) -> int:
+        """End prepared jobs that are not wanted any more, also those of a queue that is no longer configured."""
+        with self.database.read() as connection:
+            cancelled = jobs.cancelled_before_their_worker(connection, self.house.rows)
         if not cancelled:
-            return
+            return 0
         now = self.clock.now()
         with self.database.write() as write:
             jobs.make(write, [
                 step(job, JobState.CANCELLED, now, why=job.cancel, outcome=Outcome.CANCELLED) for job in cancelled
             ])
+        return len(cancelled)
 
     def _intend(self, plugins: QueuePlugins, wanted: Sequence[Job], room: int) -> list[Worker]:
         queue, maker = plugins.queue, plugins.worker_maker

@@ -37,6 +37,12 @@ SELECT job_id, queue, state, outcome, attempt, task_id, priority, resource_type,
        why, cancel, created, changed, due
 FROM job WHERE queue = ? AND state = 'prepared' ORDER BY priority DESC, job_id LIMIT ?;
 
+-- name: cancelled_before_their_worker
+-- Prepared jobs of any queue that are to be cancelled.
+SELECT job_id, queue, state, outcome, attempt, task_id, priority, resource_type, cores, ram_mb, walltime_s, tries, submissions,
+       why, cancel, created, changed, due
+FROM job WHERE state = 'prepared' AND cancel <> '' LIMIT ?;
+
 -- name: by_ids
 -- Jobs by their numbers.
 SELECT job_id, queue, state, outcome, attempt, task_id, priority, resource_type, cores, ram_mb, walltime_s, tries, submissions,

@@ -15,7 +15,7 @@ from harvester_hpc.daemon.service import Service
 from harvester_hpc.errors import StoreUnusable
 from harvester_hpc.messenger.values import AccessPoint, News
 from harvester_hpc.model.job import Job, JobState
-from harvester_hpc.model.turn import MESSENGER, MONITOR
+from harvester_hpc.model.turn import JOB_FETCHER, MESSENGER, MONITOR, PREPARATOR
 from harvester_hpc.model.worker import WorkerState
 from harvester_hpc.ports.batch import Uncertain
 from harvester_hpc.ports.communicator import NotAccepted
@@ -434,3 +434,15 @@ def test_a_killed_worker_that_nobody_can_fence_is_not_looked_up_all_the_time(wor
     due = world.agents["submitter"].next_due()
     assert due is not None
     assert due > world.clock.now() + 1.0
+
+
+@pytest.mark.parametrize("agents", [(), (PREPARATOR,)], ids=["fetched", "prepared"])
+def test_a_job_of_a_queue_that_is_no_longer_configured_can_be_killed(worlds: Worlds, agents: tuple[str, ...]) -> None:
+    world = worlds(jobs_waiting=1, instant=False)
+    world.run(JOB_FETCHER, *agents)
+    with world.database.write() as write:
+        write.connection.execute("UPDATE job SET queue = 'GONE'")
+    world.settle()
+    kill(world, 1)
+    world.later(60.0)
+    assert (world.job(1).state, world.job(1).why) == (JobState.CANCELLED, "by hand")
