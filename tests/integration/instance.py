@@ -214,3 +214,15 @@ class Instance:
 def shell(script: str, **more: Any) -> dict[str, Any]:
     """Return the description of a job that runs a shell script."""
     return {"executable": "/bin/sh", "arguments": ["-c", script], **more}
+
+
+def gated(folder: Path, name: str = "go", then: str = "true") -> str:
+    """Return a script that leaves a line in ``NAME.begun`` of ``folder``, and goes on when there is a file NAME, or after two minutes."""
+    gate, waits = folder / name, "n=0; until [ -e '{}' ] || [ $((n += 1)) -gt 1200 ]; do sleep 0.1; done"
+    return f"echo begun >> '{gate}.begun'; {waits.format(gate)}; {then}"
+
+
+def times_begun(folder: Path, *names: str) -> list[int]:
+    """Return how often each of the gated scripts of these names began."""
+    traces = [folder / f"{name}.begun" for name in names]
+    return [len(trace.read_text().splitlines()) if trace.exists() else 0 for trace in traces]

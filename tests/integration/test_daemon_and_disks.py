@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.integration.disk import OwnDisk
-from tests.integration.instance import Instance, until
+from tests.integration.instance import Instance, gated, until
 from tests.mounts import read_only, tiny
 
 LOCAL = {"extends": "local", "instance": "tests", "queues": {"Q": {"pollInterval": 0.5}}}
@@ -67,7 +67,7 @@ def test_jobs_wait_for_space_for_their_folders(home: Path, work: OwnDisk) -> Non
 def test_a_full_state_folder_stops_everything_and_loses_nothing(home: Path, tmp_path: Path, state: OwnDisk) -> None:
     with Instance(home, prefix=state.enter) as instance:
         instance.serve()
-        job = instance.shell(f"touch {tmp_path}/begun; until [ -e {tmp_path}/go ]; do sleep 0.05; done")
+        job = instance.shell(gated(tmp_path))
         until(lambda: job_of(instance, job)["state"] == "running", "the job runs")
         state.fill()
         (tmp_path / "go").touch()

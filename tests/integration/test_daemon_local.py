@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.instance import PROGRAM, Instance, shell, until
+from tests.integration.instance import PROGRAM, Instance, gated, shell, times_begun, until
 
 #: A preparator that waits in the middle of a round until the test lets it go on.
 SLOW = """
@@ -47,15 +47,10 @@ def slow(tmp_path: Path) -> Iterator[Instance]:
         yield one
 
 
-def waits_for(folder: Path) -> str:
-    """Return a script that leaves a line in ``begun`` and goes on when there is a file ``go``."""
-    return f"echo begun >> {folder}/begun; until [ -e {folder}/go ]; do sleep 0.05; done"
-
-
 def running(instance: Instance, folder: Path) -> int:
     """Hand in a job that waits for the file ``go``; return its number when its payload has begun and it runs."""
-    job = instance.shell(waits_for(folder))
-    until((folder / "begun").exists, lambda: f"the payload begins\n{instance.log}")
+    job = instance.shell(gated(folder))
+    until(lambda: times_begun(folder, "go") == [1], lambda: f"the payload begins\n{instance.log}")
     instance.wait(job, {"running"})
     return job
 
@@ -139,7 +134,7 @@ def test_the_end_of_the_daemon_leaves_workers_alone_and_the_next_life_adopts_the
     assert instance.state(job) == "running"
     (tmp_path / "go").touch()
     assert instance.wait(job) == "finished"
-    assert (tmp_path / "begun").read_text() == "begun\n"
+    assert times_begun(tmp_path, "go") == [1]
     assert len(instance.json("workers", "list", "-a")["workers"]) == 1
 
 
