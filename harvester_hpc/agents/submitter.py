@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harvester_hpc.agents.access_point import highest_number, is_any_there, place, point_of
@@ -161,13 +161,24 @@ class SubmitterAgent(Agent):
             load = jobs.of_workers(connection, [worker.id for worker in planned])
             every = jobs.with_params(connection, jobs.with_files(connection, [job for group in load.values() for job in group]))
         by_id = {job.id: job for job in every}
-        results = {worker.id: self._feed(plugins, worker, [by_id[JobId(job_id)] for job_id in worker.job_ids]) for worker in planned}
+        results = self._fed(plugins, planned, by_id)
         self.house.reached("access points fed")
         fed = [worker for worker in planned if results[worker.id] is None]
         if fed:
             answers = [checked(answer, Submission) for answer in plugins.submitter.submit_workers(fed)]
             results.update(zip((worker.id for worker in fed), answers, strict=True))
         return [result for result in results.values() if result is not None]
+
+    def _fed(self, plugins: QueuePlugins, planned: Sequence[Worker], load: Mapping[JobId, Job]) -> dict[int, Submission | None]:
+        """Feed all of them side by side, for each waits several times for a disk; the results in the order of the workers."""
+        results: dict[int, Submission | None] = {worker.id: None for worker in planned}
+
+        def feed(some: Sequence[Worker]) -> list[tuple[int, Submission | None]]:
+            return [(worker.id, self._feed(plugins, worker, [load[JobId(job_id)] for job_id in worker.job_ids])) for worker in some]
+
+        for part in self.in_parallel(planned, feed):
+            results.update(part)
+        return results
 
     def _feed(self, plugins: QueuePlugins, worker: Worker, load: Sequence[Job]) -> Submission | None:
         """Make the access point and write the jobs into it; a result if that does not work, None if it does."""

@@ -446,3 +446,19 @@ def test_a_job_of_a_queue_that_is_no_longer_configured_can_be_killed(worlds: Wor
     kill(world, 1)
     world.later(60.0)
     assert (world.job(1).state, world.job(1).why) == (JobState.CANCELLED, "by hand")
+
+
+def test_access_points_are_fed_side_by_side(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = worlds(jobs_waiting=32, instant=False)
+    together = threading.Barrier(4, timeout=20.0)
+    feed = world.messenger.feed_jobs
+
+    def slow(point: AccessPoint, jobs: Any, inputs: Any) -> None:
+        together.wait()
+        feed(point, jobs, inputs)
+
+    monkeypatch.setattr(world.messenger, "feed_jobs", slow)
+    world.settle()
+    assert sorted(world.messenger.fed) == list(range(1, 33))
+    assert world.troubles() == []
+    assert world.batch.submissions == [world.worker(number).key for number in range(1, 33)]
