@@ -37,7 +37,7 @@ class Database:
     """An open store file.
 
     Args:
-        lease: held by this process; without one the store can only be read.
+        lease: held by this process, and looked for before each write. Without one nothing guards a write: for those who only read.
         ring: called after each commit with the names of the agents whose turn it now is.
     """
 
