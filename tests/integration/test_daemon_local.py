@@ -135,7 +135,8 @@ def test_the_end_of_the_daemon_leaves_workers_alone_and_the_next_life_adopts_the
     (tmp_path / "go").touch()
     assert instance.wait(job) == "finished"
     assert times_begun(tmp_path, "go") == [1]
-    assert len(instance.json("workers", "list", "-a")["workers"]) == 1
+    (worker,) = instance.json("workers", "list", "-a")["workers"]
+    assert (worker["state"], worker["native_status"]) == ("finished", "ended")
 
 
 def test_a_worker_that_died_with_the_machine_fails_its_job(instance: Instance, tmp_path: Path) -> None:
