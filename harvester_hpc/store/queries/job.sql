@@ -85,6 +85,11 @@ DELETE FROM job WHERE job_id = ? AND state IN ('finished', 'failed', 'cancelled'
 -- Jobs by queue and state.
 SELECT queue, state, count(*) FROM job GROUP BY queue, state;
 
+-- name: tried_again
+-- Jobs whose staging did not work and is tried again, by queue and state; when and why are those of the one that was tried most often.
+SELECT queue, state, count(*), max(tries), due, why FROM job
+WHERE state IN ('fetched', 'preparing', 'to_transfer', 'transferring') AND tries > 0 GROUP BY queue, state;
+
 -- name: queue_counts
 -- Jobs of one queue that go on, by state; those of the last days, a hundred times as many, are not counted.
 SELECT state, count(*) FROM job
