@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,8 @@ class CommandManager(Agent):
             return command_from(path.stem, json.loads(path.read_text()))
         except (OSError, ValueError, RecursionError) as error:
             log.error("bad command file=%s why=%s", path, error)
-            path.rename(path.with_suffix(".bad"))
+            with suppress(OSError):  # it stays, and is looked at again when the inbox changes
+                path.rename(path.with_suffix(".bad"))
             return None
 
     def _ask(self) -> None:

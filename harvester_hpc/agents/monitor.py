@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -28,6 +29,8 @@ KEEP_S = 24 * 3600.0
 #: Seconds until the letters of an ended worker are looked for again: at first, and when they should be there long since.
 SOON_S = 2.0
 LETTERS_S = 30.0
+#: Seconds until a worker whose end could not be stored is looked at again.
+UNSTORABLE_S = 60.0
 #: How early a worker may be looked at, so that many share one call to the batch system.
 EARLY_S = 1.0
 
@@ -152,10 +155,10 @@ class MonitorAgent(Agent):
         changed = 0
         for part in self.in_parallel(ended, lambda some: [self._collect(plugins, *one) for one in some]):
             complete = [one for one in part if one is not None]
-            self._store_ends(plugins.queue, complete)
-            for one in complete:
+            stored = self._store_ends(plugins.queue, complete)
+            for one in stored:
                 plugins.messenger.acknowledge(one.news)
-            changed += len(complete)
+            changed += len(stored)
         return changed
 
     def _collect(self, plugins: QueuePlugins, worker: Worker, seen: Seen) -> Ended | None:
@@ -181,19 +184,28 @@ class MonitorAgent(Agent):
         point = point_of(worker, plugins.queue, self.house.instance)
         return self.attempt(worker.queue, lambda: letters_in(plugins.messenger, point, last=last))
 
-    def _store_ends(self, queue: Queue, ended: Sequence[Ended]) -> None:
+    def _store_ends(self, queue: Queue, ended: Sequence[Ended]) -> Sequence[Ended]:
+        """Store all of them in one transaction, or, if one cannot be stored, each by itself; return those that are stored."""
         if not ended:
-            return
+            return ()
         now = self.clock.now()
-        with self.database.write() as write:
-            for one in ended:
-                self._store_end(write, queue, one, now)
+        try:
+            with self.database.write() as write:
+                for one in ended:
+                    self._store_end(write, queue, one, now)
+        except (ValueError, OverflowError, RecursionError, sqlite3.Error) as error:
+            if len(ended) > 1:
+                return [stored for one in ended for stored in self._store_ends(queue, [one])]
+            log.error("the end of a worker cannot be stored worker=%s why=%s: %s", ended[0].worker.id, type(error).__name__, error)
+            self._look_again([ended[0].worker], now + UNSTORABLE_S)
+            return ()
         self.house.reached("ends stored")
         for one in ended:
             log.info(
                 "ended worker=%s batch=%s state=%s exit=%s native=%s why=%s", one.worker.id, one.worker.batch_id, one.seen.state,
                 one.seen.exit_code, one.seen.native_status, one.seen.why or "-",
             )
+        return ended
 
     def _store_end(self, write: Write, queue: Queue, one: Ended, now: float) -> None:
         worker, seen, news = one.worker, one.seen, one.news

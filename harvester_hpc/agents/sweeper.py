@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 ENDED = (WorkerState.FINISHED, WorkerState.FAILED, WorkerState.CANCELLED, WorkerState.MISSED)
 OVER = (JobState.FINISHED, JobState.FAILED, JobState.CANCELLED)
+#: Seconds until inputs that could not be given up are tried again.
+RELEASE_AGAIN_S = 3600.0
 #: Seconds until a killed worker that has not ended is killed again.
 KILL_AGAIN_S = 60.0
 #: Seconds until a worker whose jobs are not through is looked at again.
@@ -151,9 +153,12 @@ class SweeperAgent(Agent):
             over = jobs.with_files(connection, over)
         if not over:
             return 0
-        free = [job for job in over if self._released(job)]
+        free = {job.id for job in over if self._released(job)}
         with self.database.write() as write:
-            jobs.forget(write, [job.id for job in free])
+            jobs.forget(write, free)
+            for job in over:
+                if job.id not in free:  # the others must not wait behind it
+                    jobs.release(write, job.id, now + RELEASE_AGAIN_S)
         return len(free)
 
     def _released(self, job: Job) -> bool:

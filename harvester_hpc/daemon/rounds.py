@@ -48,7 +48,9 @@ class Rounds(threading.Thread):
         while not self._stop_wanted.is_set():
             self._bells.silence(name)
             sleep = self._one_round()
-            if sleep > 0.0 and not self._stop_wanted.is_set():
+            if self._failures:
+                self._stop_wanted.wait(sleep)  # what does not work is not tried at the bell's rate
+            elif sleep > 0.0 and not self._stop_wanted.is_set():
                 self._bells.wait(name, sleep)
 
     def beat(self) -> Beat:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -418,6 +419,18 @@ def test_a_file_that_is_not_visible_yet_is_waited_for(worlds: Worlds) -> None:
     assert world.job(1).state is JobState.FINISHED
 
 
+def test_an_end_that_cannot_be_stored_takes_no_other_along(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=3)
+    world.settle()
+    file = DeclaredFile(job_id=2, lfn="out.2", path="/x", kind="output", size=2**70)
+    world.messenger.tell(2, News(job_status={2: "finished"}, files=(file,), taken=(Path("/letter"),)))
+    world.later(2.0)
+    assert [world.job(number).state for number in (1, 2, 3)] == [JobState.FINISHED, JobState.SUBMITTED, JobState.FINISHED]
+    world.messenger.tell(2, News(job_status={2: "finished"}, files=(replace(file, size=1),)))
+    world.later(61.0)
+    assert world.job(2).state is JobState.FINISHED
+
+
 # -- staging ------------------------------------------------------------------------------------------
 
 
@@ -615,6 +628,19 @@ def test_what_is_over_is_forgotten_in_the_end(worlds: Worlds) -> None:
         world.later(2 * DAY)
     with world.database.read() as connection:
         assert connection.execute("SELECT (SELECT count(*) FROM job), (SELECT count(*) FROM worker)").fetchone() == (0, 0)
+
+
+def test_inputs_that_cannot_be_given_up_stand_before_nobody(worlds: Worlds) -> None:
+    world = worlds(rows=1)
+    world.communicator.add_jobs(2, inFiles="in.root", outFiles="")
+    for _ in range(10):
+        world.later(2.0)
+    world.preparator.faults.fail("release", times=1)
+    world.clock.advance(4 * DAY)
+    world.run("sweeper")
+    world.clock.advance(700.0)
+    world.run("sweeper")
+    assert len(world.preparator.released) == 1
 
 
 def test_staged_in_copies_go_when_their_job_is_forgotten(worlds: Worlds) -> None:
