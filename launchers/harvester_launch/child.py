@@ -17,6 +17,9 @@ from harvester_launch.capped_log import CappedLog, Drain
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 #: Seconds in which processes that the payload has left behind may finish what they print.
 LINGER_S = 2.0
+#: Seconds within which a batch system signals all processes of a batch job, one after the other. A payload that comes
+#: before us in that row, and ends with 0 when it is told to, would look as if it had finished.
+SIGNAL_SPREAD_S = 0.1
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 
 
@@ -60,6 +63,14 @@ class Signals:
         self._group = group
         if self.told is not None:
             self._send(self.told)
+
+    def wait_for_late(self, seconds: float) -> None:
+        """Wait so long for a signal, if none has come yet."""
+        end = time.monotonic() + seconds
+        while self.told is None and (left := end - time.monotonic()) > 0:
+            select.select([self._wake_read], [], [], left)
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._wake_read, 4096)
 
     def end(self) -> None:
         """The payload has ended: what comes now changes nothing any more."""
@@ -118,6 +129,8 @@ def run_child(
         drain = Drain([(child.stdout.fileno(), logs[0]), (child.stderr.fileno(), logs[1])])
         drain.start()
         signals.wait(lambda: _has_ended(child.pid))
+        if _has_ended_well(child.pid):
+            signals.wait_for_late(SIGNAL_SPREAD_S)
         signals.end()
         drain.join(LINGER_S)
         # It is not reaped yet: its number still stands for its group and nothing else.
@@ -129,6 +142,11 @@ def run_child(
 
 def _has_ended(pid: int) -> bool:
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+
+
+def _has_ended_well(pid: int) -> bool:
+    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+    return ended is not None and ended.si_code == os.CLD_EXITED and ended.si_status == 0
 
 
 def _ending(code: int, told: signal.Signals | None) -> Ending:
