@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from harvester_launch.capped_log import CappedLog, Drain
+from harvester_launch.parent import tie_to_parent, tied_child
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 #: Seconds in which processes that the payload has left behind may finish what they print.
@@ -57,6 +58,7 @@ class Signals:
         signal.signal(signal.SIGCHLD, _nothing)
         for number in FORWARDED:
             signal.signal(number, self._receive)
+        tie_to_parent(signal.SIGTERM)  # a batch script that is killed takes its payload along
 
     def attach(self, group: int) -> None:
         """Forward to this process group, also what came before."""
@@ -117,6 +119,7 @@ def run_child(
     try:
         child = subprocess.Popen(
             argv, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0,
+            preexec_fn=tied_child(),
         )
     except OSError as error:
         for log in logs:
