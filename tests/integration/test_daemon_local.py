@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -146,7 +147,8 @@ def test_a_worker_that_died_with_the_machine_fails_its_job(instance: Instance, t
     pid = int(instance.worker(job)["batch_id"].split(".")[0])
     # The batch script first: whoever outlives its child could still tell of its end.
     for one in (pid, *descendants(pid)):
-        os.kill(one, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
     instance.serve()
     assert instance.wait(job) == "failed"
     assert "gone without an exit status" in instance.why(job)
