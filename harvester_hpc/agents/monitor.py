@@ -172,7 +172,8 @@ class MonitorAgent(Agent):
         if isinstance(news, OSError) and now - ended > letters_patience_s(news):
             news = News()
         if not isinstance(news, News) or (news.waiting and not late):
-            self._look_again([worker], max(now + (LETTERS_S if late else SOON_S), self.waits_until(worker.queue)))
+            pause = LETTERS_S if late else min(LETTERS_S, max(SOON_S, (now - ended) / 4.0))
+            self._look_again([worker], max(now + pause, self.waits_until(worker.queue)))
             return None
         with self.database.read() as connection:
             load = jobs.with_files(connection, jobs.of_workers(connection, [worker.id])[worker.id])

@@ -260,10 +260,10 @@ class SubmitterAgent(Agent):
         return sum(one.worker.after is not one.worker.before for one in decided)
 
     def _learn(self, queue: Queue, results: Sequence[Submission | Lookup]) -> None:
-        """After a refusal or a full queue, leave the queue alone for a while, so that few jobs pay for it."""
+        """After a refusal, a full queue or no clear answer, leave the queue alone for a while, so that few jobs pay for it."""
         if not results:
             return
-        said_no = next((result for result in results if isinstance(result, Refused | Busy)), None)
+        said_no = next((result for result in results if isinstance(result, Refused | Busy | Uncertain)), None)
         if said_no is None:
             if self._noes.pop(queue.name, None) is not None:
                 self.works(queue.name)

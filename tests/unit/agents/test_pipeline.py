@@ -281,6 +281,7 @@ def test_an_uncertain_submission_is_looked_up_and_not_repeated(worlds: Worlds) -
     world.batch.unnoticed.add("habcde-1")
     world.settle()
     assert world.worker(1).state is WorkerState.PLANNED
+    assert (SUBMITTER, "Q", "Socket timed out") in world.troubles()
     world.later(5.0)
     assert world.worker(1).state is WorkerState.SUBMITTED
     assert world.batch.submissions == ["habcde-1"]
