@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from types import FrameType
 
@@ -13,7 +14,12 @@ from harvester_hpc.clock import Clock
 from harvester_hpc.daemon.bell import Bells
 from harvester_hpc.daemon.rounds import Rounds, once
 from harvester_hpc.errors import LeaseLost, StoreError
+from harvester_hpc.model.job import JobState
+from harvester_hpc.model.turn import JOB_TURN, WORKER_TURN
+from harvester_hpc.model.worker import WorkerState
 from harvester_hpc.store import dues, health
+from harvester_hpc.store import job as jobs
+from harvester_hpc.store import worker as workers
 from harvester_hpc.store.database import Database, Write
 from harvester_hpc.store.lease import Lease
 
@@ -43,6 +49,7 @@ class Service:
         self._lost = threading.Event()
         self._clock = clock
         self._beat_s = beat_s
+        self._lost_queues: set[str] = set()
 
     def run(self) -> int:
         """Run until told to stop; return the exit code."""
@@ -84,7 +91,20 @@ class Service:
     def _clear(self) -> None:
         with self.database.write() as write:
             health.no_trouble_at_all(write)
+            self._name_lost_queues(write)
             self._bring_forward(write)
+
+    def _name_lost_queues(self, write: Write) -> None:
+        """Say in ``status`` which queues still have jobs or workers under way and are not configured any more."""
+        known = {queue for agent in self.agents for queue in agent.house.queues}
+        under_way = {queue: number for queue, number in _under_way(write).items() if queue not in known}
+        for queue in self._lost_queues - set(under_way):
+            health.no_trouble(write, "configuration", queue)
+        for queue in set(under_way) - self._lost_queues:
+            why = f"not configured any more, and {under_way[queue]} jobs and workers of it wait; add it again, or kill them"
+            log.warning("queue=%s is %s", queue, why)
+            health.trouble(write, "configuration", queue, write.now, why)
+        self._lost_queues = set(under_way)
 
     def _beat(self, rounds: Sequence[Rounds]) -> None:
         try:
@@ -92,6 +112,8 @@ class Service:
                 self._lease.beat(write.connection, write.now)
                 health.beat(write, [thread.beat() for thread in rounds])
                 self._bring_forward(write)
+                if self._lost_queues:
+                    self._name_lost_queues(write)
         except LeaseLost as error:
             log.error("lost the lease, ending why=%s", error)
             self._lost.set()
@@ -119,3 +141,13 @@ class Service:
             log.error("the lease could not be given back why=%s", error)
         log.info("ended")
         return ENDED
+
+
+def _under_way(write: Write) -> Counter[str]:
+    """Return {queue: jobs and workers of it that have not ended}; queues without any are left out."""
+    number: Counter[str] = Counter()
+    for (queue, state), count in jobs.counts(write.connection).items():
+        number[queue] += count if JobState(state) in JOB_TURN else 0
+    for (queue, state), count in workers.counts(write.connection).items():
+        number[queue] += count if WorkerState(state) in WORKER_TURN else 0
+    return +number

@@ -204,6 +204,11 @@ def is_active(connection: sqlite3.Connection, queue: str) -> bool:
     return bool(connection.execute(sentences("worker")["is_active"], (queue,)).fetchone()[0])
 
 
+def counts(connection: sqlite3.Connection) -> dict[tuple[str, str], int]:
+    """Return {(queue, state): number of workers}."""
+    return {(queue, state): number for queue, state, number in connection.execute(sentences("worker")["counts"])}
+
+
 def queue_counts(connection: sqlite3.Connection, queue: str) -> dict[WorkerState, int]:
     """Return {state: number of workers} of one queue, without those that have ended."""
     rows = connection.execute(sentences("worker")["queue_counts"], (queue,))

@@ -272,6 +272,22 @@ def test_a_report_that_will_never_be_taken_holds_its_job_back_from_nothing(world
     assert world.messenger.cleaned == [1]
 
 
+def test_a_queue_that_is_gone_from_the_configuration_is_named_until_nothing_of_it_waits(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=2, instant=False)
+    world.settle()
+    plugins = dict(world.agents["sweeper"].house.queues)
+    house = world.agents["sweeper"].house.queues
+    assert isinstance(house, dict)
+    house.clear()
+    served(world)
+    (trouble,) = [one for one in world.troubles() if one[0] == "configuration"]
+    assert trouble[1] == "Q"
+    assert "4 jobs and workers" in trouble[2]
+    house.update(plugins)
+    served(world)
+    assert [one for one in world.troubles() if one[0] == "configuration"] == []
+
+
 # -- clocks that jump ---------------------------------------------------------------------------------
 
 
