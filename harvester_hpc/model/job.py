@@ -120,6 +120,10 @@ class Job:
     files: tuple[File, ...] = ()
 
 
+#: Seconds: ``due`` of a job that is bound to a worker, for the worker's row says when they are looked at; a cancel brings it forward.
+WITH_ITS_WORKER_S = 10 * 365 * 86400.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStep:
     """One step of one job, as a value; the store makes it with ``WHERE state = :before``, or drops it as stale.
