@@ -9,7 +9,6 @@ from harvester_hpc.model.job import Job, Outcome
 from harvester_hpc.model.worker import ENDS, WorkerState
 from harvester_hpc.ports.batch import Seen
 
-
 #: What the launcher says of a payload that was ended by a signal from outside.
 TOLD_TO_END = tuple(f"killed by signal {name}" for name in ("SIGTERM", "SIGINT", "SIGUSR1"))
 

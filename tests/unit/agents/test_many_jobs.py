@@ -177,7 +177,7 @@ def test_what_a_launcher_takes_at_the_last_moment_is_not_given_to_another(worlds
     world.messenger.begun[1] = {2}
     world.messenger.tell(1, News(begun=frozenset({1}), job_status={1: "failed"}))
     collect = world.messenger.collect
-    world.messenger.collect = lambda point, last=False: News(begun=frozenset({1}), job_status={1: "failed"})  # type: ignore[method-assign]
+    world.messenger.collect = lambda point, last=False: News(begun=frozenset({1}), job_status={1: "failed"})  # type: ignore[method-assign, misc]
     world.batch.end(world.worker(1).key, exit_code=1)
     world.later(60.0)
     world.messenger.collect = collect  # type: ignore[method-assign]
