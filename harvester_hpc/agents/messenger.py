@@ -10,7 +10,7 @@ from harvester_hpc.agents.access_point import point_of
 from harvester_hpc.agents.base import Agent, Surroundings, by_queue
 from harvester_hpc.messenger.values import News
 from harvester_hpc.model.file import FileKind
-from harvester_hpc.model.job import WITH_ITS_WORKER_S, Job, JobState, JobStep, Outcome, step
+from harvester_hpc.model.job import JOB_LIFECYCLE, WITH_ITS_WORKER_S, Job, JobState, JobStep, Outcome, step
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.turn import MESSENGER
 from harvester_hpc.model.worker import MapType, Worker, WorkerState
@@ -74,7 +74,8 @@ class MessengerAgent(Agent):
         if plugins is None or self.waits(name):
             return 0
         changed = 0
-        for part in self.in_parallel(group, lambda some: [(worker, self._look(plugins, worker)) for worker in some]):
+        over = self._jobs_that_are_over(group)
+        for part in self.in_parallel(group, lambda some: [(worker, self._look(plugins, worker, over)) for worker in some]):
             self._store(plugins.queue, part)
             for _, news in part:
                 if news is not None:
@@ -82,10 +83,20 @@ class MessengerAgent(Agent):
             changed += sum(news is not None and bool(news.taken) for _, news in part)
         return changed
 
-    def _look(self, plugins: QueuePlugins, worker: Worker) -> News | None:
+    def _jobs_that_are_over(self, group: Sequence[Worker]) -> frozenset[int]:
+        """Return jobs of many that have ended: their folders are not looked into again at each ring of their neighbours."""
+        crowds = [worker.id for worker in group if worker.map_type is MapType.MANY_TO_ONE]
+        if not crowds:
+            return frozenset()
+        with self.database.read() as connection:
+            load = jobs.of_workers(connection, crowds)
+        return frozenset(job.id for some in load.values() for job in some if JOB_LIFECYCLE.is_final(job.state))
+
+    def _look(self, plugins: QueuePlugins, worker: Worker, over: frozenset[int]) -> News | None:
         """Return the worker's letters; None if they cannot be read: nothing is known."""
+        point = point_of(worker, plugins.queue, self.house.instance)
         try:
-            return plugins.messenger.collect(point_of(worker, plugins.queue, self.house.instance))
+            return plugins.messenger.collect(replace(point, job_ids=tuple(one for one in point.job_ids if one not in over)))
         except OSError as error:
             log.warning("letters cannot be read worker=%s access_point=%s why=%s", worker.id, worker.access_point, error)
             return None

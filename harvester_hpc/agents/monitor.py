@@ -268,6 +268,7 @@ class MonitorAgent(Agent):
         stale = workers.make(write, [replace(_changed(worker, seen, now + keep), ended=seen.ended or now)])
         if stale:
             return
+        one = replace(one, jobs=_as_of_now(write, one.jobs))
         own = frozenset(worker.job_ids)
         jobs.declare(write, [file for file in news.files if file.job_id in own and file.kind in (FileKind.OUTPUT, FileKind.LOG)])
         jobs.set_attributes(write, {job_id: told for job_id, told in news.attributes.items() if job_id in own})
@@ -325,6 +326,12 @@ def _as_declared(job: Job, news: News) -> Job:
     declared = {file.lfn: file for file in news.files if file.job_id == job.id}
     files = tuple(_defined(file) if file.lfn in declared and file.state is FileState.EXPECTED else file for file in job.files)
     return replace(job, files=files, attributes=news.attributes.get(job.id, job.attributes))
+
+
+def _as_of_now(write: Write, load: Sequence[Job]) -> tuple[Job, ...]:
+    """Return the jobs in the states that they have by now: the messenger may have moved one of many since the letters were read."""
+    present = jobs.by_ids(write.connection, [job.id for job in load])
+    return tuple(replace(job, state=now.state, cancel=now.cancel) for job in load if (now := present.get(job.id)) is not None)
 
 
 def _defined(file: File) -> File:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harvester_hpc.messenger.values import DeclaredFile, News
+from harvester_hpc.messenger.values import AccessPoint, DeclaredFile, News
 from harvester_hpc.model.command import Command, CommandKind
 from harvester_hpc.model.file import FileState
 from harvester_hpc.model.job import JobState, Outcome
@@ -169,18 +169,17 @@ def test_a_killed_worker_fails_what_it_had_begun_and_gives_back_the_rest(worlds:
     assert len(world.batch.submissions) == 2
 
 
-def test_what_a_launcher_takes_at_the_last_moment_is_not_given_to_another(worlds: Any) -> None:
+def test_what_a_launcher_takes_at_the_last_moment_is_not_given_to_another(worlds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its letter was not seen yet, but its claim is faster than our fence."""
     world = running(worlds)
     world.messenger.tell(1, News(begun=frozenset({1})))
     world.later(2.0)
     world.messenger.begun[1] = {2}
     world.messenger.tell(1, News(begun=frozenset({1}), job_status={1: "failed"}))
-    collect = world.messenger.collect
-    world.messenger.collect = lambda point, last=False: News(begun=frozenset({1}), job_status={1: "failed"})  # type: ignore[method-assign, misc]
-    world.batch.end(world.worker(1).key, exit_code=1)
-    world.later(60.0)
-    world.messenger.collect = collect  # type: ignore[method-assign]
+    with monkeypatch.context() as patch:
+        patch.setattr(world.messenger, "collect", lambda point, last=False: News(begun=frozenset({1}), job_status={1: "failed"}))
+        world.batch.end(world.worker(1).key, exit_code=1)
+        world.later(60.0)
     assert states(world, 1, 2) == ["failed", "failed"]
     assert world.worker(2).job_ids == (3, 4)
 
@@ -265,3 +264,38 @@ def test_what_the_time_limit_took_down_says_so(worlds: Any) -> None:
     assert [(world.job(one).outcome, world.job(one).why) for one in (1, 2)] == [
         (Outcome.FAILED, "exit code 65"), (Outcome.CANCELLED, "the batch job was cancelled (killed by signal SIGTERM)"),
     ]
+
+
+def test_a_job_that_is_seen_to_begin_while_its_worker_is_judged_is_judged_too(worlds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The messenger moves it between the monitor's look at the letters and the monitor's word."""
+    world = running(worlds)
+    fence_job = world.messenger.fence_job
+
+    def meanwhile(point: AccessPoint, job_id: int) -> bool:
+        world.run("messenger")
+        assert states(world, 1) == ["running"]
+        return fence_job(point, job_id)
+
+    monkeypatch.setattr(world.messenger, "fence_job", meanwhile)
+    world.messenger.tell(1, News(begun=frozenset({1})))
+    world.batch.end(world.worker(1).key, exit_code=1)
+    world.clock.advance(60.0)
+    world.run("monitor")
+    monkeypatch.undo()
+    assert states(world, 1, 2, 3, 4) == ["to_transfer", "prepared", "prepared", "prepared"]
+
+
+def test_the_folders_of_jobs_that_are_over_are_not_looked_into_again(worlds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = running(worlds)
+    world.messenger.tell(1, News(begun=frozenset({1, 2}), job_status={1: "finished"}, files=(output(1),), taken=(Path("/letter"),)))
+    world.later(2.0)
+    collect, asked = world.messenger.collect, []
+
+    def noted(point: AccessPoint, *, last: bool = False) -> News:
+        asked.append(point.job_ids)
+        return collect(point, last=last)
+
+    monkeypatch.setattr(world.messenger, "collect", noted)
+    world.messenger.tell(1, News(begun=frozenset({1, 2})))
+    world.later(2.0)
+    assert asked == [(2, 3, 4)]
