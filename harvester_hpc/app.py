@@ -67,8 +67,8 @@ def send_command(state_dir: Path, kind: CommandKind, ids: tuple[int, ...] = (), 
     Returns:
         The command's id, for ``store.command``.
     """
+    make_folders(state_dir)
     inbox = state_dir / INBOX
-    inbox.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = f"{time.time_ns()}-{secrets.token_hex(4)}"
     origin = f"{getpass.getuser()}@{socket.gethostname()}"
     draft = inbox / f".{name}"
@@ -88,6 +88,7 @@ def communicator(configuration: Configuration) -> Communicator:
     from harvester_hpc.ports.context import Context
     from harvester_hpc.registry import Registry
 
+    make_folders(configuration.state_dir)
     context = Context(
         instance=configuration.instance, tag=configuration.tag, state_dir=configuration.state_dir, facility=configuration.facility,
     )
@@ -114,7 +115,7 @@ def service(configuration: Configuration, *, clock: Clock | None = None, stop: t
     clock, stop = clock or SystemClock(), stop or threading.Event()
     loaded = Registry().load_all(configuration)
     path = store_path(configuration.state_dir)
-    _make_folders(configuration.state_dir)
+    make_folders(configuration.state_dir)
     settings = configuration.agents
     migrate(path, clock, wait=stop.wait, limit_s=settings.lease_limit_s, beat_s=settings.lease_beat_s)
     lease = acquire(path, clock=clock, limit_s=settings.lease_limit_s, beat_s=settings.lease_beat_s, wait=stop.wait)
@@ -171,9 +172,11 @@ def _surroundings(
     )
 
 
-def _make_folders(state_dir: Path) -> None:
+def make_folders(state_dir: Path) -> None:
+    """Make the state folder and what lies in it, closed to others; before anybody makes it by making something in it."""
+    state_dir.parent.mkdir(parents=True, exist_ok=True)
     for folder in (state_dir, state_dir / INBOX, state_dir / LOGS):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.mkdir(exist_ok=True, mode=0o700)
 
 
 def _fault_points(wanted: str) -> Callable[[str], None]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +12,8 @@ from harvester_hpc.testing.slurm.founding import PROGRAMS
 
 SEARCH_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
 Require = Callable[..., None]
+#: Seconds within which a short command ends.
+WITHIN_S = 60
 
 
 def lacking(reason: str) -> None:
@@ -36,3 +39,16 @@ def slurm_programs(require: Require) -> None:
     """Skip by name (CI=true: fail) where Slurm is not installed."""
     for program in PROGRAMS:
         require(program, "munge" if program == "munged" else "slurm-wlm")
+
+
+@pytest.fixture(scope="session")
+def unshare() -> list[str]:
+    """The command that runs another one where it may mount; skips by name where the machine does not let us."""
+    for argv in (["unshare", "--mount"], ["unshare", "--map-root-user", "--mount"]):
+        try:
+            if subprocess.run([*argv, "true"], capture_output=True, timeout=WITHIN_S, check=False).returncode == 0:
+                return argv
+        except OSError:
+            pass
+    lacking("no mount namespace can be made here (unshare --mount, of util-linux, as root)")
+    raise AssertionError("lacking() returns never")

@@ -5,14 +5,17 @@ import logging
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass
 from pathlib import Path
+from types import UnionType
 from typing import ClassVar, TypeVar
 
 from harvester_hpc.clock import Clock
 from harvester_hpc.errors import LeaseLost, StoreError, Unavailable
-from harvester_hpc.policy.backoff import pause_s
+from harvester_hpc.model.worker import Worker
+from harvester_hpc.policy.backoff import LONGEST_WITH_SPREAD_S, pause_s
+from harvester_hpc.policy.patience import next_look_s, together
 from harvester_hpc.ports.communicator import Communicator
 from harvester_hpc.ports.plugins import QueuePlugins
 from harvester_hpc.store import health
@@ -95,6 +98,12 @@ class Agent(ABC):
         """Return when the store next has work for this agent; None if only the bell can tell."""
         return None
 
+    @property
+    def longest_pause_s(self) -> float:
+        """Longest time for which a thing that goes on is put off on purpose, in seconds."""
+        polls = (plugins.queue.poll_s for plugins in self.house.queues.values())
+        return max(self.period_s, self.house.heartbeat_s, LONGEST_WITH_SPREAD_S, *polls)
+
     def close(self) -> None:
         """Wait for the calls under way and end the agent's threads."""
         if self._pool is not None:
@@ -102,10 +111,15 @@ class Agent(ABC):
 
     # -- calls to the outside ---------------------------------------------------------------------
 
-    def attempt(self, queue: str, call: Callable[[], Answer]) -> Answer | None:
+    def attempt(
+        self, queue: str, call: Callable[[], Answer], on_defect: Callable[[Exception], Answer | None] = lambda error: None
+    ) -> Answer | None:
         """Call the outside for one queue ("" for the agent as a whole); None if it did not work.
 
         Then the queue is left alone for a growing while, and ``status`` says since when and why. An answer ends that.
+
+        Args:
+            on_defect: what to return if the plugin raises something else than it may.
         """
         try:
             answer = call()
@@ -117,19 +131,29 @@ class Agent(ABC):
         except Exception as error:
             log.exception("defect in a plugin agent=%s queue=%s", self.name, queue)
             self.begin_to_wait(queue, f"{type(error).__name__}: {error}")
-            return None
+            return on_defect(error)
         self.works(queue)
         return answer
+
+    def attempt_each(
+        self, queue: str, items: Sequence[Item], call: Callable[[], Sequence[Answer]], kind: UnionType | type
+    ) -> list[tuple[Item, Answer]] | None:
+        """Call the outside for many items; return each with its answer, or None if it did not work.
+
+        Answers that are too few, too many or not of ``kind`` are a defect of the plugin: its queue's trouble, and nobody else's.
+        """
+        return self.attempt(queue, lambda: [(item, checked(answer, kind)) for item, answer in zip(items, call(), strict=True)])
 
     def waits(self, queue: str) -> bool:
         """Tell whether the queue is left alone at the moment."""
         waiting = self._waiting.get(queue)
-        return waiting is not None and waiting.until > self.clock.now()
+        # Longer than any pause of ours: the clock was set back.
+        return waiting is not None and 0.0 < waiting.until - self.clock.now() <= LONGEST_WITH_SPREAD_S
 
     def waits_until(self, queue: str) -> float:
         """Return until when the queue is left alone; now if it is not."""
         waiting = self._waiting.get(queue)
-        return max(self.clock.now(), waiting.until if waiting else 0.0)
+        return waiting.until if waiting is not None and self.waits(queue) else self.clock.now()
 
     def works(self, queue: str) -> None:
         """The outside has answered: the trouble, if there was one, is over."""
@@ -159,19 +183,42 @@ class Agent(ABC):
             health.trouble(write, self.name, queue, until, why)
 
     def in_parallel(self, items: Sequence[Item], act: Callable[[Sequence[Item]], Answer]) -> Iterator[Answer]:
-        """Yield ``act`` of each part of ``items`` as it is ready, with at most ``parallel`` threads."""
+        """Yield ``act`` of each part of ``items`` as it is ready, with at most ``parallel`` threads.
+
+        What one part raises is raised after all others were yielded; no call is under way any more when this ends.
+        """
         parts = list(_parts(items, self.house.parallel))
         if len(parts) <= 1:
             yield from map(act, parts)
             return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.house.parallel, thread_name_prefix=self.name)
-        for future in as_completed([self._pool.submit(act, part) for part in parts]):
-            yield future.result()
+        futures = [self._pool.submit(act, part) for part in parts]
+        try:
+            for future in as_completed(futures):
+                if future.exception() is None:
+                    yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+            wait(futures)
+        for future in futures:
+            future.result()
 
     def pause_s(self, tries: int) -> float:
         """Return how long to wait after the ``tries``-th failure in a row of one item, in seconds."""
         return pause_s(tries, self.house.draw())
+
+
+def checked(answer: Answer, kind: UnionType | type) -> Answer:
+    """Return a plugin's answer if it is of ``kind``.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if not isinstance(answer, kind):
+        raise TypeError(f"a plugin has answered with {type(answer).__name__}, where {kind} is expected")
+    return answer
 
 
 #: Fewer items than this are not worth a thread of their own.
@@ -182,6 +229,13 @@ def _parts(items: Sequence[Item], number: int) -> Iterator[Sequence[Item]]:
     size = max(1, -(-len(items) // number)) if len(items) <= number else max(SMALLEST_PART, -(-len(items) // number))
     for start in range(0, len(items), size):
         yield items[start:start + size]
+
+
+def next_look(plugins: QueuePlugins, worker: Worker, now: float) -> float:
+    """Return when to look at an unchanged worker in the batch system again, seconds since 1970: at the same times as at others."""
+    # A monitor that asks a server, and not its own machine, may say that it is not to be asked every second.
+    shortest_s = float(getattr(plugins.monitor, "shortest_look_s", 1.0))
+    return together(now, next_look_s(worker, plugins.queue.poll_s, now, shortest_s))
 
 
 def by_queue(items: Iterable[Item], queue_of: Callable[[Item], str]) -> dict[str, list[Item]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,11 @@ log = logging.getLogger(__name__)
 #: Seconds between two questions to the workload management system for commands, and between two signs of life.
 ASK_S = 30.0
 ALIVE_S = 600.0
+#: Seconds after which the inbox is looked into even if it looks unchanged.
+LOOK_S = 30.0
 BUNCH = 20
+#: The largest number that the store takes.
+LARGEST_NUMBER = 2**63 - 1
 ACTIVE = (WorkerState.PLANNED, WorkerState.SUBMITTED, WorkerState.RUNNING)
 
 
@@ -44,6 +49,7 @@ class CommandManager(Agent):
         self._alive_at = 0.0
         self._started = house.clock.now()
         self._seen = 0.0
+        self._looked_at = 0.0
         self._is_new = True
 
     def run_once(self) -> int:
@@ -67,8 +73,11 @@ class CommandManager(Agent):
             changed = self.house.inbox.stat().st_mtime
         except OSError:
             return 0
-        if changed == self._seen:
+        now = self.clock.now()
+        # Where a file system counts whole seconds, a second letter within one changes nothing that can be seen.
+        if changed == self._seen and 0.0 <= now - self._looked_at < LOOK_S:
             return 0
+        self._looked_at = now
         letters = sorted(self.house.inbox.glob("*.json"))
         read = [(path, self._read(path)) for path in letters]
         with self.database.write() as write:
@@ -83,17 +92,18 @@ class CommandManager(Agent):
     def _read(self, path: Path) -> Command | None:
         try:
             return command_from(path.stem, json.loads(path.read_text()))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             log.error("bad command file=%s why=%s", path, error)
-            path.rename(path.with_suffix(".bad"))
+            with suppress(OSError):  # it stays, and is looked at again when the inbox changes
+                path.rename(path.with_suffix(".bad"))
             return None
 
     def _ask(self) -> None:
         now = self.clock.now()
-        if self.waits("") or now < self._ask_at:
+        if self.waits("") or 0.0 < self._ask_at - now <= ASK_S:
             return
         self._ask_at = now + ASK_S
-        if now >= self._alive_at:
+        if not 0.0 < self._alive_at - now <= ALIVE_S:
             facts = {"startTime": as_text(self._started), "sw_version": __version__} if not self._alive_at else {}
             if self.attempt("", lambda: self._is_alive(facts)):
                 self._alive_at = now + ALIVE_S
@@ -138,14 +148,15 @@ class CommandManager(Agent):
 
     def _do(self, write: Write, command: Command) -> str:
         why = command.why or f"asked for by {command.origin or 'somebody'}"
+        named = [number for number in command.ids if 0 < number <= LARGEST_NUMBER]
         match command.kind:
             case CommandKind.KILL_JOBS:
-                killed = sum(self._kill_job(write, job_id, why) for job_id in command.ids)
+                killed = sum(self._kill_job(write, job_id, why) for job_id in named)
                 return f"killed {killed} of {len(command.ids)} jobs"
             case CommandKind.KILL_WORKERS:
-                ids = command.ids or self._meant(write, command)
+                ids = named if command.ids else self._meant(write, command)
                 killed = sum(workers.kill(write, worker, why) for worker in ids)
-                return f"killed {killed} of {len(ids)} workers"
+                return f"killed {killed} of {len(command.ids) or len(ids)} workers"
             case CommandKind.RETRY_JOBS:
                 return "retried by the workload management system only"
             case CommandKind.STOP:

@@ -32,20 +32,21 @@ class JobFetcher(Agent):
         return sum(self._fetch(plugins.queue) for plugins in self.house.queues.values())
 
     def next_due(self) -> float | None:
-        """Return when a queue that was dry is asked again."""
+        """Return when a queue that was dry is asked again; of a full one the bell tells when there is room."""
         times = [self._asks_again(name) for name in self.house.queues]
         return min(times, default=None)
 
     def _asks_again(self, queue: str) -> float:
-        return max(self._dry_until.get(queue, self.clock.now() + self._dry_s), self.waits_until(queue))
+        return max(self._dry_until.get(queue, self.clock.now() + self.period_s), self.waits_until(queue))
 
     def _fetch(self, queue: Queue) -> int:
         now = self.clock.now()
-        if self.waits(queue.name) or self._dry_until.get(queue.name, 0.0) > now:
+        if self.waits(queue.name) or 0.0 < self._dry_until.get(queue.name, 0.0) - now <= self._dry_s:
             return 0
         with self.database.read() as connection:
             wanted = jobs_to_fetch(queue, jobs.queue_counts(connection, queue.name), self.house.bunch)
         if not wanted:
+            self._dry_until.pop(queue.name, None)
             return 0
         received = self.attempt(queue.name, lambda: self._ask(queue, wanted))
         if not received:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harvester_hpc.agents.access_point import point_of
+from harvester_hpc.agents.access_point import letters_in, point_of
 from harvester_hpc.agents.base import Agent, Surroundings, by_queue
 from harvester_hpc.messenger.values import News
 from harvester_hpc.model.file import FileKind
@@ -44,8 +44,7 @@ class MessengerAgent(Agent):
         """Listen at each queue's doorbell, read the letters that are due; return how many workers had news."""
         now = self.clock.now()
         with self.database.read() as connection:
-            counts = workers.counts(connection)
-        active = {queue for (queue, state), number in counts.items() if number and state in (WorkerState.SUBMITTED, WorkerState.RUNNING)}
+            active = [name for name in self.house.queues if workers.is_active(connection, name)]
         self._listens = bool(active)
         rung = {worker for name in active for worker in self._rung(name)}
         if rung:
@@ -95,11 +94,9 @@ class MessengerAgent(Agent):
     def _look(self, plugins: QueuePlugins, worker: Worker, over: frozenset[int]) -> News | None:
         """Return the worker's letters; None if they cannot be read: nothing is known."""
         point = point_of(worker, plugins.queue, self.house.instance)
-        try:
-            return plugins.messenger.collect(replace(point, job_ids=tuple(one for one in point.job_ids if one not in over)))
-        except OSError as error:
-            log.warning("letters cannot be read worker=%s access_point=%s why=%s", worker.id, worker.access_point, error)
-            return None
+        point = replace(point, job_ids=tuple(one for one in point.job_ids if one not in over))
+        news = self.attempt(worker.queue, lambda: letters_in(plugins.messenger, point))
+        return news if isinstance(news, News) else None
 
     def _store(self, queue: Queue, taken: Sequence[tuple[Worker, News | None]]) -> None:
         with self.database.write() as write:

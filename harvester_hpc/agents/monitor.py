@@ -2,18 +2,19 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harvester_hpc.agents.access_point import point_of
-from harvester_hpc.agents.base import Agent, by_queue
+from harvester_hpc.agents.access_point import letters_in, point_of
+from harvester_hpc.agents.base import Agent, by_queue, next_look
 from harvester_hpc.messenger.values import News
 from harvester_hpc.model.file import File, FileKind, FileState
 from harvester_hpc.model.job import WITH_ITS_WORKER_S, Job, JobState, JobStep, Outcome, look_again, step
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.turn import MONITOR
 from harvester_hpc.model.worker import ENDS, MapType, Worker, WorkerState, WorkerStep
-from harvester_hpc.policy.patience import FILES_S, is_given_up, next_look_s, reason_to_kill
+from harvester_hpc.policy.patience import FILES_S, is_given_up, letters_patience_s, reason_to_kill
 from harvester_hpc.policy.verdict import verdict, verdict_of_one
 from harvester_hpc.ports.batch import Seen, Sight, Unseen
 from harvester_hpc.ports.plugins import QueuePlugins
@@ -25,10 +26,13 @@ log = logging.getLogger(__name__)
 
 #: Seconds after which an ended worker is swept if its queue does not say (by end state).
 KEEP_S = 24 * 3600.0
-#: Seconds until something is tried again that the shared file system, or the start of a worker, has held up.
-AGAIN_S = 2.0
 #: States of a job that has a worker; its row is due only when the job is to end.
 BOUND = (JobState.SUBMITTED, JobState.RUNNING)
+#: Seconds until the letters of an ended worker are looked for again: at first, and when they should be there long since.
+SOON_S = 2.0
+LETTERS_S = 30.0
+#: Seconds until a worker whose end could not be stored is looked at again.
+UNSTORABLE_S = 60.0
 #: How early a worker may be looked at, so that many share one call to the batch system.
 EARLY_S = 1.0
 
@@ -78,12 +82,11 @@ class MonitorAgent(Agent):
         if plugins is None or self.waits(name):
             self._look_again(group, self.waits_until(name) if plugins else self.clock.now() + self.period_s)
             return 0
-        sights = self.attempt(name, lambda: plugins.monitor.check_workers(group))
-        if sights is None:
+        pairs = self.attempt_each(name, group, lambda: plugins.monitor.check_workers(group), Sight)
+        if pairs is None:
             self._look_again(group, self.waits_until(name))
             return 0
         self.house.reached("workers checked")
-        pairs = list(zip(group, sights, strict=True))
         ended = [(worker, seen) for worker, seen in pairs if isinstance(seen, Seen) and seen.state in ENDS]
         going_on = [(worker, sight) for worker, sight in pairs if not (isinstance(sight, Seen) and sight.state in ENDS)]
         changed = self._take_changes(plugins.queue, going_on)
@@ -123,7 +126,7 @@ class MonitorAgent(Agent):
             plugins.messenger.end_job(point, job.id)
         except OSError as error:
             log.warning("a job cannot be ended yet job=%s worker=%s why=%s", job.id, worker.id, error)
-            return look_again(job, now + AGAIN_S)
+            return look_again(job, now + SOON_S)
         return with_its_worker
 
     # -- workers that go on -----------------------------------------------------------------------
@@ -136,22 +139,22 @@ class MonitorAgent(Agent):
         steps: list[WorkerStep] = []
         given_up: list[Worker] = []
         for worker, sight in pairs:
-            due = now + next_look_s(worker, queue.poll_s, now)
+            due = next_look(self.house.queues[queue.name], worker, now)
             match sight:
                 case Unseen() if sight.gone and is_given_up(worker, now):
                     given_up.append(worker)
                 case Unseen():
                     pass
                 case Seen() if _is_news(worker, sight):
-                    steps.append(_changed(worker, sight, due))
+                    steps.append(_changed(worker, sight, due, now))
                 case Seen():
-                    same.setdefault(round(due, 1), []).append(worker.id)
+                    same.setdefault(due, []).append(worker.id)
         with self.database.write() as write:
             for due, ids in same.items():
                 workers.look_again(write, ids, due)
             for worker, sight in pairs:
                 if isinstance(sight, Unseen):
-                    self._note_unseen(write, worker, sight, now + next_look_s(worker, queue.poll_s, now))
+                    self._note_unseen(write, worker, sight, next_look(self.house.queues[queue.name], worker, now))
             stale = set(workers.make(write, steps))
             self._move_jobs(write, [one for one in steps if one.worker_id not in stale])
             self._enforce_limits(write, queue, [worker for worker, _ in pairs])
@@ -196,10 +199,10 @@ class MonitorAgent(Agent):
         changed = 0
         for part in self.in_parallel(ended, lambda some: [self._collect(plugins, *one) for one in some]):
             complete = [one for one in part if one is not None]
-            self._store_ends(plugins.queue, complete)
-            for one in complete:
+            stored = self._store_ends(plugins.queue, complete)
+            for one in stored:
                 plugins.messenger.acknowledge(one.news)
-            changed += len(complete)
+            changed += len(stored)
         return changed
 
     def _collect(self, plugins: QueuePlugins, worker: Worker, seen: Seen) -> Ended | None:
@@ -208,19 +211,20 @@ class MonitorAgent(Agent):
         ended = seen.ended or worker.gone or worker.changed
         late = now - ended > FILES_S
         news = self._letters(plugins, worker, last=late)
-        if news is not None and not news.waiting and not late:
+        if isinstance(news, News) and not news.waiting and not late:
             news = self._letters(plugins, worker, last=True)
-        if news is None and late:
+        if isinstance(news, OSError) and now - ended > letters_patience_s(news):
             news = News()
-        if news is None or (news.waiting and not late):
-            self._look_again([worker], now + AGAIN_S)
+        if not isinstance(news, News) or (news.waiting and not late):
+            pause = LETTERS_S if late else min(LETTERS_S, max(SOON_S, (now - ended) / 4.0))
+            self._look_again([worker], max(now + pause, self.waits_until(worker.queue)))
             return None
         with self.database.read() as connection:
             load = jobs.with_files(connection, jobs.of_workers(connection, [worker.id])[worker.id])
             load = jobs.with_attributes(connection, load)
         free = self._fenced(plugins, worker, load, news)
         if free is None:
-            self._look_again([worker], now + AGAIN_S)
+            self._look_again([worker], now + SOON_S)
             return None
         return Ended(worker=worker, seen=seen, news=news, jobs=tuple(_as_declared(job, news) for job in load), free=free)
 
@@ -239,33 +243,38 @@ class MonitorAgent(Agent):
             log.warning("jobs cannot be fenced worker=%s access_point=%s why=%s", worker.id, worker.access_point, error)
             return None
 
-    def _letters(self, plugins: QueuePlugins, worker: Worker, *, last: bool) -> News | None:
-        """Return the worker's letters; None if its access point cannot be read: the trouble of one worker, not of its queue."""
+    def _letters(self, plugins: QueuePlugins, worker: Worker, *, last: bool) -> News | OSError | None:
+        """Return the worker's letters; the error if its access point cannot be read; None after a defect of the messenger."""
         point = point_of(worker, plugins.queue, self.house.instance)
-        try:
-            return plugins.messenger.collect(point, last=last)
-        except OSError as error:
-            log.warning("letters cannot be read worker=%s access_point=%s why=%s", worker.id, worker.access_point, error)
-            return None
+        return self.attempt(worker.queue, lambda: letters_in(plugins.messenger, point, last=last))
 
-    def _store_ends(self, queue: Queue, ended: Sequence[Ended]) -> None:
+    def _store_ends(self, queue: Queue, ended: Sequence[Ended]) -> Sequence[Ended]:
+        """Store all of them in one transaction, or, if one cannot be stored, each by itself; return those that are stored."""
         if not ended:
-            return
+            return ()
         now = self.clock.now()
-        with self.database.write() as write:
-            for one in ended:
-                self._store_end(write, queue, one, now)
+        try:
+            with self.database.write() as write:
+                for one in ended:
+                    self._store_end(write, queue, one, now)
+        except (ValueError, OverflowError, RecursionError, sqlite3.Error) as error:
+            if len(ended) > 1:
+                return [stored for one in ended for stored in self._store_ends(queue, [one])]
+            log.error("the end of a worker cannot be stored worker=%s why=%s: %s", ended[0].worker.id, type(error).__name__, error)
+            self._look_again([ended[0].worker], now + UNSTORABLE_S)
+            return ()
         self.house.reached("ends stored")
         for one in ended:
             log.info(
                 "ended worker=%s batch=%s state=%s exit=%s native=%s why=%s", one.worker.id, one.worker.batch_id, one.seen.state,
                 one.seen.exit_code, one.seen.native_status, one.seen.why or "-",
             )
+        return ended
 
     def _store_end(self, write: Write, queue: Queue, one: Ended, now: float) -> None:
         worker, seen, news = one.worker, one.seen, one.news
         keep = (queue.keep_s or {}).get(seen.state, KEEP_S)
-        stale = workers.make(write, [replace(_changed(worker, seen, now + keep), ended=seen.ended or now)])
+        stale = workers.make(write, [replace(_changed(worker, seen, now + keep, now), ended=seen.ended or now)])
         if stale:
             return
         one = replace(one, jobs=_as_of_now(write, one.jobs))
@@ -305,11 +314,13 @@ def _is_news(worker: Worker, seen: Seen) -> bool:
     )
 
 
-def _changed(worker: Worker, seen: Seen, due: float) -> WorkerStep:
-    starts = seen.state is not WorkerState.SUBMITTED and worker.started is None
+def _changed(worker: Worker, seen: Seen, due: float, now: float) -> WorkerStep:
+    starts = seen.state is not WorkerState.SUBMITTED and (worker.started is None or worker.state is WorkerState.SUBMITTED)
+    is_requeued = seen.state is WorkerState.SUBMITTED and worker.state is WorkerState.RUNNING
     return WorkerStep(
         worker_id=worker.id, before=worker.state, after=seen.state, due=due, batch_id=seen.batch_id or None,
         native_status=seen.native_status or None, node=seen.node or None, exit_code=seen.exit_code, why=seen.why or None,
+        submitted=now if is_requeued else None,  # it waits anew: the time limit of the queue begins again
         started=(seen.started or (seen.ended if seen.state in ENDS else None)) if starts else None,
     )
 

@@ -38,9 +38,10 @@ class PropagatorAgent(Agent):
     def next_due(self) -> float | None:
         """Return when the next report, heartbeat or worker is to be told."""
         with self.database.read() as connection:
-            times = [reports.next_due(connection), workers.next_time(connection, "next_tell")]
-        soonest = min((time for time in times if time is not None), default=None)
-        return None if soonest is None else max(soonest, self.waits_until(""))
+            report, tell = reports.next_due(connection), workers.next_time(connection, "next_tell")
+        times = [None if report is None else max(report, self.waits_until(""))]
+        times += [None if tell is None else max(tell, self.waits_until(""), self.waits_until("workers"))]
+        return min((time for time in times if time is not None), default=None)
 
     # -- jobs -------------------------------------------------------------------------------------
 
@@ -80,21 +81,22 @@ class PropagatorAgent(Agent):
     def _send(self, waiting: Sequence[Report], letters: Sequence[JobReport]) -> int:
         if not waiting:
             return 0
-        replies = self.attempt("", lambda: self.house.communicator.update_jobs(letters, self.house.instance))
+        send = lambda: self.house.communicator.update_jobs(letters, self.house.instance)  # noqa: E731
+        replies = self.attempt_each("", waiting, send, JobReply)
         if replies is None:
             return 0
         self.house.reached("reports sent, not stored")
-        return self._store(waiting, replies)
+        return self._store(replies)
 
     def _ask(self, waiting: Sequence[Report]) -> int:
         if not waiting:
             return 0
-        replies = self.attempt("", lambda: self.house.communicator.check_jobs([report.job_id for report in waiting]))
-        return 0 if replies is None else self._store(waiting, replies)
+        replies = self.attempt_each("", waiting, lambda: self.house.communicator.check_jobs([one.job_id for one in waiting]), JobReply)
+        return 0 if replies is None else self._store(replies)
 
-    def _store(self, waiting: Sequence[Report], replies: Sequence[JobReply]) -> int:
+    def _store(self, replies: Sequence[tuple[Report, JobReply]]) -> int:
         with self.database.write() as write:
-            for report, reply in zip(waiting, replies, strict=True):
+            for report, reply in replies:
                 match reply:
                     case Accepted():
                         self._taken(write, report, reply)
@@ -103,22 +105,32 @@ class PropagatorAgent(Agent):
                             logging.ERROR if reply.final else logging.WARNING,
                             "report was not taken job=%s state=%s why=%s", report.job_id, report.state, reply.why,
                         )
-                        reports.again(write, report, write.now + self.pause_s(report.tries + 1))
+                        self._not_taken(write, report, reply)
         self.house.reached("reports stored")
-        return sum(isinstance(reply, Accepted) for reply in replies)
+        return sum(isinstance(reply, Accepted) for _, reply in replies)
 
     def _taken(self, write: Write, report: Report, reply: Accepted) -> None:
+        self._over(write, report)
+        unwanted = sorted(UNWANTED.intersection(reply.commands))
+        if unwanted and not JOB_LIFECYCLE.is_final(report.state):
+            commands.insert(write, [Command(
+                id=f"wms-kill-{report.job_id}-{report.seq}", kind=CommandKind.KILL_JOBS, ids=(report.job_id,),
+                why=f"the workload management system wants it no more ({', '.join(unwanted)})", origin="workload management system",
+            )])
+
+    def _not_taken(self, write: Write, report: Report, reply: NotAccepted) -> None:
+        """Send it again later; one that will never be taken is over, so that its job and worker can go in the end."""
+        if not reply.final:
+            reports.again(write, report, write.now + self.pause_s(report.tries + 1))
+            return
+        self._over(write, report)
+
+    def _over(self, write: Write, report: Report) -> None:
         if JOB_LIFECYCLE.is_final(report.state):
             reports.taken(write, report, None)
             jobs.release(write, report.job_id, write.now + self.house.keep_jobs_s)
             return
         reports.taken(write, report, write.now + self.house.heartbeat_s)
-        unwanted = sorted(UNWANTED.intersection(reply.commands))
-        if unwanted:
-            commands.insert(write, [Command(
-                id=f"wms-kill-{report.job_id}-{report.seq}", kind=CommandKind.KILL_JOBS, ids=(report.job_id,),
-                why=f"the workload management system wants it no more ({', '.join(unwanted)})", origin="workload management system",
-            )])
 
     # -- workers ----------------------------------------------------------------------------------
 
@@ -130,12 +142,12 @@ class PropagatorAgent(Agent):
             waiting = workers.to_tell(connection, sent, self.house.bunch)
         if not waiting:
             return 0
-        taken = self.attempt("workers", lambda: self.house.communicator.update_workers(waiting))
+        taken = self.attempt_each("workers", waiting, lambda: self.house.communicator.update_workers(waiting), bool)
         if taken is None:
             return 0
         with self.database.write() as write:
-            for worker, yes in zip(waiting, taken, strict=True):
+            for worker, yes in taken:
                 ended = worker.state is not WorkerState.PLANNED and WORKER_LIFECYCLE.is_final(worker.state)
                 again = write.now + self.pause_s(1) if not yes else None if ended else write.now + self.house.heartbeat_s
                 workers.told(write, worker.id, again, sent)
-        return sum(taken)
+        return sum(yes for _, yes in taken)

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from harvester_hpc.agents.base import Agent, by_queue
+from harvester_hpc.agents.base import Agent, by_queue, checked
 from harvester_hpc.model.job import Job, JobState, JobStep, look_again, step
 from harvester_hpc.ports.outcome import Done, Failed, FileNews, Pending, Result, Retry
 from harvester_hpc.ports.plugins import QueuePlugins
@@ -52,25 +52,28 @@ class StagingAgent(Agent):
         if plugins is None or self.waits(queue):
             until = self.waits_until(queue) if plugins is not None else self.clock.now() + self.period_s
             why = None if plugins is not None else f"queue {queue} is no longer configured"
-            self._commit([Answered(job=job, step=look_again(job, until, why=why)) for job in group])
-            return 0
+            return self._commit([Answered(job=job, step=self._cancelled(job) or look_again(job, until, why=why)) for job in group])
         changed = 0
+        group = sorted(group, key=lambda job: job.tries)  # one that never works must not stand before all others
         for part in self.in_parallel(group, lambda some: [self._one_job(plugins, job) for job in some]):
             changed += self._commit(part)
         return changed
 
     def _one_job(self, plugins: QueuePlugins, job: Job) -> Answered:
-        if job.cancel and (cancelled := self.cancelled(job)) is not None:
+        if (cancelled := self._cancelled(job)) is not None:
             return Answered(job=job, step=cancelled)
         if not self.has_work(job):
             return Answered(job=job, step=self.done(job))
         if self.waits(job.queue):
             return Answered(job=job, step=look_again(job, self.waits_until(job.queue)))
-        call: Callable[[], Result] = lambda: self.ask(plugins, job)  # noqa: E731
-        answer = self.attempt(job.queue, call)
+        call: Callable[[], Result] = lambda: checked(self.ask(plugins, job), Result)  # noqa: E731
+        answer = self.attempt(job.queue, call, _defect)
         if answer is None:
             return Answered(job=job, step=look_again(job, self.waits_until(job.queue)))
         return self._judged(job, answer)
+
+    def _cancelled(self, job: Job) -> JobStep | None:
+        return self.cancelled(job) if job.cancel else None
 
     def _judged(self, job: Job, answer: Result) -> Answered:
         now = self.clock.now()
@@ -81,7 +84,9 @@ class StagingAgent(Agent):
                 return Answered(job=job, step=self.failed(job, answer.why), news=answer.files)
             case Pending():
                 if job.state is self.waiting:
-                    return Answered(job=job, step=step(job, self.under_way, now, due=now + 1.0), news=answer.files)
+                    # The tries go along: a transfer that begins and is lost again and again must end some time.
+                    begun = replace(step(job, self.under_way, now, due=now + 1.0), tries=job.tries)
+                    return Answered(job=job, step=begun, news=answer.files)
                 pause = min(self.period_s, max(1.0, (now - job.changed) / 4.0))
                 return Answered(job=job, step=look_again(job, now + pause, why=answer.why), news=answer.files)
             case Retry():
@@ -125,3 +130,8 @@ class StagingAgent(Agent):
     @abstractmethod
     def cancelled(self, job: Job) -> JobStep | None:
         """Return the step of a job that is to be cancelled; None to go on as if it were not."""
+
+
+def _defect(error: Exception) -> Result:
+    """A plugin that cannot bear a job: one try without success of this job, and its queue waits."""
+    return Retry(why=f"defect in the plugin: {type(error).__name__}: {error}")

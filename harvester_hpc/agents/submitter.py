@@ -2,11 +2,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harvester_hpc.agents.access_point import place, point_of
-from harvester_hpc.agents.base import Agent, Surroundings, by_queue
+from harvester_hpc.agents.access_point import highest_number, is_any_there, place, point_of
+from harvester_hpc.agents.base import Agent, Surroundings, by_queue, checked, next_look
 from harvester_hpc.agents.fitting import fitted
 from harvester_hpc.model.file import FileKind
 from harvester_hpc.model.job import Job, JobId, JobState, JobStep, Outcome, step
@@ -15,7 +15,6 @@ from harvester_hpc.model.turn import SUBMITTER
 from harvester_hpc.model.worker import MapType, Worker, WorkerState, WorkerStep, submit_key
 from harvester_hpc.policy.chunks import chunks_of
 from harvester_hpc.policy.packing import workers_to_make
-from harvester_hpc.policy.patience import next_look_s
 from harvester_hpc.ports.batch import Busy, Lookup, NotThere, Refused, Submission, Submitted, Uncertain
 from harvester_hpc.ports.plugins import QueuePlugins
 from harvester_hpc.store import job as jobs
@@ -26,6 +25,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds after which an uncertain submission is looked up again for the first time.
 LOOKUP_S = 2.0
+#: Seconds after which a worker that is to be killed before its submission, and has claimed its access point, is looked up again.
+UNFENCED_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ class SubmitterAgent(Agent):
         now = self.clock.now()
         with self.database.read() as connection:
             planned = workers.due(connection, WorkerState.PLANNED, now, self.house.rows)
-        changed = 0
+        changed = self._cancel()
         for name, group in by_queue(planned, lambda worker: worker.queue).items():
             plugins = self.house.queues.get(name)
             if plugins is None or self.waits(name):
@@ -82,25 +83,27 @@ class SubmitterAgent(Agent):
             room = workers_to_make(queue, workers.queue_counts(connection, queue.name), self.house.rows) if prepared else 0
         if not prepared:
             self._forget_noes(queue)
-        cancelled = [job for job in prepared if job.cancel]
-        self._cancel(cancelled)
         wanted = [job for job in prepared if not job.cancel]
         if not wanted or not room or self.waits(queue.name):
-            return len(cancelled)
+            return 0
         planned = self.attempt(queue.name, lambda: self._intend(plugins, wanted, room))
         if not planned:
-            return len(cancelled)
+            return 0
         self.house.reached("intent stored")
-        return len(cancelled) + len(planned) + self._hand_over(plugins, planned)
+        return len(planned) + self._hand_over(plugins, planned)
 
-    def _cancel(self, cancelled: Sequence[Job]) -> None:
+    def _cancel(self) -> int:
+        """End prepared jobs that are not wanted any more, also those of a queue that is no longer configured."""
+        with self.database.read() as connection:
+            cancelled = jobs.cancelled_before_their_worker(connection, self.house.rows)
         if not cancelled:
-            return
+            return 0
         now = self.clock.now()
         with self.database.write() as write:
             jobs.make(write, [
                 step(job, JobState.CANCELLED, now, why=job.cancel, outcome=Outcome.CANCELLED) for job in cancelled
             ])
+        return len(cancelled)
 
     def _intend(self, plugins: QueuePlugins, wanted: Sequence[Job], room: int) -> list[Worker]:
         queue, maker = plugins.queue, plugins.worker_maker
@@ -119,6 +122,7 @@ class SubmitterAgent(Agent):
             )
             for one in found if one.plan is not None
         ]
+        self._go_past_old_folders(queue, len(intents))
         with self.database.write() as write:
             jobs.make(write, misfits)
             return workers.plan(
@@ -126,6 +130,20 @@ class SubmitterAgent(Agent):
                 lambda number: submit_key(self.house.tag, number),
                 lambda _, number: place(queue, number, self.house.instance),
             )
+
+    def _go_past_old_folders(self, queue: Queue, count: int) -> None:
+        """Give no new worker a folder that lies there from another store (an older one put back, a new one made).
+
+        The letters in it, its claim and its batch job's name would be taken for those of the new worker, whose payload never ran.
+        """
+        with self.database.read() as connection:
+            last = workers.last_number(connection)
+        if not is_any_there(queue, range(last + 1, last + 1 + count), self.house.instance):
+            return
+        highest = highest_number(queue, self.house.instance)
+        log.warning("folders of workers that this store does not know queue=%s root=%s highest=%d", queue.name, queue.access_root, highest)
+        with self.database.write() as write:
+            workers.go_past(write, highest)
 
     # -- submission -------------------------------------------------------------------------------
 
@@ -146,12 +164,24 @@ class SubmitterAgent(Agent):
             load = jobs.of_workers(connection, [worker.id for worker in planned])
             every = jobs.with_params(connection, jobs.with_files(connection, [job for group in load.values() for job in group]))
         by_id = {job.id: job for job in every}
-        results = {worker.id: self._feed(plugins, worker, [by_id[JobId(job_id)] for job_id in worker.job_ids]) for worker in planned}
+        results = self._fed(plugins, planned, by_id)
         self.house.reached("access points fed")
         fed = [worker for worker in planned if results[worker.id] is None]
         if fed:
-            results.update(zip((worker.id for worker in fed), plugins.submitter.submit_workers(fed), strict=True))
+            answers = [checked(answer, Submission) for answer in plugins.submitter.submit_workers(fed)]
+            results.update(zip((worker.id for worker in fed), answers, strict=True))
         return [result for result in results.values() if result is not None]
+
+    def _fed(self, plugins: QueuePlugins, planned: Sequence[Worker], load: Mapping[JobId, Job]) -> dict[int, Submission | None]:
+        """Feed all of them side by side, for each waits several times for a disk; the results in the order of the workers."""
+        results: dict[int, Submission | None] = {worker.id: None for worker in planned}
+
+        def feed(some: Sequence[Worker]) -> list[tuple[int, Submission | None]]:
+            return [(worker.id, self._feed(plugins, worker, [load[JobId(job_id)] for job_id in worker.job_ids])) for worker in some]
+
+        for part in self.in_parallel(planned, feed):
+            results.update(part)
+        return results
 
     def _feed(self, plugins: QueuePlugins, worker: Worker, load: Sequence[Job]) -> Submission | None:
         """Make the access point and write the jobs into it; a result if that does not work, None if it does."""
@@ -167,12 +197,12 @@ class SubmitterAgent(Agent):
 
     def _settle(self, plugins: QueuePlugins, planned: Sequence[Worker]) -> int:
         """Ask the batch system what became of workers whose submission has no known end."""
-        found = self.attempt(plugins.queue.name, lambda: plugins.submitter.find_workers(planned))
+        found = self.attempt_each(plugins.queue.name, planned, lambda: plugins.submitter.find_workers(planned), Lookup)
         if found is None:
             self._postpone(planned, self.waits_until(plugins.queue.name))
             return 0
-        again = [worker for worker, lookup in zip(planned, found, strict=True) if isinstance(lookup, NotThere)]
-        known = [(worker, lookup) for worker, lookup in zip(planned, found, strict=True) if not isinstance(lookup, NotThere)]
+        again = [worker for worker, lookup in found if isinstance(lookup, NotThere)]
+        known = [(worker, lookup) for worker, lookup in found if not isinstance(lookup, NotThere)]
         changed = self._store(plugins.queue, [worker for worker, _ in known], [lookup for _, lookup in known])
         self._note_submissions(again)
         return changed + (self._hand_over(plugins, again) if again else 0)
@@ -182,7 +212,13 @@ class SubmitterAgent(Agent):
 
         Their access points are fenced first: a batch job that comes late all the same ends at once.
         """
-        killed = [worker for worker in planned if worker.kill and self._fenced(plugins, worker)]
+        unwanted = [worker for worker in planned if worker.kill]
+        killed = [worker for worker in unwanted if self._fenced(plugins, worker)]
+        if len(killed) < len(unwanted):
+            # Claimed although the batch system has never heard of it: the claim is read again before anything else.
+            fenced = {worker.id for worker in killed}
+            until = max(self.clock.now() + UNFENCED_S, self.waits_until(plugins.queue.name))
+            self._postpone([worker for worker in unwanted if worker.id not in fenced], until)
         if killed:
             now = self.clock.now()
             with self.database.read() as connection:
@@ -224,8 +260,10 @@ class SubmitterAgent(Agent):
         return sum(one.worker.after is not one.worker.before for one in decided)
 
     def _learn(self, queue: Queue, results: Sequence[Submission | Lookup]) -> None:
-        """After a refusal or a full queue, leave the queue alone for a while, so that few jobs pay for it."""
-        said_no = next((result for result in results if isinstance(result, Refused | Busy)), None)
+        """After a refusal, a full queue or no clear answer, leave the queue alone for a while, so that few jobs pay for it."""
+        if not results:
+            return
+        said_no = next((result for result in results if isinstance(result, Refused | Busy | Uncertain)), None)
         if said_no is None:
             if self._noes.pop(queue.name, None) is not None:
                 self.works(queue.name)
@@ -256,7 +294,7 @@ class SubmitterAgent(Agent):
                 fresh = replace(worker, submitted=now)
                 return Decided(worker=WorkerStep(
                     worker_id=worker.id, before=worker.state, after=WorkerState.SUBMITTED, batch_id=result.batch_id, submitted=now,
-                    due=now + next_look_s(fresh, queue.poll_s, now), why="",
+                    due=next_look(self.house.queues[queue.name], fresh, now), why="",
                 ))
             case Refused():
                 log.error("refused worker=%s queue=%s why=%s", worker.id, queue.name, result.why)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 
 from harvester_hpc.agents.access_point import point_of
-from harvester_hpc.agents.base import Agent, by_queue
+from harvester_hpc.agents.base import Agent, Surroundings, by_queue
 from harvester_hpc.model.file import FileKind
 from harvester_hpc.model.job import Job, JobState
 from harvester_hpc.model.turn import SWEEPER
@@ -20,16 +20,24 @@ log = logging.getLogger(__name__)
 
 ENDED = (WorkerState.FINISHED, WorkerState.FAILED, WorkerState.CANCELLED, WorkerState.MISSED)
 OVER = (JobState.FINISHED, JobState.FAILED, JobState.CANCELLED)
+#: Seconds until inputs that could not be given up are tried again.
+RELEASE_AGAIN_S = 3600.0
 #: Seconds until a killed worker that has not ended is killed again.
 KILL_AGAIN_S = 60.0
 #: Seconds until a worker whose jobs are not through is looked at again.
 LATER_S = 60.0
+#: Seconds between two looks through all that has ended for what may be forgotten, while there is nothing.
+FORGET_S = 300.0
 
 
 class SweeperAgent(Agent):
     """Kills by command and by limit; sweeps access points after the configured time; forgets what is over."""
 
     name = SWEEPER
+
+    def __init__(self, house: Surroundings, period_s: float) -> None:
+        super().__init__(house, period_s)
+        self._forgot_at = 0.0
 
     def run_once(self) -> int:
         """Kill, sweep and forget; return how many things changed."""
@@ -130,8 +138,13 @@ class SweeperAgent(Agent):
         now = self.clock.now()
         old = now - self.house.keep_jobs_s
         forgotten = self._forget_jobs(now)
+        if 0.0 <= now - self._forgot_at < FORGET_S:
+            return forgotten
         with self.database.write() as write:
-            return forgotten + workers.forget(write, old, self.house.rows) + commands.forget(write, old)
+            gone = workers.forget(write, old, self.house.rows) + commands.forget(write, old)
+        if not gone:
+            self._forgot_at = now
+        return forgotten + gone
 
     def _forget_jobs(self, now: float) -> int:
         """Give up what was staged in for jobs that are over, then their rows."""
@@ -140,9 +153,12 @@ class SweeperAgent(Agent):
             over = jobs.with_files(connection, over)
         if not over:
             return 0
-        free = [job for job in over if self._released(job)]
+        free = {job.id for job in over if self._released(job)}
         with self.database.write() as write:
-            jobs.forget(write, [job.id for job in free])
+            jobs.forget(write, free)
+            for job in over:
+                if job.id not in free:  # the others must not wait behind it
+                    jobs.release(write, job.id, now + RELEASE_AGAIN_S)
         return len(free)
 
     def _released(self, job: Job) -> bool:

@@ -1,6 +1,7 @@
 """The frame of every command: global options, commands loaded when they are called, errors in three lines."""
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -63,6 +64,18 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+_NO_SPACE, _NO_PERMISSION = "free some space or quota there", "look at the permissions of the file and its folder"
+#: {errno: what to do} for a file that cannot be used.
+REMEDIES: Mapping[int, str] = {
+    errno.EROFS: "its file system is mounted read-only: look at the disk, or move the instance to another one",
+    errno.ENOSPC: _NO_SPACE,
+    errno.EDQUOT: _NO_SPACE,
+    errno.EACCES: _NO_PERMISSION,
+    errno.EPERM: _NO_PERMISSION,
+    errno.ESTALE: "the file server has forgotten the folder: leave it, enter it again and try once more",
+    errno.EIO: "look at the disk or the file server; `harvester-hpc store check` tries the state folder",
+}
+
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 HOME = "Folder of the instance; by default $HARVESTER_HPC_HOME, the nearest harvester.json, ~/.harvester_hpc."
 
@@ -95,7 +108,8 @@ def run(arguments: Sequence[str]) -> int:
     except HarvesterError as error:
         return _told(error, debug)
     except OSError as error:
-        return _told(HarvesterError(f"{error.filename or 'the system'}: {error.strerror or error}"), debug)
+        what = f"{error.filename or 'the system'}: {error.strerror or error}"
+        return _told(HarvesterError(what, remedy=REMEDIES.get(error.errno or 0, "")), debug)
     except Exception as error:
         if debug:
             raise

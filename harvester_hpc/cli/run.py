@@ -24,13 +24,14 @@ def command(instance: Instance, once: bool, quiet: bool) -> int:
     from harvester_hpc.log import stop, to_folder, to_terminal
 
     configuration = instance.configuration()
-    handlers = to_folder(configuration.state_dir / app.LOGS)
-    if not quiet:
-        handlers += to_terminal()
+    app.make_folders(configuration.state_dir)
+    handlers = [] if quiet else to_terminal()
     try:
-        for warning in configuration.warnings:
-            log.warning("%s", warning)
         with app.service(configuration, clock=instance.clock) as service:
+            # Not before the lease is ours: the log is that of the instance that runs.
+            handlers += to_folder(configuration.state_dir / app.LOGS)
+            for warning in configuration.warnings:
+                log.warning("%s", warning)
             service.obey_signals()
             if not once:
                 return service.run()

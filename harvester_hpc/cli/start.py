@@ -35,15 +35,23 @@ def command(instance: Instance, timeout: float) -> int:
         return Exit.DONE
     began = time.monotonic()
     process, console = launch(instance)
-    wait_for(instance, process, console, timeout)
+    try:
+        wait_for(instance, process, console, timeout)
+    except HarvesterError:
+        # Another start was faster, at this very moment: that is what was wanted.
+        now = _present(instance)
+        if process.poll() != Exit.BUSY or not now.running:
+            raise
+        click.echo(f"it runs already: {now.remark}")
+        return Exit.DONE
     click.echo(f"started: process {process.pid}, {span(time.monotonic() - began)}; log: {instance.state_dir / app.LOGS / 'daemon.log'}")
     return Exit.DONE
 
 
 def launch(instance: Instance) -> tuple[subprocess.Popen[bytes], Path]:
     """Start ``run`` in a session of its own; return the process, and the file with what it says before its log is open."""
+    app.make_folders(instance.state_dir)
     logs = instance.state_dir / app.LOGS
-    logs.mkdir(parents=True, exist_ok=True, mode=0o700)
     console = logs / CONSOLE
     with console.open("wb") as stream:
         process = subprocess.Popen(

@@ -32,6 +32,18 @@ WORKER_STATES = ("planned", "submitted", "running", "finished", "failed", "cance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TriedAgain:
+    """Jobs of one queue and state whose staging did not work; ``due`` (seconds since 1970) and why are those of the worst."""
+
+    queue: str
+    state: str
+    number: int
+    tries: int
+    due: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """All that ``status`` tells, from one look.
 
@@ -44,6 +56,7 @@ class Standing:
     jobs: Counts
     workers: Counts
     troubles: tuple[Trouble, ...]
+    tried_again: tuple[TriedAgain, ...]
     beats: tuple[Beat, ...]
     untold: tuple[int, float | None]
 
@@ -52,7 +65,9 @@ class Standing:
         """4: not running; 5: running, and something does not work; 0: all is well."""
         if not self.presence.running:
             return Exit.NOT_RUNNING
-        return Exit.DEGRADED if self.troubles or self.presence.silent else Exit.DONE
+        # An input that is missing is its job's own affair; outputs that cannot be brought away are ours.
+        stuck = any(one.state in ("to_transfer", "transferring") for one in self.tried_again)
+        return Exit.DEGRADED if self.troubles or self.presence.silent or stuck else Exit.DONE
 
     @property
     def word(self) -> str:
@@ -85,14 +100,22 @@ def look(instance: Instance) -> Standing:
             return Standing(
                 presence=presence(found, instance.clock.now(), lease_limit_s(instance.home)),
                 jobs=_counts(connection, "job"), workers=_counts(connection, "worker"), troubles=tuple(health.troubles(connection)),
-                beats=tuple(health.beats(connection)), untold=connection.execute(sentences("report")["untold"]).fetchone(),
+                tried_again=_tried_again(connection), beats=tuple(health.beats(connection)),
+                untold=connection.execute(sentences("report")["untold"]).fetchone(),
             )
     except StoreMissing:
-        return Standing(presence=Presence(holder=None), jobs={}, workers={}, troubles=(), beats=(), untold=(0, None))
+        return Standing(presence=Presence(holder=None), jobs={}, workers={}, troubles=(), tried_again=(), beats=(), untold=(0, None))
 
 
 def _counts(connection: sqlite3.Connection, aggregate: str) -> Counts:
     return {(queue, state): number for queue, state, number in connection.execute(sentences(aggregate)["counts"])}
+
+
+def _tried_again(connection: sqlite3.Connection) -> tuple[TriedAgain, ...]:
+    return tuple(
+        TriedAgain(queue=row[0], state=row[1], number=row[2], tries=row[3], due=row[4] or 0.0, why=row[5])
+        for row in connection.execute(sentences("job")["tried_again"])
+    )
 
 
 def _write(instance: Instance, standing: Standing, now: float) -> None:
@@ -110,6 +133,12 @@ def _write(instance: Instance, standing: Standing, now: float) -> None:
         write_table(
             ("trouble with", "queue", "since", "next try in", "tries", "why"),
             [(one.agent, one.queue, span(now - one.since), span(one.until - now), one.count, one.why) for one in standing.troubles],
+        )
+    if standing.tried_again:
+        click.echo()
+        write_table(
+            ("tried again", "queue", "jobs", "next try in", "tries", "why"),
+            [(one.state, one.queue, one.number, span(one.due - now), one.tries, one.why) for one in standing.tried_again],
         )
     if not standing.presence.running:
         warn("no instance runs here: nothing moves until one does (harvester-hpc start)")
@@ -142,6 +171,10 @@ def _facts(instance: Instance, standing: Standing) -> dict[str, Any]:
         "troubles": [
             {"agent": one.agent, "queue": one.queue, "since": iso(one.since), "until": iso(one.until), "tries": one.count, "why": one.why}
             for one in standing.troubles
+        ],
+        "tried_again": [
+            {"state": one.state, "queue": one.queue, "jobs": one.number, "until": iso(one.due), "tries": one.tries, "why": one.why}
+            for one in standing.tried_again
         ],
         "agents": {beat.agent: {"last_round": iso(beat.round), "rounds": beat.rounds, "changes": beat.changes} for beat in standing.beats},
         "untold_reports": {"number": number, "oldest": iso(oldest)},

@@ -48,7 +48,7 @@ and one for a cluster with Slurm:
 ```
 
 `harvester-hpc config check` reads everything and lists all problems at once, each with its file, the way to the key and,
-for an unknown key, the nearest known one. `harvester-hpc config show` prints what was understood, and
+for an unknown key, the nearest known one. `harvester-hpc config show --resolved` prints what was understood, and
 `harvester-hpc config schema` the JSON Schema for an editor.
 
 ## How the files are read

@@ -5,13 +5,15 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from harvester_hpc.agents.base import Agent
 from harvester_hpc.clock import Clock
 from harvester_hpc.daemon.bell import Bells
 from harvester_hpc.errors import LeaseLost, StoreError
 from harvester_hpc.policy.backoff import pause_s
+from harvester_hpc.store import health
+from harvester_hpc.store.database import Write
 from harvester_hpc.store.health import Beat
 
 log = logging.getLogger(__name__)
@@ -46,7 +48,9 @@ class Rounds(threading.Thread):
         while not self._stop_wanted.is_set():
             self._bells.silence(name)
             sleep = self._one_round()
-            if sleep > 0.0 and not self._stop_wanted.is_set():
+            if self._failures:
+                self._stop_wanted.wait(sleep)  # what does not work is not tried at the bell's rate
+            elif sleep > 0.0 and not self._stop_wanted.is_set():
                 self._bells.wait(name, sleep)
 
     def beat(self) -> Beat:
@@ -66,12 +70,25 @@ class Rounds(threading.Thread):
         except StoreError as error:
             return self._pause(str(error), with_trace=False)
         except Exception as error:
-            return self._pause(f"{type(error).__name__}: {error}", with_trace=True)
+            why = f"{type(error).__name__}: {error}"
+            sleep = self._pause(why, with_trace=True)
+            self._tell(lambda write: health.trouble(write, self.agent.name, "", self._clock.now() + sleep, why))
+            return sleep
+        if self._failures and not self.agent.waits(""):
+            self._tell(lambda write: health.no_trouble(write, self.agent.name, ""))
         self._failures = 0
         self.last = self._clock.now()
         self.rounds += 1
         self.changes += changes
         return sleep
+
+    def _tell(self, tell: Callable[[Write], None]) -> None:
+        """Write what ``status`` says of this agent, if the store can be written at all."""
+        try:
+            with self.agent.database.write() as write:
+                tell(write)
+        except (StoreError, LeaseLost) as error:
+            log.info("not told agent=%s why=%s", self.agent.name, error)
 
     def _until_due(self) -> float:
         due = self.agent.next_due()

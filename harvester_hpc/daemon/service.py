@@ -13,8 +13,8 @@ from harvester_hpc.clock import Clock
 from harvester_hpc.daemon.bell import Bells
 from harvester_hpc.daemon.rounds import Rounds, once
 from harvester_hpc.errors import LeaseLost, StoreError
-from harvester_hpc.store import health
-from harvester_hpc.store.database import Database
+from harvester_hpc.store import dues, health
+from harvester_hpc.store.database import Database, Write
 from harvester_hpc.store.lease import Lease
 
 log = logging.getLogger(__name__)
@@ -84,18 +84,27 @@ class Service:
     def _clear(self) -> None:
         with self.database.write() as write:
             health.no_trouble_at_all(write)
+            self._bring_forward(write)
 
     def _beat(self, rounds: Sequence[Rounds]) -> None:
         try:
             with self.database.write() as write:
                 self._lease.beat(write.connection, write.now)
                 health.beat(write, [thread.beat() for thread in rounds])
+                self._bring_forward(write)
         except LeaseLost as error:
             log.error("lost the lease, ending why=%s", error)
             self._lost.set()
             self.stop()
         except StoreError as error:
             log.error("no sign of life could be written why=%s", error)
+
+    def _bring_forward(self, write: Write) -> None:
+        """Look now at what is due later than any pause of ours explains: after the clock was set back, nothing waits for its return."""
+        longest_s = 2.0 * max((agent.longest_pause_s for agent in self.agents), default=0.0)
+        brought = dues.bring_forward(write, write.now + longest_s) if longest_s else 0
+        if brought:
+            log.warning("was the clock set back? looks at once at what was due in more than %.0f s rows=%d", longest_s, brought)
 
     def _end(self, rounds: Sequence[Rounds]) -> int:
         for agent in self.agents:

@@ -1,6 +1,7 @@
 """What a worker declares: the items of an event status dump, each judged by itself."""
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -16,6 +17,9 @@ KINDS = frozenset({"output", "log", "es_output", "zip_output", "checkpoint"})
 OF_EVENTS = frozenset({"es_output", "zip_output"})
 #: The largest whole number that a database takes.
 LARGEST_NUMBER = 2**63 - 1
+
+#: What the system says of a path that cannot become a file by itself; anything else may pass.
+NEVER = frozenset({errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EINVAL})
 
 _ADLER32 = re.compile(r"(?:ad:|adler32:)?([0-9a-f]{1,8})")
 _MD5 = re.compile(r"(?:md:|md5:)?([0-9a-f]{32})")
@@ -146,7 +150,10 @@ def _unseen(file: DeclaredFile) -> str:
     except (FileNotFoundError, NotADirectoryError):
         return f"{file.path} is not there"
     except OSError as error:
-        raise BadItem(f"{file.path}: {error.strerror}") from error
+        if error.errno in NEVER:
+            raise BadItem(f"{file.path}: {error.strerror}") from error
+        # A stale handle, an I/O error: the file system is in trouble, and the file may be seen later.
+        return f"{file.path} cannot be looked at: {error.strerror}"
     if not stat.S_ISREG(there.st_mode):
         raise BadItem(f"{file.path} is not a regular file")
     if file.outside and not os.access(file.path, os.R_OK):

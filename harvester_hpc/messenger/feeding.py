@@ -44,7 +44,9 @@ def feed_jobs(point: AccessPoint, jobs: Jobs, inputs: Inputs, names: Names, *, s
         for job_id in job_ids:
             for lfn, path in inputs.get(job_id, {}).items():
                 link_input(folder, lfn, path)
-        sync_folder(folder)
+        if folder != point.path:
+            sync_folder(folder)
+    # Brings all names in the access point to disk.
     write(point.path / names.panda_ids, list(jobs))
 
 

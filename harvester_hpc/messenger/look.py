@@ -17,6 +17,9 @@ from harvester_hpc.messenger.values import AccessPoint, BadLetter, Claim, Declar
 
 log = logging.getLogger(__name__)
 
+#: Bytes; attributes and job reports are stored and told again and again, so that they are to be short.
+LARGEST_TOLD = 4 << 20
+
 Listing = Mapping[str, "os.DirEntry[str]"]
 
 
@@ -105,7 +108,7 @@ class Look:
 
     def at_attributes(self, folder: Path, entries: Listing, job_ids: tuple[int, ...]) -> None:
         """Read what the worker tells of the jobs, and the payload's report if it is new."""
-        told = self._content(folder / self.names.attributes) if self.names.attributes in entries else None
+        told = self._content(folder / self.names.attributes, LARGEST_TOLD) if self.names.attributes in entries else None
         report = self._report(folder / self.names.job_report) if self.names.job_report in entries else None
         if told is None and report is None:
             return
@@ -151,9 +154,9 @@ class Look:
         """Return the taken letters of a name with their content, oldest first."""
         return [(path, content) for path in self._letters(folder, entries, name) if (content := self._content(path)) is not None]
 
-    def _content(self, path: Path) -> Any:
+    def _content(self, path: Path, largest: int | None = None) -> Any:
         """Return what a letter says; None if there is nothing to read (yet). A hopeless one is put aside."""
-        match read(path, largest=self.largest):
+        match read(path, largest=min(self.largest, largest or self.largest)):
             case Whole(content=content):
                 return content
             case Absent():
@@ -170,7 +173,7 @@ class Look:
         shape = shape_of(there)
         if not self.last and self.reports.shape(path) == shape:
             return None
-        content = self._content(path)
+        content = self._content(path, LARGEST_TOLD)
         if content is not None:
             self.new_reports[path] = shape
         return content

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 FIRST_S = 5.0
 LONGEST_S = 600.0
+LONGEST_WITH_SPREAD_S = 1.25 * LONGEST_S
 
 
 def pause_s(tries: int, spread: float, *, first_s: float = FIRST_S, longest_s: float = LONGEST_S) -> float:

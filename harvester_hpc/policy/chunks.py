@@ -39,7 +39,9 @@ def chunks_of(jobs: Sequence[Job], size: int, *, mixture: bool, now: float, wait
         tasks.setdefault(None if mixture else job.task_id, []).append(place)
     places = [group[start:start + size] for group in tasks.values() for start in range(0, len(group), size)]
     chunks = [tuple(jobs[place] for place in chunk) for chunk in sorted(places)]
-    waits = {chunk: min(job.changed for job in jobs_of) + wait_s for chunk, jobs_of in enumerate(chunks) if len(jobs_of) < size}
+    since = {chunk: min(job.changed for job in jobs_of) for chunk, jobs_of in enumerate(chunks) if len(jobs_of) < size}
+    # Prepared in the future: the clock was set back, and nobody knows how long it has waited.
+    waits = {chunk: time + wait_s for chunk, time in since.items() if time <= now}
     return Chunks(
         ready=tuple(chunk for number, chunk in enumerate(chunks) if waits.get(number, now) <= now),
         next=min((until for until in waits.values() if until > now), default=None),

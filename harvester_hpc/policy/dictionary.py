@@ -7,6 +7,9 @@ from typing import Any
 from harvester_hpc.model.file import File, FileKind, FileState
 from harvester_hpc.model.job import Job, JobId, JobState
 
+#: The largest number that a store takes.
+LARGEST = 2**63 - 1
+
 
 def job_from(dictionary: Mapping[str, Any], queue: str) -> Job:
     """Return the job that a dictionary with PanDA's keys describes, with its files, in state fetched.
@@ -67,7 +70,9 @@ def _outputs(job_id: JobId, dictionary: Mapping[str, Any]) -> list[File]:
 
 def _text(dictionary: Mapping[str, Any], key: str) -> str:
     value = dictionary.get(key)
-    return "" if value is None or value == "NULL" else str(value)
+    text = "" if value is None or value == "NULL" else str(value)
+    text.encode()  # a lone surrogate is allowed in JSON, and a text that no store takes: UnicodeEncodeError is a ValueError
+    return text
 
 
 def _number(dictionary: Mapping[str, Any], key: str, default: int = 0) -> int:
@@ -75,9 +80,12 @@ def _number(dictionary: Mapping[str, Any], key: str, default: int = 0) -> int:
     if not text:
         return default
     try:
-        return int(float(text))
+        number = int(text) if text.isdecimal() else int(float(text))
     except (ValueError, OverflowError):
         raise ValueError(f"{key} is {text!r}, not a number") from None
+    if abs(number) > LARGEST:
+        raise ValueError(f"{key} is {text[:40]!r}, more than a store takes")
+    return number
 
 
 def _list(dictionary: Mapping[str, Any], key: str) -> list[str]:
@@ -94,9 +102,12 @@ def _size(name: str, text: str) -> int | None:
     if not text:
         return None
     try:
-        return int(text)
+        size = int(text)
     except ValueError:
         raise ValueError(f"the size of {name} is {text!r}, not a number of bytes") from None
+    if not 0 <= size <= LARGEST:
+        raise ValueError(f"the size of {name} is {text[:40]!r}, which is none")
+    return size
 
 
 def _checksum(text: str) -> str:

@@ -1,6 +1,8 @@
 """When to stop waiting for a worker."""
 from __future__ import annotations
 
+import math
+
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.worker import Worker, WorkerState
 
@@ -8,6 +10,8 @@ from harvester_hpc.model.worker import Worker, WorkerState
 GONE_S = 900.0
 #: Seconds for which the last letters of an ended worker may name files that are not visible yet.
 FILES_S = 300.0
+#: Seconds for which the letters of an ended worker are waited for while its file system does not answer.
+OUTAGE_S = 24 * 3600.0
 
 
 def reason_to_kill(worker: Worker, queue: Queue, now: float) -> str:
@@ -30,12 +34,38 @@ def reason_to_kill(worker: Worker, queue: Queue, now: float) -> str:
     return ""
 
 
-def next_look_s(worker: Worker, poll_s: float, now: float) -> float:
-    """Return in how many seconds to look at an unchanged worker again: soon after it is new, then every ``poll_s``."""
+def next_look_s(worker: Worker, poll_s: float, now: float, shortest_s: float = 1.0) -> float:
+    """Return in how many seconds to look at an unchanged worker again: soon after it is new, then every ``poll_s``.
+
+    Args:
+        shortest_s: seconds; how soon at the soonest.
+    """
     age = now - (worker.submitted or worker.created)
-    return min(poll_s, max(1.0, age / 4.0))
+    return min(poll_s, max(shortest_s, age / 4.0))
+
+
+def together(now: float, pause_s: float) -> float:
+    """Return a time about ``pause_s`` after ``now`` that others get too, so that one call to the batch system serves them all.
+
+    Args:
+        pause_s: seconds; the result lies within [0.5, 1.5] of it.
+
+    Returns:
+        Seconds since 1970: a multiple of the largest power of two that is not above ``pause_s``.
+    """
+    step = 2.0 ** math.floor(math.log2(max(pause_s, 2.0**-10)))
+    return round((now + pause_s) / step) * step
 
 
 def is_given_up(worker: Worker, now: float, patience_s: float = GONE_S) -> bool:
     """Tell whether the batch system has not known the worker for so long that it will not come back."""
     return worker.gone is not None and now - worker.gone > patience_s
+
+
+def letters_patience_s(error: OSError) -> float:
+    """Return for how long after its end a worker's letters are waited for if they cannot be read because of ``error``, in seconds.
+
+    A folder that forbids to be read is the trouble of one worker; anything else may be a file system that is away, which tells
+    nothing about the jobs whose outputs lie there.
+    """
+    return FILES_S if isinstance(error, PermissionError | NotADirectoryError) else OUTAGE_S

@@ -41,6 +41,21 @@ def backup(path: Path, target: Path) -> int:
     return target.stat().st_size
 
 
+def rescue(source: sqlite3.Connection, target: Path) -> None:
+    """Copy what an open connection sees to a new file ``target``, whatever became of the file that it opened.
+
+    Raises:
+        OSError, sqlite3.Error: there is no copy.
+    """
+    draft = target.with_name(f"{target.name}.part")
+    try:
+        _copy(source, draft)
+        _settle(draft, target)
+    finally:
+        with suppress(OSError):
+            draft.unlink()
+
+
 def sync(path: Path) -> None:
     """Make a file, or the names in a folder, survive a power loss. Not for the store itself: closing it here drops SQLite's locks."""
     handle = os.open(path, os.O_RDONLY)

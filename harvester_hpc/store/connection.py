@@ -20,7 +20,10 @@ CHECK = "`harvester-hpc store check` tries the folder and says what does not wor
 _SAYINGS = {
     sqlite3.SQLITE_BUSY: ("stays locked", f"another process is using it (`fuser -v` on the file names those of this node); {CHECK}"),
     sqlite3.SQLITE_LOCKED: ("stays locked", f"another process is using it (`fuser -v` on the file names those of this node); {CHECK}"),
-    sqlite3.SQLITE_READONLY: ("cannot be written", "give yourself write permission to the file and its folder, or name another state_dir"),
+    sqlite3.SQLITE_READONLY: (
+        "cannot be written",
+        "give yourself write permission to the file, those beside it (-wal, -shm) and its folder, or name another state_dir",
+    ),
     sqlite3.SQLITE_FULL: ("cannot grow: its file system is full", "free some space or quota there; what was committed is safe"),
     sqlite3.SQLITE_IOERR: ("cannot be read or written", f"look at quota and disk; {CHECK}"),
     sqlite3.SQLITE_CANTOPEN: ("cannot be opened", f"look at the permissions of the file and its folder; {CHECK}"),

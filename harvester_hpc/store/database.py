@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from harvester_hpc.clock import Clock
+from harvester_hpc.clock import Clock, as_text
+from harvester_hpc.errors import LeaseLost
+from harvester_hpc.store.backup import rescue
 from harvester_hpc.store.connection import connect, translated
 from harvester_hpc.store.lease import Lease
 
@@ -35,7 +37,7 @@ class Database:
     """An open store file.
 
     Args:
-        lease: held by this process; without one the store can only be read.
+        lease: held by this process, and looked for before each write. Without one nothing guards a write: for those who only read.
         ring: called after each commit with the names of the agents whose turn it now is.
     """
 
@@ -49,6 +51,8 @@ class Database:
         self._readers_lock = threading.Lock()
         self._write_lock = threading.Lock()
         self._writer: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._rescued = ""
 
     def __enter__(self) -> Database:
         return self
@@ -71,11 +75,13 @@ class Database:
         """Give a write transaction: all of it is durable at the end, or nothing of it.
 
         Raises:
-            LeaseLost: another process has taken the store over; nothing is written.
+            LeaseLost: another process has taken the store over, or its file is no longer in its place; nothing is written.
             StoreError: the file cannot be written; nothing is written.
         """
         with self._write_lock, translated(self.path):
             connection = self._writing()
+            if not self._is_in_place():
+                raise self._lost_file(connection)
             connection.execute("BEGIN IMMEDIATE")
             try:
                 if self._lease is not None:
@@ -113,4 +119,29 @@ class Database:
     def _writing(self) -> sqlite3.Connection:
         if self._writer is None:
             self._writer = connect(self.path)
+            there = self.path.stat()
+            self._file = (there.st_dev, there.st_ino)
         return self._writer
+
+    def _is_in_place(self) -> bool:
+        # With a write-ahead log SQLite goes on in a file that was deleted or replaced, and nobody ever sees what it writes.
+        try:
+            there = self.path.stat()
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True  # SQLite will say what does not work
+        return (there.st_dev, there.st_ino) == self._file
+
+    def _lost_file(self, connection: sqlite3.Connection) -> LeaseLost:
+        if not self._rescued:
+            target = self.path.with_name(f"{self.path.name}.rescued.{as_text(self.clock.now()).replace('-', '').replace(':', '')}")
+            try:
+                rescue(connection, target)
+                self._rescued = f"what was in it is kept in {target}: put it in the place of {self.path.name}, if that is what you want"
+            except (OSError, sqlite3.Error) as error:
+                self._rescued = f"what was in it could not be kept ({error}); go back to the newest backup"
+        return LeaseLost(
+            f"the store {self.path} was deleted, moved or replaced while it was open", why="its file is not in its place",
+            remedy=f"this process has to end; {self._rescued}",
+        )

@@ -95,6 +95,11 @@ def pick(connection: sqlite3.Connection, queue: str, limit: int) -> list[Job]:
     return [_job(row) for row in connection.execute(sentences("job")["pick"], (queue, limit))]
 
 
+def cancelled_before_their_worker(connection: sqlite3.Connection, limit: int) -> list[Job]:
+    """Return prepared jobs of any queue that are to be cancelled."""
+    return [_job(row) for row in connection.execute(sentences("job")["cancelled_before_their_worker"], (limit,))]
+
+
 def by_ids(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[JobId, Job]:
     """Return the jobs that exist, by number."""
     rows = connection.execute(sentences("job")["by_ids"], (json.dumps(list(ids)),))
@@ -188,7 +193,7 @@ def counts(connection: sqlite3.Connection) -> dict[tuple[str, str], int]:
 
 
 def queue_counts(connection: sqlite3.Connection, queue: str) -> dict[JobState, int]:
-    """Return {state: number of jobs} of one queue."""
+    """Return {state: number of jobs} of one queue, without those that have ended."""
     return {JobState(state): number for state, number in connection.execute(sentences("job")["queue_counts"], (queue,))}
 
 

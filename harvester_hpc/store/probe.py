@@ -73,7 +73,9 @@ def room(folder: Path) -> Iterator[Finding]:
 
 
 def permissions(path: Path, wanted: int, name: str) -> Finding:
-    """Tell whether anybody but the owner can get at ``path``, whose mode should be ``wanted``."""
+    """Tell whether we can write to ``path``, and whether anybody but the owner can get at it; its mode should be ``wanted``."""
+    if not os.access(path, os.W_OK):
+        return bad(name, f"{path} cannot be written: look at its permissions, and whether its file system is mounted read-only")
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & ~wanted & 0o077:
         return doubtful(name, f"{path} has mode {mode:04o}, others can get at it; `chmod {wanted:o} {path}` closes it")

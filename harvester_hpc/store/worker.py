@@ -27,6 +27,17 @@ class Intent:
     job_ids: tuple[JobId, ...]
 
 
+def last_number(connection: sqlite3.Connection) -> int:
+    """Return the last worker number that was given out; 0 if none was."""
+    number: int = connection.execute(sentences("worker")["reserved"]).fetchone()[0]
+    return number
+
+
+def go_past(write: Write, number: int) -> None:
+    """Give out no number up to this one any more."""
+    write.connection.execute(sentences("worker")["go_past"], (number,))
+
+
 def plan(write: Write, intents: Sequence[Intent], name: Callable[[int], str], place: Callable[[str, int], str]) -> list[Worker]:
     """Store the intents, bind their jobs, and return the workers, in order.
 
@@ -188,13 +199,13 @@ def next_time(connection: sqlite3.Connection, what: str) -> float | None:
     return time
 
 
-def counts(connection: sqlite3.Connection) -> dict[tuple[str, str], int]:
-    """Return {(queue, state): number of workers}."""
-    return {(queue, state): number for queue, state, number in connection.execute(sentences("worker")["counts"])}
+def is_active(connection: sqlite3.Connection, queue: str) -> bool:
+    """Tell whether the queue has workers in the batch system."""
+    return bool(connection.execute(sentences("worker")["is_active"], (queue,)).fetchone()[0])
 
 
 def queue_counts(connection: sqlite3.Connection, queue: str) -> dict[WorkerState, int]:
-    """Return {state: number of workers} of one queue."""
+    """Return {state: number of workers} of one queue, without those that have ended."""
     rows = connection.execute(sentences("worker")["queue_counts"], (queue,))
     return {WorkerState(state): number for state, number in rows}
 

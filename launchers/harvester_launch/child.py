@@ -13,10 +13,14 @@ from pathlib import Path
 from types import FrameType
 
 from harvester_launch.capped_log import CappedLog, Drain
+from harvester_launch.parent import tie_to_parent, tied_child
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 #: Seconds in which processes that the payload has left behind may finish what they print.
 LINGER_S = 2.0
+#: Seconds within which a batch system signals all processes of a batch job, one after the other. A payload that comes
+#: before us in that row, and ends with 0 when it is told to, would look as if it had finished.
+SIGNAL_SPREAD_S = 0.1
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 
 
@@ -54,12 +58,21 @@ class Signals:
         signal.signal(signal.SIGCHLD, _nothing)
         for number in FORWARDED:
             signal.signal(number, self._receive)
+        tie_to_parent(signal.SIGTERM)  # a batch script that is killed takes its payload along
 
     def attach(self, group: int) -> None:
         """Forward to this process group, also what came before."""
         self._group = group
         if self.told is not None:
             self._send(self.told)
+
+    def wait_for_late(self, seconds: float) -> None:
+        """Wait so long for a signal, if none has come yet."""
+        end = time.monotonic() + seconds
+        while self.told is None and (left := end - time.monotonic()) > 0:
+            select.select([self._wake_read], [], [], left)
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._wake_read, 4096)
 
     def end(self) -> None:
         """The payload has ended: what comes now changes nothing any more."""
@@ -106,6 +119,7 @@ def run_child(
     try:
         child = subprocess.Popen(
             argv, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0,
+            preexec_fn=tied_child(),
         )
     except OSError as error:
         for log in logs:
@@ -118,6 +132,8 @@ def run_child(
         drain = Drain([(child.stdout.fileno(), logs[0]), (child.stderr.fileno(), logs[1])])
         drain.start()
         signals.wait(lambda: _has_ended(child.pid))
+        if _has_ended_well(child.pid):
+            signals.wait_for_late(SIGNAL_SPREAD_S)
         signals.end()
         drain.join(LINGER_S)
         # It is not reaped yet: its number still stands for its group and nothing else.
@@ -129,6 +145,11 @@ def run_child(
 
 def _has_ended(pid: int) -> bool:
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+
+
+def _has_ended_well(pid: int) -> bool:
+    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+    return ended is not None and ended.si_code == os.CLD_EXITED and ended.si_status == 0
 
 
 def _ending(code: int, told: signal.Signals | None) -> Ending:

@@ -7,7 +7,6 @@ claim is left alone: its job is not run again in this worker, and the login node
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import select
 import signal
@@ -15,7 +14,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -26,6 +25,7 @@ from harvester_hpc.messenger.names import NAMES
 from harvester_launch.assignment import Unusable, assignment_of, job_ids_in
 from harvester_launch.child import FORWARDED, Ending, Signals
 from harvester_launch.job import JOB_UNUSABLE, Surroundings, refuse_in, run_job
+from harvester_launch.parent import tie_to_parent
 from harvester_launch.room import Demand, Room, demand_of
 from harvester_launch.start import start
 from harvester_launch.telling import Attributes, Heartbeat, say
@@ -34,7 +34,6 @@ from harvester_launch.telling import Attributes, Heartbeat, say
 LOOK_S = 5.0
 #: Seconds that a job has, after its payload is gone, to tell of its end before it is killed itself.
 TELL_S = 60.0
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +98,6 @@ class Node:
         self._told: signal.Signals | None = None
         self._kill_at = 0.0
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._last_will = _last_will()
 
     def run(self) -> int:
         """Take and run jobs; return the exit code."""
@@ -108,6 +106,7 @@ class Node:
         signal.signal(signal.SIGCHLD, _nothing)
         for number in FORWARDED:
             signal.signal(number, self._receive)
+        tie_to_parent(signal.SIGTERM)
         beat = look = 0.0
         while True:
             self._reap()
@@ -200,8 +199,7 @@ class Node:
         code = 1
         try:
             signals = Signals(self._options.grace_s)
-            signals.install()
-            self._last_will()
+            signals.install()  # from now on it gets a signal when its launcher dies
             signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
             if os.getppid() == parent:
                 code = self._run(job_id, signals)
@@ -258,12 +256,3 @@ class Node:
 
 def _nothing(number: int, frame: FrameType | None) -> None:
     """Be there: an ignored signal would wake nobody."""
-
-
-def _last_will() -> Callable[[], None]:
-    """Return what makes a child end its job when this process dies, whatever it dies of; nothing, where that is not possible."""
-    try:
-        prctl = ctypes.CDLL(None, use_errno=True).prctl
-    except (OSError, AttributeError):
-        return lambda: None
-    return lambda: prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)

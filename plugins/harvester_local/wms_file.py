@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 
-from harvester_hpc.errors import StoreCorrupt, StoreTooNew, Unavailable
+from harvester_hpc.errors import HarvesterError, Unavailable
 
 VERSION = 1
 HERE = Path(__file__).parent
@@ -21,6 +21,10 @@ def sentences() -> Mapping[str, str]:
     """Return {name: SQL} of ``queries.sql``."""
     parts = _HEAD.split((HERE / "queries.sql").read_text())
     return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+class WmsUnusable(HarvesterError):
+    """The file cannot be used at all. No StoreError: that is said of the store of the instance."""
 
 
 class WmsFile:
@@ -46,7 +50,7 @@ class WmsFile:
 
         Raises:
             Unavailable: locked for too long, out of reach, no permission.
-            StoreCorrupt, StoreTooNew: the file cannot be used at all.
+            WmsUnusable: the file cannot be used at all.
         """
         with self._translated(), closing(self._open()) as connection:
             yield connection
@@ -56,7 +60,7 @@ class WmsFile:
         """Give a connection in a transaction: on disk when the block is left, or nothing of it if an error leaves it.
 
         Raises:
-            Unavailable, StoreCorrupt, StoreTooNew: as in ``read``.
+            Unavailable, WmsUnusable: as in ``read``.
         """
         with self._lock, self._translated(), closing(self._open()) as connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -82,7 +86,7 @@ class WmsFile:
         connection.execute("PRAGMA synchronous = FULL")
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if version > VERSION:
-            raise StoreTooNew(f"{self.path} was written by a newer program", why=f"its version is {version}, ours {VERSION}",
+            raise WmsUnusable(f"{self.path} was written by a newer program", why=f"its version is {version}, ours {VERSION}",
                               remedy="update harvester_hpc")
         if version < VERSION:
             connection.executescript((HERE / "schema.sql").read_text())
@@ -97,5 +101,5 @@ class WmsFile:
         except sqlite3.DatabaseError as error:
             if type(error) is not sqlite3.DatabaseError:
                 raise
-            raise StoreCorrupt(f"{self.path} cannot be used", why=str(error),
-                               remedy="move it away, and submit again the jobs that are not done") from error
+            raise WmsUnusable(f"{self.path} cannot be used", why=str(error),
+                              remedy="move it away, and submit again the jobs that are not done") from error

@@ -1,6 +1,8 @@
 """What is to be thought of a worker that is a process of this machine."""
 from __future__ import annotations
 
+from dataclasses import replace
+
 from harvester_hpc.messenger.values import Claim, Exit
 from harvester_hpc.model.worker import Worker, WorkerState
 from harvester_hpc.ports.batch import Seen, Sight, Unseen
@@ -43,4 +45,6 @@ def local_sight(worker: Worker) -> Sight:
 
 
 def _by_exit(worker: Worker, claim: Claim | None, ended: Exit) -> Sight:
-    return sight_of(worker, None, claim, ended, ended.ended)
+    sight = sight_of(worker, None, claim, ended, ended.ended)
+    # Without a word of its own it would go on being called "running".
+    return replace(sight, native_status="ended") if isinstance(sight, Seen) else sight

@@ -45,6 +45,8 @@ class PsijMonitor:
         self._context = context
         self._slurm = Slurm(settings.command_timeout_s)
         self._is_local = context.facility.scheduler == "local"
+        #: Seconds between two looks at the soonest: a scheduler is many people's, and the doorbell tells sooner.
+        self.shortest_look_s = 1.0 if self._is_local else 5.0
 
     @staticmethod
     def problems(settings: MonitorSettings, context: Context) -> tuple[str, ...]:

@@ -112,8 +112,8 @@ class Record:
     def first_empty_answer(self, now: float) -> float:
         """Return when the batch system first said clearly that it has no such worker: now, unless it said so before."""
         earlier = self._time_in("empty")
-        if earlier is not None:
-            return min(earlier, now)
+        if earlier is not None and earlier <= now:
+            return earlier
         self._write("empty", json.dumps({"time": now}))
         return now
 

@@ -99,14 +99,16 @@ class Harness:
         """Let the daemon live until its death; True if it was killed (False: it had nothing left to do)."""
         process = self.instance.start({"HARVESTER_HPC_FAULT": death.point} if death.point else {})
         end = time.monotonic() + (death.after_s or limit_s)
-        while process.poll() is None and time.monotonic() < end:
-            if not death.after_s and self.all_told():
-                break
-            try:
-                process.wait(0.05)
-            except subprocess.TimeoutExpired:
-                continue
-        self.instance.end()
+        try:
+            while process.poll() is None and time.monotonic() < end:
+                if not death.after_s and self.all_told():
+                    break
+                try:
+                    process.wait(0.05)
+                except subprocess.TimeoutExpired:
+                    continue
+        finally:
+            self.instance.end()
         return process.returncode == -signal.SIGKILL
 
     def finish(self, limit_s: float = 120.0) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -45,10 +45,12 @@ class Instance:
     Args:
         home: folder of the instance; need not exist.
         environment: added to that of the tests (SLURM_CONF).
+        prefix: argv put before that of each command (nsenter).
     """
 
-    def __init__(self, home: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, home: Path, environment: Mapping[str, str] | None = None, prefix: Sequence[str] = ()) -> None:
         self.home = home
+        self.prefix = prefix
         self.environment = {**os.environ, **(environment or {}), "HARVESTER_HPC_HOME": str(home)}
         self.environment.pop("HARVESTER_HPC_FAULT", None)
         self.process: subprocess.Popen[bytes] | None = None
@@ -87,8 +89,8 @@ class Instance:
             AssertionError: it ended otherwise.
         """
         done = subprocess.run(
-            [*PROGRAM, *map(str, words)], env=self.environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
-            input=stdin,
+            [*self.prefix, *PROGRAM, *map(str, words)], env=self.environment, capture_output=True, text=True, timeout=PATIENCE_S,
+            check=False, input=stdin,
         )
         if code is not None and done.returncode != code:
             raise AssertionError(f"harvester-hpc {' '.join(map(str, words))} ended with {done.returncode}: {done.stderr}{done.stdout}")
@@ -119,20 +121,26 @@ class Instance:
         """Start ``harvester-hpc run`` in a session of its own; when this returns it may not have the store yet."""
         with (self.home / "console.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*PROGRAM, "run"], env={**self.environment, **(environment or {})}, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                start_new_session=True,
+                [*self.prefix, *PROGRAM, "run"], env={**self.environment, **(environment or {})}, stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL, start_new_session=True,
             )
         return self.process
 
     def serve(self) -> None:
         """Start it, and return when its agents are at work."""
-        began = self.log.count("started pid=")
+        console = self.home / "console.log"
+        before = console.stat().st_size if console.exists() else 0
         process = self.start()
-        until(
-            lambda: self.log.count("started pid=") > began or process.poll() is not None,
-            lambda: f"the daemon starts: {(self.home / 'console.log').read_text()}",
-        )
-        assert process.poll() is None, (self.home / "console.log").read_text()
+        words: list[str] = []
+
+        def began() -> bool:
+            with console.open() as stream:
+                stream.seek(before)
+                words[:] = [stream.read()]
+            return "started pid=" in words[0] or process.poll() is not None
+
+        until(began, lambda: f"the daemon starts: {words}")
+        assert process.poll() is None, words
 
     def stop(self) -> int:
         """End it with SIGTERM; return its exit code."""
@@ -206,3 +214,15 @@ class Instance:
 def shell(script: str, **more: Any) -> dict[str, Any]:
     """Return the description of a job that runs a shell script."""
     return {"executable": "/bin/sh", "arguments": ["-c", script], **more}
+
+
+def gated(folder: Path, name: str = "go", then: str = "true") -> str:
+    """Return a script that leaves a line in ``NAME.begun`` of ``folder``, and goes on when there is a file NAME, or after two minutes."""
+    gate, waits = folder / name, "n=0; until [ -e '{}' ] || [ $((n += 1)) -gt 1200 ]; do sleep 0.1; done"
+    return f"echo begun >> '{gate}.begun'; {waits.format(gate)}; {then}"
+
+
+def times_begun(folder: Path, *names: str) -> list[int]:
+    """Return how often each of the gated scripts of these names began."""
+    traces = [folder / f"{name}.begun" for name in names]
+    return [len(trace.read_text().splitlines()) if trace.exists() else 0 for trace in traces]

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,12 @@ def test_a_second_start_says_where_it_runs_and_a_second_run_is_refused(line: Com
     refused = line("run", code=75)
     assert f"process {pid}" in refused.stderr
     assert line.json("status")["holder"]["pid"] == pid
+
+
+def test_of_several_starts_at_once_one_starts_and_the_others_say_so(line: CommandLine) -> None:
+    with ThreadPoolExecutor(4) as starts:
+        said = sorted(done.stdout.split(":")[0] for done in starts.map(lambda _: line("start"), range(4)))
+    assert said == ["it runs already"] * 3 + ["started"]
 
 
 def test_a_start_that_fails_prints_why(line: CommandLine) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from harvester_hpc.testing.slurm import Cluster
 from tests.integration.conftest import IMPATIENT
-from tests.integration.instance import Instance, shell, until
+from tests.integration.instance import Instance, gated, shell, times_begun, until
 from tests.integration.slurm_site import queue, site
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
@@ -32,22 +32,11 @@ def instance_on(tmp_path: Path) -> Iterator[MakeInstance]:
         instance.end()
 
 
-def waits_for(folder: Path, name: str, then: str = "true") -> str:
-    """Return a script that leaves a line in ``NAME.began`` and goes on when there is a file NAME."""
-    return f"echo begun >> {folder}/{name}.began; until [ -e {folder}/{name} ]; do sleep 0.1; done; {then}"
-
-
-def begun(folder: Path, *names: str) -> list[int]:
-    """Return how often each of these payloads began."""
-    traces = [folder / f"{name}.began" for name in names]
-    return [len(trace.read_text().splitlines()) if trace.exists() else 0 for trace in traces]
-
-
 def test_a_controller_that_is_away_fails_nothing(fresh_slurm: Cluster, instance_on: MakeInstance, tmp_path: Path) -> None:
     instance = instance_on(fresh_slurm)
-    long, short, bad = instance.submit(*(shell(waits_for(tmp_path, name, then)) for name, then in NAMED_SCRIPTS))
+    long, short, bad = instance.submit(*(shell(gated(tmp_path, name, then)) for name, then in NAMED_SCRIPTS))
     instance.serve()
-    until(lambda: begun(tmp_path, "long", "short", "bad") == [1, 1, 1], lambda: f"the payloads begin\n{instance.log}")
+    until(lambda: times_begun(tmp_path, "long", "short", "bad") == [1, 1, 1], lambda: f"the payloads begin\n{instance.log}")
     for job in (long, short, bad):
         instance.wait(job, {"running"})
     fresh_slurm.stop_controller()
@@ -57,7 +46,7 @@ def test_a_controller_that_is_away_fails_nothing(fresh_slurm: Cluster, instance_
     # Ends that letters settle are settled meanwhile; a new worker is planned, and its submission has no known end.
     (tmp_path / "short").touch()
     (tmp_path / "bad").touch()
-    late = instance.shell(waits_for(tmp_path, "late"))
+    late = instance.shell(gated(tmp_path, "late"))
     until(lambda: "submission without a known end" in instance.log, lambda: f"a worker is submitted\n{instance.log}")
     assert instance.wait(short) == "finished"
     assert [instance.state(job) for job in (long, late)] == ["running", "submitted"]
@@ -65,7 +54,7 @@ def test_a_controller_that_is_away_fails_nothing(fresh_slurm: Cluster, instance_
     (tmp_path / "long").touch()
     (tmp_path / "late").touch()
     assert [instance.wait(job) for job in (long, late, bad)] == ["finished", "finished", "failed"]
-    assert begun(tmp_path, "long", "short", "bad", "late") == [1, 1, 1, 1]
+    assert times_begun(tmp_path, "long", "short", "bad", "late") == [1, 1, 1, 1]
     until(lambda: troubles(instance) == {}, lambda: f"the troubles end\n{instance.log}")
     assert instance.json("status", code=0)["status"] == "fine"
 
@@ -87,10 +76,10 @@ def test_jobs_that_ended_while_the_daemon_was_down_are_found(
         instance = instance_on(slurm)
         scripts = {"good": "echo done > out.txt", "bad": "echo 'bad weather' >&2; exit 5", "cancelled": "true"}
         good, bad, cancelled = instance.submit(
-            *(shell(waits_for(tmp_path, name, then), outputs=["out.txt"] if name == "good" else []) for name, then in scripts.items())
+            *(shell(gated(tmp_path, name, then), outputs=["out.txt"] if name == "good" else []) for name, then in scripts.items())
         )
         instance.serve()
-        until(lambda: begun(tmp_path, *scripts) == [1, 1, 1], lambda: f"the payloads begin\n{instance.log}")
+        until(lambda: times_begun(tmp_path, *scripts) == [1, 1, 1], lambda: f"the payloads begin\n{instance.log}")
         for job in (good, bad, cancelled):
             instance.wait(job, {"running"})
         assert instance.stop() == 0
@@ -109,5 +98,5 @@ def test_jobs_that_ended_while_the_daemon_was_down_are_found(
         assert ("cancelled from outside" if remembered else "SIGTERM") in instance.why(cancelled)
         output = instance.query("SELECT url FROM file WHERE job_id = ? AND kind = 'output'", good)[0][0]
         assert Path(str(output).removeprefix("file://")).read_text() == "done\n"
-        assert begun(tmp_path, *scripts) == [1, 1, 1]
+        assert times_begun(tmp_path, *scripts) == [1, 1, 1]
         instance.end()

@@ -28,8 +28,10 @@ def site(tmp_path: Path) -> BatchSite:
 
 
 SUBMITTING = """
-import sys
+import signal, sys
 from pathlib import Path
+for number in (signal.SIGINT, signal.SIGHUP):  # a suite in the background inherits them ignored
+    signal.signal(number, signal.SIG_DFL)
 from harvester_hpc.testing.contracts.batch import payload_worker
 from tests.psij_site import psij_site
 folder, tag, first, last, payload = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]

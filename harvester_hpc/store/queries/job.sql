@@ -41,6 +41,12 @@ SELECT job_id, queue, state, outcome, attempt, task_id, priority, resource_type,
        why, cancel, created, changed, due
 FROM job WHERE queue = ? AND state = 'prepared' ORDER BY priority DESC, job_id LIMIT ?;
 
+-- name: cancelled_before_their_worker
+-- Prepared jobs of any queue that are to be cancelled.
+SELECT job_id, queue, state, outcome, attempt, task_id, priority, resource_type, cores, ram_mb, walltime_s, tries, submissions,
+       why, cancel, created, changed, due
+FROM job WHERE state = 'prepared' AND cancel <> '' LIMIT ?;
+
 -- name: by_ids
 -- Jobs by their numbers.
 SELECT job_id, queue, state, outcome, attempt, task_id, priority, resource_type, cores, ram_mb, walltime_s, tries, submissions,
@@ -83,6 +89,12 @@ DELETE FROM job WHERE job_id = ? AND state IN ('finished', 'failed', 'cancelled'
 -- Jobs by queue and state.
 SELECT queue, state, count(*) FROM job GROUP BY queue, state;
 
+-- name: tried_again
+-- Jobs whose staging did not work and is tried again, by queue and state; when and why are those of the one that was tried most often.
+SELECT queue, state, count(*), max(tries), due, why FROM job
+WHERE state IN ('fetched', 'preparing', 'to_transfer', 'transferring') AND tries > 0 GROUP BY queue, state;
+
 -- name: queue_counts
--- Jobs of one queue by state.
-SELECT state, count(*) FROM job WHERE queue = ? GROUP BY state;
+-- Jobs of one queue that go on, by state; those of the last days, a hundred times as many, are not counted.
+SELECT state, count(*) FROM job
+WHERE queue = ? AND state IN ('fetched', 'preparing', 'prepared', 'submitted', 'running', 'to_transfer', 'transferring') GROUP BY state;

@@ -6,6 +6,10 @@ UPDATE counter SET value = value + ? WHERE name = 'worker';
 -- The last number that was given out.
 SELECT value FROM counter WHERE name = 'worker';
 
+-- name: go_past
+-- Numbers up to this one are not given out any more.
+UPDATE counter SET value = max(value, ?) WHERE name = 'worker';
+
 -- name: insert
 -- The intent: a worker that is about to be submitted.
 INSERT INTO worker (worker_id, queue, map_type, state, key, access_point, nodes, cores, walltime_s, ram_mb, gpus_per_node,
@@ -103,8 +107,12 @@ UPDATE worker SET tell = ?1 WHERE worker_id = ?2 AND tell <= ?3;
 SELECT queue, state, count(*) FROM worker GROUP BY queue, state;
 
 -- name: queue_counts
--- Workers of one queue by state.
-SELECT state, count(*) FROM worker WHERE queue = ? GROUP BY state;
+-- Workers of one queue that go on, by state; those of the last days, a hundred times as many, are not counted.
+SELECT state, count(*) FROM worker WHERE queue = ? AND state IN ('planned', 'submitted', 'running') GROUP BY state;
+
+-- name: is_active
+-- Whether a queue has workers in the batch system.
+SELECT EXISTS (SELECT 1 FROM worker WHERE queue = ? AND state IN ('submitted', 'running'));
 
 -- name: untold_jobs
 -- Whether a worker has jobs that are not through yet.

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from harvester_hpc.model.worker import WorkerState
 from harvester_hpc.ports.batch import Busy, Refused, Seen, Uncertain
 from harvester_hpc.ports.outcome import Failed, Pending, Retry
 from harvester_hpc.store import health
+from harvester_hpc.store import worker as workers
 from tests.unit.agents.world import World, make_world
 
 DAY = 86400.0
@@ -247,6 +249,21 @@ def test_a_queue_that_says_no_again_is_one_trouble_until_nobody_wants_it(worlds:
     assert world.troubles() == []
 
 
+def test_a_queue_that_stays_full_is_asked_less_and_less(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1)
+    world.batch.answer([Busy(why="QOSMaxSubmitJobPerUserLimit")] * 3)
+    world.settle()
+    pauses = []
+    for _ in range(3):
+        with world.database.read() as connection:
+            (trouble,) = health.troubles(connection)
+        pauses.append(trouble.until - world.clock.now())
+        world.later(max(trouble.until, world.worker(1).due or 0.0) - world.clock.now())
+    assert pauses == [5.0, 10.0, 20.0]
+    assert world.troubles() == []
+    assert world.batch.submissions == [world.worker(1).key]
+
+
 def test_a_yes_ends_the_trouble_with_a_queue(worlds: Worlds) -> None:
     world = worlds(jobs_waiting=1)
     world.batch.answer([Refused(why="Invalid account")])
@@ -264,6 +281,7 @@ def test_an_uncertain_submission_is_looked_up_and_not_repeated(worlds: Worlds) -
     world.batch.unnoticed.add("habcde-1")
     world.settle()
     assert world.worker(1).state is WorkerState.PLANNED
+    assert (SUBMITTER, "Q", "Socket timed out") in world.troubles()
     world.later(5.0)
     assert world.worker(1).state is WorkerState.SUBMITTED
     assert world.batch.submissions == ["habcde-1"]
@@ -300,6 +318,15 @@ def test_a_planned_worker_of_an_earlier_life_is_looked_up_first(worlds: Worlds) 
     world.later(20.0)
     assert world.worker(1).state is WorkerState.SUBMITTED
     assert world.batch.submissions == ["habcde-1"]
+
+
+def test_a_new_worker_never_gets_the_folder_of_an_unknown_one(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=2)
+    for name in ("1", "7", "12x", ".trash.9", ".doorbell"):
+        (world.inbox.parent / "work" / name).mkdir(parents=True)
+    world.settle()
+    with world.database.read() as connection:
+        assert sorted(workers.by_ids(connection, range(100))) == [8, 9]
 
 
 def test_a_job_that_fits_no_worker_fails_with_the_arithmetic(worlds: Worlds) -> None:
@@ -391,6 +418,18 @@ def test_a_file_that_is_not_visible_yet_is_waited_for(worlds: Worlds) -> None:
     world.messenger.tell(1, News(job_status={1: "finished"}, files=(file,)))
     world.later(5.0)
     assert world.job(1).state is JobState.FINISHED
+
+
+def test_an_end_that_cannot_be_stored_takes_no_other_along(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=3)
+    world.settle()
+    file = DeclaredFile(job_id=2, lfn="out.2", path="/x", kind="output", size=2**70)
+    world.messenger.tell(2, News(job_status={2: "finished"}, files=(file,), taken=(Path("/letter"),)))
+    world.later(2.0)
+    assert [world.job(number).state for number in (1, 2, 3)] == [JobState.FINISHED, JobState.SUBMITTED, JobState.FINISHED]
+    world.messenger.tell(2, News(job_status={2: "finished"}, files=(replace(file, size=1),)))
+    world.later(61.0)
+    assert world.job(2).state is JobState.FINISHED
 
 
 # -- staging ------------------------------------------------------------------------------------------
@@ -525,8 +564,9 @@ def test_a_bad_command_file_is_put_aside(worlds: Worlds) -> None:
     world = worlds()
     (world.inbox / "a.json").write_text("{torn")
     (world.inbox / "b.json").write_text('{"kind": "dance"}')
+    (world.inbox / "c.json").write_text("[" * 100_000)
     world.settle()
-    assert sorted(path.name for path in world.inbox.iterdir()) == ["a.bad", "b.bad"]
+    assert sorted(path.name for path in world.inbox.iterdir()) == ["a.bad", "b.bad", "c.bad"]
 
 
 def test_a_stop_meant_for_an_earlier_instance_stops_nobody(worlds: Worlds) -> None:
@@ -589,6 +629,19 @@ def test_what_is_over_is_forgotten_in_the_end(worlds: Worlds) -> None:
         world.later(2 * DAY)
     with world.database.read() as connection:
         assert connection.execute("SELECT (SELECT count(*) FROM job), (SELECT count(*) FROM worker)").fetchone() == (0, 0)
+
+
+def test_inputs_that_cannot_be_given_up_stand_before_nobody(worlds: Worlds) -> None:
+    world = worlds(rows=1)
+    world.communicator.add_jobs(2, inFiles="in.root", outFiles="")
+    for _ in range(10):
+        world.later(2.0)
+    world.preparator.faults.fail("release", times=1)
+    world.clock.advance(4 * DAY)
+    world.run("sweeper")
+    world.clock.advance(700.0)
+    world.run("sweeper")
+    assert len(world.preparator.released) == 1
 
 
 def test_staged_in_copies_go_when_their_job_is_forgotten(worlds: Worlds) -> None:

@@ -1,7 +1,9 @@
 """The frame: commands load when called, errors come in three lines, and exit codes mean what is written."""
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import re
 import subprocess
 import sys
@@ -60,6 +62,20 @@ def test_an_error_says_what_why_and_what_to_do(monkeypatch: pytest.MonkeyPatch, 
     said = capsys.readouterr()
     assert said.err.splitlines() == ["error: the thing is broken", "why: slurm says no", "what to do: mend it"]
     assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"), [(errno.EROFS, "read-only"), (errno.ENOSPC, "free some space"), (errno.EACCES, "permissions")]
+)
+def test_a_file_that_cannot_be_used_is_named_with_the_remedy(
+    number: int, remedy: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _failing(monkeypatch, OSError(number, os.strerror(number), "/state/log"))
+    assert frame.run(["status"]) == Exit.ERROR
+    what, to_do = capsys.readouterr().err.splitlines()
+    assert what == f"error: /state/log: {os.strerror(number)}"
+    assert to_do.startswith("what to do: ")
+    assert remedy in to_do
 
 
 def test_every_problem_of_a_configuration_has_its_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

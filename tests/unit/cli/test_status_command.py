@@ -23,7 +23,9 @@ from harvester_hpc.store.lease import acquire
 from tests.unit.cli.rows_and_answers import Command, Stored
 
 FORBIDDEN = ("pydantic", "psij", "asyncio", "http", "rich", "filelock", "harvester_psij", "harvester_local", "psutil")
-KEYS = {"status", "home", "state_dir", "time", "running", "holder", "jobs", "workers", "troubles", "agents", "untold_reports"}
+KEYS = {
+    "status", "home", "state_dir", "time", "running", "holder", "jobs", "workers", "troubles", "tried_again", "agents", "untold_reports",
+}
 
 
 @contextmanager
@@ -116,3 +118,18 @@ def test_looking_and_killing_import_nothing_heavy(home: Path, stored: Stored, tm
     assert code in (Exit.DONE, Exit.NOTHING, Exit.NOT_RUNNING), done.stderr
     heavy = [name for name in modules if name.split(".")[0] in FORBIDDEN]
     assert heavy == []
+
+
+@pytest.mark.parametrize(("state", "code"), [
+    (JobState.FETCHED, Exit.DONE), (JobState.TO_TRANSFER, Exit.DEGRADED), (JobState.TRANSFERRING, Exit.DEGRADED),
+])
+def test_staging_that_is_tried_again_is_told_with_its_reason(command: Command, stored: Stored, state: JobState, code: Exit) -> None:
+    for number, tries in ((1, 0), (2, 1), (3, 4)):
+        stored.add_job(number, state, why=f"why {number}")
+        stored.sql("UPDATE job SET tries = ? WHERE job_id = ?", tries, number)
+    with lease_held(stored):
+        said, facts = command("status"), command("status", "--json")
+    assert said.code == code
+    assert "why 3" in said.out
+    (told,) = facts.json["tried_again"]
+    assert (told["state"], told["queue"], told["jobs"], told["tries"], told["why"]) == (state, "Q", 2, 4, "why 3")

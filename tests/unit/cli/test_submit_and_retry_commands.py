@@ -101,3 +101,10 @@ def test_work_is_refused_where_the_system_takes_none(command: Command, home: Pat
     said = command("submit", "--exec", "a")
     assert said.code == Exit.ERROR
     assert "takes no work from the command line" in said.err
+
+
+@pytest.mark.parametrize("words", [("submit", "--exec", "true"), ("run", "--once", "--quiet"), ("stop",), ("kill", "--yes", "1")])
+def test_whoever_makes_the_state_folder_closes_it_to_others(command: Command, home: Path, words: tuple[str, ...]) -> None:
+    (home / "state").rmdir()
+    command(*words)
+    assert not (home / "state").exists() or (home / "state").stat().st_mode & 0o077 == 0

@@ -133,6 +133,23 @@ def test_a_round_that_fails_is_tried_again_and_stops_nobody_else(world: World, t
         assert not running.lost.is_set()
 
 
+def test_a_round_that_fails_is_told_until_one_does_not(world: World) -> None:
+    broken = Scripted("a", world, [KeyError("a defect"), 5])
+    with Running(broken) as running:
+        wait_for(lambda: world.troubles() == [("a", "", "KeyError: 'a defect'")])
+        wait_for(lambda: running.threads[0].changes == 5)
+        wait_for(lambda: world.troubles() == [])
+
+
+def test_what_fails_is_not_tried_again_at_the_bells_rate(world: World) -> None:
+    agent = Scripted("a", world, [RuntimeError("a defect")] * 1000)
+    with Running(agent) as running:
+        for _ in range(20):
+            running.bells.ring(["a"])
+            running.stop.wait(0.02)
+        assert agent.rounds <= 2
+
+
 def test_a_lost_lease_ends_everything(world: World) -> None:
     loser, other = Scripted("a", world, [LeaseLost("taken over")]), Scripted("b", world, [])
     with Running(loser, other) as running:

@@ -276,6 +276,24 @@ def test_a_payload_may_use_the_grace_and_has_not_finished_all_the_same(site: Sit
     assert site.told()["jobStatus"] == "failed"
 
 
+PATIENT = """
+import sys
+from harvester_launch import child
+from harvester_launch.__main__ import main
+child.SIGNAL_SPREAD_S = 30.0
+sys.exit(main(["single", "--access-point", sys.argv[1]]))
+"""
+
+
+def test_a_payload_that_is_told_to_end_before_the_launcher_has_not_finished(site: Site) -> None:
+    site.feed('(sleep 0.1; kill -TERM "$PPID") & exit 0')
+    begun = time.monotonic()
+    launcher = subprocess.run([sys.executable, "-c", PATIENT, str(site.point.path)], capture_output=True, timeout=60, check=False)
+    assert time.monotonic() - begun < 30
+    assert launcher.returncode == 128 + signal.SIGTERM
+    assert (site.told()["jobStatus"], site.told()["exeErrorDiag"]) == ("failed", "killed by signal SIGTERM")
+
+
 def test_nothing_of_a_payload_is_left_behind(site: Site) -> None:
     """A process that holds the payload's pipe for ever neither survives nor holds up the end."""
     site.feed("(trap '' TERM HUP; while true; do sleep 0.05; done) & echo $! > child; echo last words")

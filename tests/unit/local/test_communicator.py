@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harvester_hpc.errors import ConfigurationError, HarvesterError, StoreCorrupt, StoreTooNew, Unavailable
+from harvester_hpc.errors import ConfigurationError, HarvesterError, Unavailable
 from harvester_hpc.model.command import CommandKind
 from harvester_hpc.model.facility import Facility
 from harvester_hpc.model.job import JobId
@@ -22,7 +22,7 @@ from harvester_hpc.testing.contracts.communicator import TO_BE_KILLED, answer_to
 from harvester_hpc.testing.fakes import FakeClock
 from harvester_local.communicator import LocalCommunicator
 from harvester_local.rules import ServerState
-from harvester_local.wms_file import sentences
+from harvester_local.wms_file import WmsUnusable, sentences
 
 JOB = {"executable": "/bin/true", "log": False}
 
@@ -429,7 +429,7 @@ def test_a_locked_file_is_no_answer(house: House) -> None:
 def test_a_file_that_is_no_database_says_so(house: House) -> None:
     (house.folder / "wms").mkdir()
     (house.folder / "wms" / "wms.sqlite").write_text("something else, and long enough to be looked at" * 100)
-    with pytest.raises(StoreCorrupt, match=r"wms\.sqlite"):
+    with pytest.raises(WmsUnusable, match=r"wms\.sqlite"):
         house.process().submit_job(JOB)
 
 
@@ -437,7 +437,7 @@ def test_a_file_of_a_newer_program_is_left_alone(house: House) -> None:
     house.process().submit_job(JOB)
     with closing(sqlite3.connect(house.folder / "wms" / "wms.sqlite")) as connection:
         connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(StoreTooNew, match="99"):
+    with pytest.raises(WmsUnusable, match="99"):
         house.process().submit_job(JOB)
 
 

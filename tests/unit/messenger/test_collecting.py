@@ -243,3 +243,11 @@ def test_the_names_of_letters_may_be_others(point: AccessPoint) -> None:
     (point.path / "end.json").touch()
     news = messenger.collect(point)
     assert news.job_status == {1: "failed"} and news.kill_requested
+
+
+@pytest.mark.parametrize("letter", ["worker_attributes.json", "jobReport.json"])
+def test_what_is_told_again_and_again_is_short(messenger: SharedFileMessenger, point: AccessPoint, letter: str) -> None:
+    write(point.path / letter, {"a": "b" * (4 << 20)})
+    news = messenger.collect(point, last=True)
+    assert news.attributes == {}
+    assert [bad.path.name for bad in news.bad] == [f"{letter}.bad.1"]

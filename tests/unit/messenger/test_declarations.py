@@ -1,6 +1,7 @@
 """What a worker declares: every item is judged by itself."""
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,18 @@ def test_event_updates_are_judged_one_by_one() -> None:
     items = updates_of({"1": [good, {"eventStatus": "running"}, 5], "x": [good], "2": {}})
     assert [update.event_range_id for update in items.updates[1]] == ["r"]
     assert len(items.bad) == 4
+
+
+@pytest.mark.parametrize(("error", "passes"), [(errno.ESTALE, True), (errno.EIO, True), (errno.ELOOP, False), (errno.EACCES, False)])
+def test_a_file_system_in_trouble_is_waited_for(folder: Path, monkeypatch: pytest.MonkeyPatch, error: int, passes: bool) -> None:
+    look = Path.stat
+
+    def stat(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path.name == "out":
+            raise OSError(error, os.strerror(error), str(path))
+        return look(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    items = declared(folder, {"path": "out", "type": "output"})
+    assert (items.waiting, len(items.bad)) == (([str(folder / "out")], 0) if passes else ([], 1))
+    assert len(declared(folder, {"path": "out", "type": "output"}, last=True).bad) == 1

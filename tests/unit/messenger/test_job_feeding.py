@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
@@ -96,3 +97,19 @@ def test_an_input_that_was_staged_into_the_folder_stays(tmp_path: Path) -> None:
     (tmp_path / "lfn").write_text("input")
     link_input(tmp_path, "lfn", str(tmp_path / "lfn"))
     assert not (tmp_path / "lfn").is_symlink()
+
+
+def test_feeding_a_worker_waits_only_a_few_times_for_a_disk(
+    messenger: SharedFileMessenger, point: AccessPoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    sync = os.fsync
+
+    def counted(descriptor: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", counted)
+    messenger.feed_jobs(point, {1: {"inFiles": "in", "GUID": "g"}}, {1: {"in": "/x/in"}})
+    assert len(synced) == 4
+    assert synced[-1] == str(point.path)

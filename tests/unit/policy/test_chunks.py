@@ -57,3 +57,7 @@ def test_every_job_is_in_one_chunk() -> None:
 def test_one_job_is_a_full_chunk_of_one() -> None:
     assert numbers(chunks_of(jobs(7, 7), 1, mixture=False, now=0.0, wait_s=1e9)) == [[1], [2]]
     assert chunks_of([], 3, mixture=False, now=0.0, wait_s=1.0) == Chunks(ready=())
+
+
+def test_a_clock_that_was_set_back_holds_up_nobody() -> None:
+    assert numbers(chunks_of(jobs(7, 7, changed=86400.0), 3, mixture=False, now=60.0, wait_s=20.0)) == [[1, 2]]

@@ -12,7 +12,7 @@ from harvester_hpc.model.worker import MapType, Worker, WorkerId, WorkerPlan, Wo
 from harvester_hpc.policy.backoff import pause_s
 from harvester_hpc.policy.fetching import jobs_to_fetch
 from harvester_hpc.policy.packing import workers_to_make
-from harvester_hpc.policy.patience import is_given_up, next_look_s, reason_to_kill
+from harvester_hpc.policy.patience import is_given_up, next_look_s, reason_to_kill, together
 from harvester_hpc.policy.verdict import verdict
 from harvester_hpc.ports.batch import Seen
 
@@ -141,3 +141,9 @@ def test_an_unknown_worker_is_given_up_after_a_patience_only() -> None:
     assert not is_given_up(a_worker(W.RUNNING), 1e9)
     assert not is_given_up(a_worker(W.RUNNING, gone=100.0), 150.0, 60.0)
     assert is_given_up(a_worker(W.RUNNING, gone=100.0), 161.0, 60.0)
+
+
+@pytest.mark.parametrize("pause_s", [0.1, 0.3, 1.0, 1.7, 5.0, 7.9, 30.0, 600.0])
+@pytest.mark.parametrize("now", [1.8e9, 1.8e9 + 0.3, 1.8e9 + 15.99])
+def test_a_look_together_with_others_is_neither_much_sooner_nor_much_later(now: float, pause_s: float) -> None:
+    assert 0.49 * pause_s <= together(now, pause_s) - now <= 1.51 * pause_s

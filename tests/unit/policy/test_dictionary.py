@@ -60,3 +60,7 @@ def test_a_bare_checksum_gets_its_kind_from_its_length() -> None:
 def test_short_parallel_lists_leave_the_rest_empty() -> None:
     files = job_from({"PandaID": 1, "inFiles": "a,b,c", "GUID": "x"}, "Q").files
     assert [file.guid for file in files] == ["x", "", ""]
+
+
+def test_a_large_number_keeps_its_last_digit() -> None:
+    assert job_from({"PandaID": "9007199254740993"}, "Q").id == 9007199254740993

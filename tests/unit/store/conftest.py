@@ -10,9 +10,7 @@ import pytest
 
 from harvester_hpc.store.migrate import migrate
 from harvester_hpc.testing.fake_clock import FakeClock
-from tests.conftest import lacking
-
-WITHIN_S = 60
+from tests.conftest import WITHIN_S
 
 OwnMounts = Callable[[list[list[str]], str, Path], str]
 
@@ -39,19 +37,6 @@ def store(tmp_path: Path, clock: FakeClock) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def unshare() -> list[str]:
-    """The command that runs another one where it may mount; skips by name where the machine does not let us."""
-    for argv in (["unshare", "--mount"], ["unshare", "--map-root-user", "--mount"]):
-        try:
-            if subprocess.run([*argv, "true"], capture_output=True, timeout=WITHIN_S, check=False).returncode == 0:
-                return argv
-        except OSError:
-            pass
-    lacking("no mount namespace can be made here (unshare --mount, of util-linux, as root)")
-    raise AssertionError("lacking() returns never")
-
-
 @pytest.fixture
 def own_mounts(unshare: list[str]) -> OwnMounts:
     """Return ``own_mounts(mounts, script, path)``: run Python where only it sees ``mounts``; give what it printed."""
@@ -65,13 +50,3 @@ def own_mounts(unshare: list[str]) -> OwnMounts:
         return done.stdout
 
     return run
-
-
-def read_only(folder: Path) -> list[list[str]]:
-    """Return the mounts after which ``folder`` cannot be written, not even by root."""
-    return [["mount", "--bind", str(folder), str(folder)], ["mount", "-o", "remount,ro,bind", str(folder)]]
-
-
-def tiny(folder: Path, size: str) -> list[list[str]]:
-    """Return the mounts after which ``folder`` is a file system of ``size`` (mount's words) with nothing in it."""
-    return [["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]]

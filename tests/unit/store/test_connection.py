@@ -16,8 +16,9 @@ from harvester_hpc.errors import StoreCorrupt, StoreMissing, StoreTooNew, StoreU
 from harvester_hpc.store import connection, schema
 from harvester_hpc.store.connection import connect, settle_journal, translated
 from harvester_hpc.store.filesystem import OVERRIDE
-from tests.conftest import Require
-from tests.unit.store.conftest import WITHIN_S, OwnMounts, read_only, tiny
+from tests.conftest import WITHIN_S, Require
+from tests.mounts import read_only, tiny
+from tests.unit.store.conftest import OwnMounts
 
 SAY = "INSERT INTO counter (name, value) VALUES (?, ?)"
 SAID = "SELECT value FROM counter WHERE name = 'said'"

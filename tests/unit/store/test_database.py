@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harvester_hpc.clock import SystemClock
-from harvester_hpc.errors import StoreCorrupt
+from harvester_hpc.errors import LeaseLost, StoreCorrupt
 from harvester_hpc.model.job import Job, JobId, JobState, step
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store.database import Database
@@ -112,3 +112,19 @@ def test_garbage_in_place_of_a_store_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"not a database, but long enough to look at" * 100)
     with Database(path, SystemClock()) as database, pytest.raises(StoreCorrupt, match=str(path)), database.read() as connection:
         connection.execute("SELECT 1")
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_store_that_is_taken_away_is_written_no_more_and_kept(database: Database, replaced: bool) -> None:
+    with database.write() as write:
+        jobs.insert(write, [a_job(1)])
+    for path in database.path.parent.glob("store.db*"):
+        path.unlink()
+    if replaced:
+        migrate(database.path, SystemClock())
+    for number in (2, 3):
+        with pytest.raises(LeaseLost, match="deleted, moved or replaced"), database.write() as write:
+            jobs.insert(write, [a_job(number)])
+    (kept,) = database.path.parent.glob("store.db.rescued.*Z")
+    with Database(kept, SystemClock()) as rescued, rescued.read() as connection:
+        assert list(jobs.by_ids(connection, [1, 2, 3])) == [1]

@@ -15,7 +15,8 @@ from harvester_hpc.store.connection import open_file
 from harvester_hpc.store.lease import acquire
 from harvester_hpc.store.migrate import migrate, statements, version
 from harvester_hpc.testing.fake_clock import FakeClock
-from tests.unit.store.conftest import OwnMounts, read_only
+from tests.mounts import read_only
+from tests.unit.store.conftest import OwnMounts
 
 LEASE = (schema.MIGRATIONS / "0001_spine.sql").read_text(encoding="utf-8").partition("CREATE TABLE counter")[0]
 

@@ -20,7 +20,9 @@ from harvester_hpc.store.migrate import version
 from harvester_hpc.store.probe import Finding
 from harvester_hpc.store.upkeep import Grade, backup, check, compact
 from harvester_hpc.testing.fake_clock import FakeClock
-from tests.unit.store.conftest import WITHIN_S, OwnMounts, read_only, tiny
+from tests.conftest import WITHIN_S
+from tests.mounts import read_only, tiny
+from tests.unit.store.conftest import OwnMounts
 
 LOOKED_AT = [
     "file system", "lock", "fsync", "rename", "link", "space", "inodes", "folder mode", "store mode", "schema", "journal", "content",
@@ -166,6 +168,17 @@ for finding in check(path).findings:
     told = own_mounts(read_only(store.parent), script, store)
     assert f"bad folder nothing can be written to {store.parent}: Read-only file system" in told
     assert "good content whole" in told
+
+
+def test_a_read_only_store_is_found(store: Path, own_mounts: OwnMounts) -> None:
+    script = """
+from harvester_hpc.store.upkeep import check
+for finding in check(path).findings:
+    print(finding.grade, finding.name, finding.text)
+"""
+    told = own_mounts(read_only(store), script, store)
+    assert f"bad store mode {store} cannot be written" in told
+    assert "bad folder" not in told
 
 
 def test_a_full_disk_is_found(tmp_path: Path, own_mounts: OwnMounts) -> None:

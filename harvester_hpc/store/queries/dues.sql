@@ -1,0 +1,23 @@
+-- name: jobs
+-- Jobs in states whose owners go by the clock.
+UPDATE job SET due = ?1 WHERE state IN ('fetched', 'preparing', 'to_transfer', 'transferring') AND due > ?2;
+
+-- name: workers
+-- Workers that go on.
+UPDATE worker SET due = ?1 WHERE state IN ('planned', 'submitted', 'running') AND due > ?2;
+
+-- name: kills
+-- Workers that are to be ended.
+UPDATE worker SET kill_due = ?1 WHERE kill_due > ?2;
+
+-- name: looks
+-- Workers whose letters are to be read.
+UPDATE worker SET look = ?1 WHERE look > ?2;
+
+-- name: tells
+-- Workers of which the workload management system is to be told.
+UPDATE worker SET tell = ?1 WHERE tell > ?2;
+
+-- name: reports
+-- Reports and heartbeats of jobs.
+UPDATE report SET due = ?1 WHERE due > ?2;
