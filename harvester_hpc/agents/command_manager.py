@@ -12,6 +12,7 @@ from harvester_hpc import __version__
 from harvester_hpc.agents.base import Agent, Surroundings
 from harvester_hpc.clock import as_text
 from harvester_hpc.model.command import Command, CommandKind
+from harvester_hpc.model.job import Job, JobId, JobState
 from harvester_hpc.model.turn import COMMAND_MANAGER
 from harvester_hpc.model.worker import WorkerState
 from harvester_hpc.store import command as commands
@@ -165,9 +166,15 @@ class CommandManager(Agent):
         known = jobs.by_ids(write.connection, [job_id])
         if not known or not jobs.cancel(write, next(iter(known)), why):
             return False
-        for worker in workers.of_job(write.connection, next(iter(known))):
+        for worker in self._only_for(write, next(iter(known))):
             workers.kill(write, worker, why)
         return True
+
+    def _only_for(self, write: Write, job_id: JobId) -> list[int]:
+        """Return the workers of a job that do nothing else; one with other jobs goes on, and the monitor ends the one job there."""
+        ids = workers.of_job(write.connection, job_id)
+        load = jobs.of_workers(write.connection, ids)
+        return [worker for worker in ids if not any(_goes_on(job) for job in load[worker])]
 
     def _meant(self, write: Write, command: Command) -> list[int]:
         """Return the workers that constraints name; a missing constraint names none (rule of the server)."""
@@ -181,6 +188,10 @@ class CommandManager(Agent):
                 if "ALL" in states or state in states:
                     found += [worker.id for worker in workers.of_queue(write.connection, queue, state)]
         return found
+
+
+def _goes_on(job: Job) -> bool:
+    return job.state in (JobState.SUBMITTED, JobState.RUNNING) and not job.cancel
 
 
 def command_from(name: str, letter: Any) -> Command:

@@ -10,10 +10,13 @@ from harvester_hpc.agents.access_point import letters_in, point_of
 from harvester_hpc.agents.base import Agent, Surroundings, by_queue
 from harvester_hpc.messenger.values import News
 from harvester_hpc.model.file import FileKind
+from harvester_hpc.model.job import JOB_LIFECYCLE, WITH_ITS_WORKER_S, Job, JobState, JobStep, Outcome, step
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.turn import MESSENGER
-from harvester_hpc.model.worker import Worker, WorkerState
+from harvester_hpc.model.worker import MapType, Worker, WorkerState
 from harvester_hpc.policy.patience import reason_to_kill
+from harvester_hpc.policy.verdict import is_settled, verdict_of_one
+from harvester_hpc.ports.batch import Seen
 from harvester_hpc.ports.plugins import QueuePlugins
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import worker as workers
@@ -70,7 +73,8 @@ class MessengerAgent(Agent):
         if plugins is None or self.waits(name):
             return 0
         changed = 0
-        for part in self.in_parallel(group, lambda some: [(worker, self._look(plugins, worker)) for worker in some]):
+        over = self._jobs_that_are_over(group)
+        for part in self.in_parallel(group, lambda some: [(worker, self._look(plugins, worker, over)) for worker in some]):
             self._store(plugins.queue, part)
             for _, news in part:
                 if news is not None:
@@ -78,9 +82,19 @@ class MessengerAgent(Agent):
             changed += sum(news is not None and bool(news.taken) for _, news in part)
         return changed
 
-    def _look(self, plugins: QueuePlugins, worker: Worker) -> News | None:
+    def _jobs_that_are_over(self, group: Sequence[Worker]) -> frozenset[int]:
+        """Return jobs of many that have ended: their folders are not looked into again at each ring of their neighbours."""
+        crowds = [worker.id for worker in group if worker.map_type is MapType.MANY_TO_ONE]
+        if not crowds:
+            return frozenset()
+        with self.database.read() as connection:
+            load = jobs.of_workers(connection, crowds)
+        return frozenset(job.id for some in load.values() for job in some if JOB_LIFECYCLE.is_final(job.state))
+
+    def _look(self, plugins: QueuePlugins, worker: Worker, over: frozenset[int]) -> News | None:
         """Return the worker's letters; None if they cannot be read: nothing is known."""
         point = point_of(worker, plugins.queue, self.house.instance)
+        point = replace(point, job_ids=tuple(one for one in point.job_ids if one not in over))
         news = self.attempt(worker.queue, lambda: letters_in(plugins.messenger, point))
         return news if isinstance(news, News) else None
 
@@ -101,8 +115,18 @@ class MessengerAgent(Agent):
         jobs.declare(write, [file for file in news.files if file.job_id in own and file.kind in kinds])
         if runs_on:  # else the monitor has stored its last word, and this is an older one
             jobs.set_attributes(write, {job_id: told for job_id, told in news.attributes.items() if job_id in own})
+            if worker.map_type is MapType.MANY_TO_ONE:
+                self._move_jobs(write, worker, news)
         for bad in news.bad:
             log.warning("bad letter worker=%s file=%s why=%s", worker.id, bad.path, bad.why)
+
+    def _move_jobs(self, write: Write, worker: Worker, news: News) -> None:
+        """Of many jobs each begins and ends by itself: one that is through need not wait for its worker."""
+        load = jobs.of_workers(write.connection, [worker.id])[worker.id]
+        load = [job for job in load if job.state in (JobState.SUBMITTED, JobState.RUNNING) and job.id in news.begun | set(news.job_status)]
+        load = jobs.with_attributes(write.connection, jobs.with_files(write.connection, load))
+        steps = [_moved(job, news.job_status.get(job.id), write.now) for job in load]
+        jobs.make(write, [one for one in steps if one is not None])
 
     def _enforce_limits(self, write: Write, queue: Queue, worker: Worker, news: News) -> None:
         """Mark a worker to be killed that asks for it, or whose letters, just read, show no sign of life."""
@@ -110,3 +134,13 @@ class MessengerAgent(Agent):
         why = asked or reason_to_kill(replace(worker, heartbeat=news.heartbeat or worker.heartbeat), queue, write.now)
         if why and workers.kill(write, worker.id, why):
             log.warning("is to be killed worker=%s batch=%s why=%s", worker.id, worker.batch_id, why)
+
+
+def _moved(job: Job, said: str | None, now: float) -> JobStep | None:
+    """Return the step of one job of many in a worker that runs on; None if it stays where it is."""
+    if is_settled(job, said):
+        outcome, why = verdict_of_one(job, Seen(state=WorkerState.RUNNING), said, job.attributes, job.files)
+        if outcome is not Outcome.FINISHED:
+            log.info("job did not finish job=%s outcome=%s why=%s", job.id, outcome, why)
+        return step(job, JobState.TO_TRANSFER, now, why=why, outcome=outcome)
+    return step(job, JobState.RUNNING, now, due=now + WITH_ITS_WORKER_S) if job.state is JobState.SUBMITTED and not job.cancel else None

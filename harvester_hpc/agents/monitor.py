@@ -10,12 +10,12 @@ from harvester_hpc.agents.access_point import letters_in, point_of
 from harvester_hpc.agents.base import Agent, by_queue, next_look
 from harvester_hpc.messenger.values import News
 from harvester_hpc.model.file import File, FileKind, FileState
-from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, step
+from harvester_hpc.model.job import WITH_ITS_WORKER_S, Job, JobState, JobStep, Outcome, look_again, step
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.turn import MONITOR
-from harvester_hpc.model.worker import ENDS, Worker, WorkerState, WorkerStep
+from harvester_hpc.model.worker import ENDS, MapType, Worker, WorkerState, WorkerStep
 from harvester_hpc.policy.patience import FILES_S, is_given_up, letters_patience_s, reason_to_kill
-from harvester_hpc.policy.verdict import verdict
+from harvester_hpc.policy.verdict import verdict, verdict_of_one
 from harvester_hpc.ports.batch import Seen, Sight, Unseen
 from harvester_hpc.ports.plugins import QueuePlugins
 from harvester_hpc.store import job as jobs
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds after which an ended worker is swept if its queue does not say (by end state).
 KEEP_S = 24 * 3600.0
+#: States of a job that has a worker; its row is due only when the job is to end.
+BOUND = (JobState.SUBMITTED, JobState.RUNNING)
 #: Seconds until the letters of an ended worker are looked for again: at first, and when they should be there long since.
 SOON_S = 2.0
 LETTERS_S = 30.0
@@ -37,12 +39,17 @@ EARLY_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """A worker that has ended, its last letters, and its jobs with their files after these letters."""
+    """A worker that has ended, its last letters, and its jobs with their files after these letters.
+
+    Attributes:
+        free: jobs of many that no launcher has begun or ever will.
+    """
 
     worker: Worker
     seen: Seen
     news: News
     jobs: tuple[Job, ...]
+    free: frozenset[int] = frozenset()
 
 
 class MonitorAgent(Agent):
@@ -52,6 +59,7 @@ class MonitorAgent(Agent):
 
     def run_once(self) -> int:
         """Look at the workers that are due, with one call a monitor plugin; return how many changed."""
+        cancelled = self._end_cancelled()
         now = self.clock.now() + EARLY_S
         with self.database.read() as connection:
             found = [
@@ -60,13 +68,14 @@ class MonitorAgent(Agent):
                 for worker in workers.due(connection, state, now, self.house.rows)
             ]
         if not any((worker.due or 0.0) <= now - EARLY_S for worker in found):
-            return 0
-        return sum(self._one_queue(name, group) for name, group in by_queue(found, lambda worker: worker.queue).items())
+            return cancelled
+        return cancelled + sum(self._one_queue(name, group) for name, group in by_queue(found, lambda worker: worker.queue).items())
 
     def next_due(self) -> float | None:
         """Return when the next worker wants looking at."""
         with self.database.read() as connection:
-            return workers.next_due(connection, (WorkerState.SUBMITTED, WorkerState.RUNNING))
+            times = [workers.next_due(connection, (WorkerState.SUBMITTED, WorkerState.RUNNING)), jobs.next_due(connection, BOUND)]
+        return min((time for time in times if time is not None), default=None)
 
     def _one_queue(self, name: str, group: Sequence[Worker]) -> int:
         plugins = self.house.queues.get(name)
@@ -86,6 +95,39 @@ class MonitorAgent(Agent):
     def _look_again(self, group: Sequence[Worker], due: float) -> None:
         with self.database.write() as write:
             workers.look_again(write, [worker.id for worker in group], due)
+
+    # -- jobs that are to end, and their workers are not ------------------------------------------
+
+    def _end_cancelled(self) -> int:
+        """End cancelled jobs whose worker has others: by a fence if they were not begun, else by a letter."""
+        now = self.clock.now()
+        with self.database.read() as connection:
+            found = [job for state in BOUND for job in jobs.due(connection, state, now, self.house.rows)]
+            last = workers.latest_of_jobs(connection, [job.id for job in found])
+            by_number = workers.by_ids(connection, {number for number, _, _ in last.values()})
+        steps = [self._end_one(job, by_number.get(last[job.id][0]) if job.id in last else None) for job in found]
+        if steps:
+            with self.database.write() as write:
+                jobs.make(write, steps)
+        return sum(one.after is not one.before for one in steps)
+
+    def _end_one(self, job: Job, worker: Worker | None) -> JobStep:
+        now = self.clock.now()
+        with_its_worker = look_again(job, now + WITH_ITS_WORKER_S)
+        plugins = self.house.queues.get(job.queue)
+        if not job.cancel or worker is None or worker.map_type is not MapType.MANY_TO_ONE or worker.kill or plugins is None:
+            return with_its_worker
+        if worker.state not in (WorkerState.SUBMITTED, WorkerState.RUNNING):
+            return look_again(job, now + self.period_s)
+        point = point_of(worker, plugins.queue, self.house.instance)
+        try:
+            if plugins.messenger.fence_job(point, job.id):
+                return step(job, JobState.CANCELLED, now, why=job.cancel, outcome=Outcome.CANCELLED)
+            plugins.messenger.end_job(point, job.id)
+        except OSError as error:
+            log.warning("a job cannot be ended yet job=%s worker=%s why=%s", job.id, worker.id, error)
+            return look_again(job, now + SOON_S)
+        return with_its_worker
 
     # -- workers that go on -----------------------------------------------------------------------
 
@@ -126,15 +168,17 @@ class MonitorAgent(Agent):
         workers.look_again(write, [worker.id], due)
 
     def _move_jobs(self, write: Write, steps: Sequence[WorkerStep]) -> None:
-        """A worker that starts, or is requeued, takes its jobs along."""
+        """A worker that starts, or is requeued, takes its job along; of many jobs each begins by itself, and only once."""
         moved = {one.worker_id: one.after for one in steps if one.before is not one.after}
+        for one in workers.by_ids(write.connection, moved).values():
+            if one.map_type is MapType.MANY_TO_ONE:
+                del moved[one.id]
         if not moved:
             return
         load = jobs.of_workers(write.connection, moved)
         wanted = {WorkerState.RUNNING: JobState.RUNNING, WorkerState.SUBMITTED: JobState.SUBMITTED}
-        far = write.now + 10 * 365 * 86400.0  # their worker's row says when they are looked at
         jobs.make(write, [
-            step(job, wanted[after], write.now, due=far)
+            step(job, wanted[after], write.now, due=write.now + WITH_ITS_WORKER_S)
             for worker_id, after in moved.items()
             for job in load[worker_id]
             if job.state in (JobState.SUBMITTED, JobState.RUNNING) and job.state is not wanted[after]
@@ -178,7 +222,26 @@ class MonitorAgent(Agent):
         with self.database.read() as connection:
             load = jobs.with_files(connection, jobs.of_workers(connection, [worker.id])[worker.id])
             load = jobs.with_attributes(connection, load)
-        return Ended(worker=worker, seen=seen, news=news, jobs=tuple(_as_declared(job, news) for job in load))
+        free = self._fenced(plugins, worker, load, news)
+        if free is None:
+            self._look_again([worker], now + SOON_S)
+            return None
+        return Ended(worker=worker, seen=seen, news=news, jobs=tuple(_as_declared(job, news) for job in load), free=free)
+
+    def _fenced(self, plugins: QueuePlugins, worker: Worker, load: Sequence[Job], news: News) -> frozenset[int] | None:
+        """Return the jobs of many that nobody has begun, after making sure that nobody will; None if it cannot be told now."""
+        if worker.map_type is not MapType.MANY_TO_ONE:
+            return frozenset()
+        point = point_of(worker, plugins.queue, self.house.instance)
+        told = news.begun | set(news.job_status) | {file.job_id for file in news.files}
+        try:
+            return frozenset(
+                job.id for job in load
+                if job.state is JobState.SUBMITTED and job.id not in told and plugins.messenger.fence_job(point, job.id)
+            )
+        except OSError as error:
+            log.warning("jobs cannot be fenced worker=%s access_point=%s why=%s", worker.id, worker.access_point, error)
+            return None
 
     def _letters(self, plugins: QueuePlugins, worker: Worker, *, last: bool) -> News | OSError | None:
         """Return the worker's letters; the error if its access point cannot be read; None after a defect of the messenger."""
@@ -214,14 +277,32 @@ class MonitorAgent(Agent):
         stale = workers.make(write, [replace(_changed(worker, seen, now + keep, now), ended=seen.ended or now)])
         if stale:
             return
+        one = replace(one, jobs=_as_of_now(write, one.jobs))
         own = frozenset(worker.job_ids)
         jobs.declare(write, [file for file in news.files if file.job_id in own and file.kind in (FileKind.OUTPUT, FileKind.LOG)])
         jobs.set_attributes(write, {job_id: told for job_id, told in news.attributes.items() if job_id in own})
         for bad in news.bad:
             log.warning("bad letter worker=%s file=%s why=%s", worker.id, bad.path, bad.why)
-        jobs.make(write, [_judged(job, one, now) for job in one.jobs if job.state in (JobState.SUBMITTED, JobState.RUNNING)])
-        for job in one.jobs:
+        begun = [job for job in one.jobs if job.id not in one.free]
+        jobs.make(write, [_judged(job, one, now) for job in begun if job.state in BOUND])
+        for job in begun:
             jobs.give_up_files(write, job.id, FileState.EXPECTED, "the worker ended without it")
+        self._give_back(write, queue, one, worked=bool(news.begun or news.job_status))
+
+    def _give_back(self, write: Write, queue: Queue, one: Ended, *, worked: bool) -> None:
+        """Let jobs that were not begun have another worker.
+
+        Args:
+            worked: the worker has begun others: that these were not is no failure, and not counted as a submission.
+        """
+        free = [job for job in one.jobs if job.id in one.free]
+        steps = [_given_back(job, queue, one.seen, write.now, worked=worked) for job in free]
+        stale = set(jobs.make(write, steps))
+        back = [step.job_id for step in steps if step.after is JobState.PREPARED and step.job_id not in stale]
+        if worked:
+            jobs.uncount(write, back)
+        if back:
+            log.info("not begun, go to another worker worker=%s jobs=%d why=%s", one.worker.id, len(back), one.seen.why or "-")
 
 
 def _is_news(worker: Worker, seen: Seen) -> bool:
@@ -258,12 +339,29 @@ def _as_declared(job: Job, news: News) -> Job:
     return replace(job, files=files, attributes=news.attributes.get(job.id, job.attributes))
 
 
+def _as_of_now(write: Write, load: Sequence[Job]) -> tuple[Job, ...]:
+    """Return the jobs in the states that they have by now: the messenger may have moved one of many since the letters were read."""
+    present = jobs.by_ids(write.connection, [job.id for job in load])
+    return tuple(replace(job, state=now.state, cancel=now.cancel) for job in load if (now := present.get(job.id)) is not None)
+
+
 def _defined(file: File) -> File:
     return replace(file, state=FileState.DEFINED)
 
 
+def _given_back(job: Job, queue: Queue, seen: Seen, now: float, *, worked: bool) -> JobStep:
+    if job.cancel:
+        return step(job, JobState.CANCELLED, now, why=job.cancel, outcome=Outcome.CANCELLED)
+    reason = seen.why or seen.native_status or seen.state
+    if not worked and job.submissions >= queue.max_submissions:
+        why = f"{job.submissions} workers ended without having begun it; the last one: {reason}"
+        return step(job, JobState.FAILED, now, why=why, outcome=Outcome.FAILED)
+    return step(job, JobState.PREPARED, now, why=f"not begun in its last worker: {reason}")
+
+
 def _judged(job: Job, ended: Ended, now: float) -> JobStep:
-    outcome, why = verdict(job, ended.seen, ended.news.job_status.get(job.id), job.attributes, job.files)
+    judge = verdict_of_one if ended.worker.map_type is MapType.MANY_TO_ONE else verdict
+    outcome, why = judge(job, ended.seen, ended.news.job_status.get(job.id), job.attributes, job.files)
     if outcome is not Outcome.FINISHED:
         log.info("job did not finish job=%s worker=%s outcome=%s why=%s", job.id, ended.worker.id, outcome, why)
     return step(job, JobState.TO_TRANSFER, now, why=why, outcome=outcome)

@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 
 from harvester_hpc.agents.access_point import highest_number, is_any_there, place, point_of
 from harvester_hpc.agents.base import Agent, Surroundings, by_queue, checked, next_look
+from harvester_hpc.agents.fitting import fitted
 from harvester_hpc.model.file import FileKind
 from harvester_hpc.model.job import Job, JobId, JobState, JobStep, Outcome, step
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.turn import SUBMITTER
-from harvester_hpc.model.worker import Worker, WorkerState, WorkerStep, submit_key
+from harvester_hpc.model.worker import MapType, Worker, WorkerState, WorkerStep, submit_key
+from harvester_hpc.policy.chunks import chunks_of
 from harvester_hpc.policy.packing import workers_to_make
 from harvester_hpc.ports.batch import Busy, Lookup, NotThere, Refused, Submission, Submitted, Uncertain
-from harvester_hpc.ports.outcome import Failed, Retry
 from harvester_hpc.ports.plugins import QueuePlugins
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import worker as workers
@@ -48,6 +49,7 @@ class SubmitterAgent(Agent):
     def __init__(self, house: Surroundings, period_s: float) -> None:
         super().__init__(house, period_s)
         self._noes: dict[str, int] = {}
+        self._full_at: dict[str, float | None] = {}
 
     def run_once(self) -> int:
         """Settle uncertain workers, then make new ones; return how many things changed."""
@@ -67,6 +69,7 @@ class SubmitterAgent(Agent):
         """Return when the next planned worker is looked up, or a waiting queue may be served again."""
         with self.database.read() as connection:
             times = [workers.next_due(connection, (WorkerState.PLANNED,))]
+        times += self._full_at.values()
         times += [self.waits_until(name) for name in self.house.queues if self.waits(name)]
         return min((time for time in times if time is not None), default=None)
 
@@ -74,6 +77,7 @@ class SubmitterAgent(Agent):
 
     def _make(self, plugins: QueuePlugins) -> int:
         queue = plugins.queue
+        self._full_at.pop(queue.name, None)
         with self.database.read() as connection:
             prepared = jobs.pick(connection, queue.name, self.house.rows)
             room = workers_to_make(queue, workers.queue_counts(connection, queue.name), self.house.rows) if prepared else 0
@@ -105,20 +109,19 @@ class SubmitterAgent(Agent):
         queue, maker = plugins.queue, plugins.worker_maker
         if not maker.is_resource_ready():
             return []
-        size = max(1, maker.get_num_jobs_per_worker(room))
-        chunks = [wanted[start:start + size] for start in range(0, len(wanted), size)][:room]
-        intents: list[Intent] = []
-        misfits: list[JobStep] = []
         now = self.clock.now()
-        for chunk in chunks:
-            plan = maker.make_worker(chunk, queue, queue.resource_type or chunk[0].resource_type)
-            if isinstance(plan, Failed):
-                misfits += [step(job, JobState.FAILED, now, why=plan.why, outcome=Outcome.FAILED) for job in chunk]
-            elif not isinstance(plan, Retry):
-                ids = tuple(job.id for job in chunk)
-                intents.append(Intent(
-                    queue=queue.name, map_type=queue.map_type, plan=plan, batch_queue=queue.resources.batch_queue, job_ids=ids,
-                ))
+        size = min(max(1, maker.get_num_jobs_per_worker(room)), self.house.rows)
+        chunks = chunks_of(wanted, size, mixture=queue.mixture, now=now, wait_s=maker.get_full_chunk_wait())
+        self._full_at[queue.name] = chunks.next
+        found = [fitted(maker, queue, chunk) for chunk in chunks.ready[:room]]
+        misfits = [step(job, JobState.FAILED, now, why=why, outcome=Outcome.FAILED) for one in found for job, why in one.misfits]
+        intents = [
+            Intent(
+                queue=queue.name, map_type=queue.map_type, plan=one.plan, batch_queue=queue.resources.batch_queue,
+                job_ids=tuple(job.id for job in one.jobs),
+            )
+            for one in found if one.plan is not None
+        ]
         self._go_past_old_folders(queue, len(intents))
         with self.database.write() as write:
             jobs.make(write, misfits)
@@ -225,10 +228,7 @@ class SubmitterAgent(Agent):
                     worker=WorkerStep(
                         worker_id=worker.id, before=worker.state, after=WorkerState.CANCELLED, due=now, why=worker.kill, ended=now
                     ),
-                    jobs=tuple(
-                        step(job, JobState.CANCELLED, now, why=job.cancel or worker.kill, outcome=Outcome.CANCELLED)
-                        for job in load[worker.id] if job.state is JobState.SUBMITTED
-                    ),
+                    jobs=tuple(_after_kill(worker, job, now) for job in load[worker.id] if job.state is JobState.SUBMITTED),
                 )
                 for worker in killed
             ])
@@ -338,6 +338,13 @@ def _stay(worker: Worker, due: float, *, tries: int | None = None, submissions: 
         worker_id=worker.id, before=worker.state, after=worker.state, due=due, tries=worker.tries if tries is None else tries,
         submissions=submissions, why=why,
     )
+
+
+def _after_kill(worker: Worker, job: Job, now: float) -> JobStep:
+    """Return the step of a job whose worker is killed before it was submitted; one of many may have another worker."""
+    if worker.map_type is MapType.MANY_TO_ONE and not job.cancel:
+        return step(job, JobState.PREPARED, now, why=worker.kill)
+    return step(job, JobState.CANCELLED, now, why=job.cancel or worker.kill, outcome=Outcome.CANCELLED)
 
 
 def _paths(job: Job) -> dict[str, str]:

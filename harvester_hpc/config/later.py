@@ -79,10 +79,10 @@ LATER: Mapping[str, Later] = {
     "configID": Later(neutral=(None,), what="a numbered configuration"),
 }
 
-#: Map types that are known words; the first is there.
+#: Map types that are known words, and what those mean that are not there yet.
 MAP_TYPES: Mapping[str, str] = {
     "OneToOne": "",
-    "ManyToOne": "several jobs in one worker",
+    "ManyToOne": "",
     "OneToMany": "several workers for one job",
     "NoJob": "workers that fetch their jobs themselves",
 }

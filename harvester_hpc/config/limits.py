@@ -13,7 +13,8 @@ from harvester_hpc.errors import did_you_mean
 def queue_findings(name: str, settings: QueueSettings, facility: FacilitySettings | None) -> Iterator[Finding]:
     """Give what is impossible about a queue; without a ``facility`` only what can be told without one."""
     if what := MAP_TYPES[settings.mapType]:
-        yield Finding(keys=("mapType",), message=f"{settings.mapType} ({what}): not yet; there is: OneToOne")
+        yield Finding(keys=("mapType",), message=f"{settings.mapType} ({what}): not yet; there is: OneToOne, ManyToOne")
+    yield from _crowd_findings(settings, facility)
     for key, said in (("pandaQueueName", settings.pandaQueueName), ("queueName", settings.queueName)):
         if said not in (None, name):
             yield Finding(keys=(key,), message=f"another name than the queue's own: not yet; siteName may be another (it is {said!r})")
@@ -22,6 +23,24 @@ def queue_findings(name: str, settings: QueueSettings, facility: FacilitySetting
         yield Finding(keys=("walltimeLimit",), message=message)
     if facility is not None:
         yield from _resource_findings(settings, facility)
+
+
+def jobs_per_worker(settings: QueueSettings) -> int:
+    """Return how many jobs a worker takes at most, as the section of its maker says."""
+    said = (settings.workerMaker.model_extra or {}).get("nJobsPerWorker") if settings.workerMaker else None
+    return said if isinstance(said, int) and not isinstance(said, bool) and said > 0 else 1
+
+
+def _crowd_findings(settings: QueueSettings, facility: FacilitySettings | None) -> Iterator[Finding]:
+    number = jobs_per_worker(settings)
+    if settings.mapType != "ManyToOne":
+        if number > 1:
+            message = f"{number} jobs to a worker want mapType ManyToOne; it is {settings.mapType}"
+            yield Finding(keys=("workerMaker", "nJobsPerWorker"), message=message)
+        return
+    if facility is not None and facility.launcher == "single" and settings.resources.nodes > 1:
+        message = f"{settings.resources.nodes} nodes want a launcher that starts on all of them (facility.launcher, such as srun)"
+        yield Finding(keys=("resources", "nodes"), message=message)
 
 
 def _resource_findings(settings: QueueSettings, facility: FacilitySettings) -> Iterator[Finding]:
@@ -73,6 +92,10 @@ def queue_warnings(settings: QueueSettings) -> Iterator[Finding]:
     if "maxWorkers" in settings.model_fields_set and settings.maxWorkers == 0:
         message = "0 means no limit but the others; to submit nothing say nQueueLimitWorker 0"
         yield Finding(keys=("maxWorkers",), message=message)
+    number = jobs_per_worker(settings)
+    if settings.nQueueLimitJob is not None and 0 < settings.nQueueLimitJob < number:
+        message = f"{settings.nQueueLimitJob} is less than nJobsPerWorker, {number}: no worker is ever full"
+        yield Finding(keys=("nQueueLimitJob",), message=message)
     if settings.nQueueLimitJob == 0 or settings.nQueueLimitWorker == 0:
         key = "nQueueLimitJob" if settings.nQueueLimitJob == 0 else "nQueueLimitWorker"
         yield Finding(keys=(key,), message="0 keeps the queue still: it gets no new workers")

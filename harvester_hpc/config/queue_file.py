@@ -51,7 +51,7 @@ class ResourceSettings(FileModel):
     """What each worker of a queue gets."""
 
     batchQueue: Annotated[str, Field(description="queue of the batch system, by its name in the facility; by default the first")] = ""
-    nodes: Annotated[Number, Field(description="nodes of a worker")] = 1
+    nodes: Annotated[Number, Field(description="nodes of a worker; of one with many jobs, at most")] = 1
     walltime: Annotated[Walltime | None, Field(description="walltime of a worker; null: what the jobs ask for")] = None
     coresPerNode: Annotated[Count, Field(description="cores used on each node; 0: all the node has")] = 0
     memoryMB: Annotated[Count, Field(description="MB on each node; 0 leaves it to the batch system")] = 0
@@ -89,7 +89,8 @@ class QueueSettings(FileModel):
     resourceType: Annotated[str, Field(description="resource type of the jobs; ANY for all")] = "ANY"
     getJobCriteria: Annotated[Criteria, Field(description='more criteria for fetching jobs, an object or "key=value,key=value"')] = None
     nQueueLimitJob: Annotated[
-        Count | None, Field(description="jobs fetched and not yet running, at most; 0: fetch none; by default twice nQueueLimitWorker")
+        Count | None,
+        Field(description="jobs fetched and not yet running, at most; 0: fetch none; by default twice what nQueueLimitWorker workers take"),
     ] = None
     nQueueLimitWorker: Annotated[
         Count | None, Field(description=f"workers waiting in the batch queue, at most; by default {DEFAULT_QUEUED_WORKERS}")
@@ -100,7 +101,7 @@ class QueueSettings(FileModel):
     ] = 0
     maxNewWorkersPerCycle: Annotated[Count, Field(description="workers submitted in one round, at most; 0: no limit")] = 0
     maxSubmissionAttempts: Annotated[Number, Field(description="submissions of one job before it fails")] = 3
-    mapType: Annotated[MapTypeWord, Field(description="how jobs and workers belong together; so far OneToOne")] = "OneToOne"
+    mapType: Annotated[MapTypeWord, Field(description="how jobs and workers belong together; so far OneToOne and ManyToOne")] = "OneToOne"
     allowJobMixture: Annotated[bool, Field(description="jobs of different tasks may share a worker")] = False
     truePilot: Annotated[bool, Field(description="the payload itself reports running, transferring, finished and failed")] = False
     walltimeLimit: Annotated[
@@ -127,8 +128,8 @@ class QueueSettings(FileModel):
     sweeper: Annotated[SectionSettings | None, Field(description="plugin that kills workers and cleans up")] = None
 
 
-def queue_of(name: str, settings: QueueSettings, access_point: str, access_root: str) -> Queue:
-    """Return the queue as the agents see it."""
+def queue_of(name: str, settings: QueueSettings, access_point: str, access_root: str, per_worker: int = 1) -> Queue:
+    """Return the queue as the agents see it; ``per_worker`` is how many jobs a worker takes at most."""
     queued = DEFAULT_QUEUED_WORKERS if settings.nQueueLimitWorker is None else settings.nQueueLimitWorker
     wanted = settings.resources
     return Queue(
@@ -137,7 +138,7 @@ def queue_of(name: str, settings: QueueSettings, access_point: str, access_root:
         label=settings.prodSourceLabel,
         map_type=MapType(settings.mapType),
         resource_type="" if settings.resourceType == "ANY" else settings.resourceType,
-        limit_jobs=2 * queued if settings.nQueueLimitJob is None else settings.nQueueLimitJob,
+        limit_jobs=2 * queued * per_worker if settings.nQueueLimitJob is None else settings.nQueueLimitJob,
         limit_queued_workers=queued,
         max_workers=settings.maxWorkers,
         max_new_workers=settings.maxNewWorkersPerCycle,

@@ -16,7 +16,7 @@ from harvester_hpc.config.expand import expanded_values
 from harvester_hpc.config.facility_file import FacilitySettings
 from harvester_hpc.config.later import LATER, later_findings, without_later
 from harvester_hpc.config.layers import Layer, Stack, stacked
-from harvester_hpc.config.limits import queue_findings, queue_warnings
+from harvester_hpc.config.limits import jobs_per_worker, queue_findings, queue_warnings
 from harvester_hpc.config.problems import Finding, Keys, Problem, shown
 from harvester_hpc.config.queue_file import SECTIONS, QueueSettings, names_another_plugin, queue_of, section_findings
 from harvester_hpc.config.source import Document
@@ -90,7 +90,7 @@ class QueueReader:
             return None
         self.warnings += [str(Problem.at(stack.place(finding.keys), finding.message)) for finding in queue_warnings(settings)]
         return QueueConfiguration(
-            queue=queue_of(name, settings, access.template, access.root),
+            queue=queue_of(name, settings, access.template, access.root, jobs_per_worker(settings)),
             sections=MappingProxyType({kind: frozen(values[kind]) for kind in SECTIONS}),
             where=MappingProxyType({kind: str(stack.place((kind,))) for kind in SECTIONS}),
         )

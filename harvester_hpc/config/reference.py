@@ -75,9 +75,21 @@ same one: the root is also where workers ring the bell of their queue.
 ## Limits that are not given
 
 - `nQueueLimitWorker` left out means 10 workers waiting in the batch queue.
-- `nQueueLimitJob` left out means twice `nQueueLimitWorker`: one load at work, one in reserve.
+- `nQueueLimitJob` left out means twice what `nQueueLimitWorker` workers take: one load at work, one in reserve.
 - `maxWorkers` left out, or 0, means no limit but the others. (In PanDA Harvester the default 0 submits nothing, without a word.)
   To keep a queue still, say `"nQueueLimitWorker": 0`.
+
+## Many jobs in one worker
+
+```json
+{"mapType": "ManyToOne", "workerMaker": {"name": "multi_job", "nJobsPerWorker": 64, "waitForFullChunk": 300}, "resources": {"nodes": 4}}
+```
+
+A worker gets `nJobsPerWorker` jobs of one task (of any, with `allowJobMixture`), or fewer when one of them has waited `waitForFullChunk`
+seconds. It has as many nodes as they fill side by side by cores (and by memory, where `resources.memoryMB` is given), at most
+`resources.nodes`; `nodesPerWorker` fixes the number. It has the walltime that they need one after the other, and `reserveS` seconds, at
+most what the batch queue gives; `resources.walltime` fixes it. Several nodes want a `facility.launcher` that starts on all of them, such
+as `srun`. What a worker does not get to goes to another one.
 """
 
 TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (

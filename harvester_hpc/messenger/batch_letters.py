@@ -1,9 +1,11 @@
-"""The two letters of the batch script: its claim on the access point, and its exit code; and the fence in place of a claim."""
+"""Who may run what: the claim on an access point, that on one job of many, the fences in place of both; and the exit code."""
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from harvester_hpc.messenger.letter import read_plain
@@ -47,6 +49,68 @@ def fence(path: Path) -> bool:
     finally:
         part.unlink(missing_ok=True)
     return True
+
+
+#: What a file system without hard links answers.
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+
+
+def claim_job(path: Path, fields: Mapping[str, object]) -> bool:
+    """Take one job of many, at ``path`` (the file of its claim), which exists once for all launchers on all nodes.
+
+    Args:
+        fields: who takes it (batch_id, host, pid, started); they stand in the claim from the moment it is there.
+
+    Returns:
+        True: it is ours. False: somebody else has it, or nobody may have it any more.
+
+    Raises:
+        OSError: it could not be taken, or it cannot be told.
+    """
+    content = json.dumps(dict(fields)) + "\n"
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    part.write_text(content)
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        # NFS may make a link and report that it failed: look whose it is.
+        return part.samefile(path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _made(path, content)
+    finally:
+        part.unlink(missing_ok=True)
+    return True
+
+
+def _made(path: Path, content: str) -> bool:
+    try:
+        with path.open("x") as file:
+            file.write(content)
+    except FileExistsError:
+        return False
+    return True
+
+
+def fence_job(path: Path) -> bool:
+    """Take one job of many for nobody, at ``path`` (the file of its claim).
+
+    Returns:
+        True: no launcher has begun it or ever will. False: one has.
+
+    Raises:
+        OSError: it cannot be told.
+    """
+    try:
+        return claim_job(path, {"batch_id": NOBODY}) or not is_begun(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True  # without its folder no launcher can begin it
+
+
+def is_begun(path: Path) -> bool:
+    """Tell whether a claim on one job, which is there at ``path``, is a launcher's; also one that says nothing."""
+    return read_plain(path).get("batch_id") != NOBODY
 
 
 def read_exit(path: Path) -> Exit | None:

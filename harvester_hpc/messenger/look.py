@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harvester_hpc.messenger.batch_letters import read_claim, read_exit
+from harvester_hpc.messenger.batch_letters import is_begun, read_claim, read_exit
 from harvester_hpc.messenger.dump import Items, items_of
 from harvester_hpc.messenger.letter import Absent, Shape, Unfit, Whole, put_aside, read, shape_of, take, taken_among
 from harvester_hpc.messenger.names import Names
@@ -63,6 +63,7 @@ class Look:
     taken: list[Path] = field(default_factory=list)
     new_reports: dict[Path, Shape] = field(default_factory=dict)
     waiting: list[str] = field(default_factory=list)
+    begun: set[int] = field(default_factory=set)
 
     def news(self) -> News:
         """Return what was found; the job reports in it count as given out."""
@@ -72,6 +73,7 @@ class Look:
             claim=self.claim, exit=self.exit, attributes=self.attributes, job_status=self.job_status, files=tuple(self.files),
             heartbeat=self.heartbeat, kill_requested=self.kill_requested, bad=tuple(self.bad), taken=tuple(self.taken),
             waiting=tuple(self.waiting), event_updates={job_id: tuple(updates) for job_id, updates in self.updates.items()},
+            begun=frozenset(self.begun),
         )
 
     def at_all(self, top: Listing) -> None:
@@ -96,6 +98,8 @@ class Look:
                 continue
             self._hear(entries)
             self.at_folder(point.folder_of(job_id), entries, (job_id,))
+            if job_id in self.attributes or (names.job_claim in entries and is_begun(point.folder_of(job_id) / names.job_claim)):
+                self.begun.add(job_id)
 
     def at_folder(self, folder: Path, entries: Listing, job_ids: tuple[int, ...]) -> None:
         """Look at the letters of some jobs that share a folder."""

@@ -13,7 +13,7 @@ SENTINEL = ".harvester_hpc"
 class Names:
     """File names within an access point; the defaults are those that workers assume.
 
-    Source: section [payload_interaction] of the published configuration template; the last two are ours. Where there
+    Source: section [payload_interaction] of the published configuration template; those from ``claim`` on are ours. Where there
     are two names, the first is the protocol's and the second what some pilots write.
     """
 
@@ -31,6 +31,8 @@ class Names:
     heartbeat: tuple[str, ...] = ("worker_heartbeat.json", "pilot_heartbeat.json")
     claim: str = "worker_claim.json"
     exit: str = "worker_exit.json"
+    job_claim: str = "job_claim.json"
+    job_kill: str = "kill_job.json"
 
 
 NAMES = Names()

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from harvester_hpc.messenger import access_point, doorbell, feeding
-from harvester_hpc.messenger.batch_letters import fence
+from harvester_hpc.messenger.batch_letters import fence, fence_job
 from harvester_hpc.messenger.dump import LARGEST_NUMBER, updates_of
 from harvester_hpc.messenger.events import NEXT, RangeQueue, Ranges, requests_of
-from harvester_hpc.messenger.letter import LARGEST, Absent, Shape, Unfit, Whole, acknowledge, read, shape_of
+from harvester_hpc.messenger.letter import LARGEST, Absent, Shape, Unfit, Whole, acknowledge, read, shape_of, write
 from harvester_hpc.messenger.look import Listing, Look, listing
 from harvester_hpc.messenger.names import NAMES, Names
 from harvester_hpc.messenger.patience import REMEMBERED, Patience
@@ -131,6 +131,22 @@ class SharedFileMessenger:
             OSError: it cannot be told.
         """
         return fence(point.path / NAMES.claim)
+
+    def fence_job(self, point: AccessPoint, job_id: int) -> bool:
+        """Make sure that no launcher of a ManyToOne worker begins this job any more; False if one has begun it.
+
+        Raises:
+            OSError: it cannot be told.
+        """
+        return fence_job(point.folder_of(job_id) / NAMES.job_claim)
+
+    def end_job(self, point: AccessPoint, job_id: int) -> None:
+        """Ask the launcher of a ManyToOne worker to end one job that it has begun.
+
+        Raises:
+            OSError: it was not asked.
+        """
+        write(point.folder_of(job_id) / NAMES.job_kill, {})
 
     def clean_up(self, point: AccessPoint) -> str:
         """Remove the access point; "" if it is gone, else why it must stay (not ours, a link, outside root).

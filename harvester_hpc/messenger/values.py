@@ -116,6 +116,7 @@ class News:
         waiting: declared files that are not visible here yet (attribute caches of shared file systems); their
             letter is not in ``taken`` and is read again next time.
         event_updates: {job id: what the worker says of its event ranges}, from the letters in ``taken``.
+        begun: jobs of a ManyToOne worker that a launcher has taken; the others may still be given to another worker.
     """
 
     claim: Claim | None = None
@@ -129,3 +130,4 @@ class News:
     taken: tuple[Path, ...] = ()
     waiting: tuple[str, ...] = ()
     event_updates: Mapping[int, tuple[EventUpdate, ...]] = field(default_factory=dict)
+    begun: frozenset[int] = frozenset()

@@ -19,8 +19,8 @@ class JobState(StrEnum):
     FETCHED = "fetched"            # preparator: start stage-in
     PREPARING = "preparing"        # preparator: stage-in under way
     PREPARED = "prepared"          # submitter: wants a worker
-    SUBMITTED = "submitted"        # monitor: bound to a worker that waits in the batch queue
-    RUNNING = "running"            # monitor: its worker runs
+    SUBMITTED = "submitted"        # monitor: bound to a worker that waits in the batch queue, or has others to run first
+    RUNNING = "running"            # monitor: its worker runs; of many jobs in one worker, only those it has begun
     TO_TRANSFER = "to_transfer"    # stager: start stage-out
     TRANSFERRING = "transferring"  # stager: stage-out under way
     FINISHED = "finished"
@@ -35,7 +35,7 @@ JOB_LIFECYCLE: Lifecycle[JobState] = Lifecycle(
         # back to fetched: the stage-in was lost and is triggered again
         JobState.PREPARING: frozenset({JobState.FETCHED, JobState.PREPARED, JobState.FAILED, JobState.CANCELLED}),
         JobState.PREPARED: frozenset({JobState.SUBMITTED, JobState.FAILED, JobState.CANCELLED}),
-        # back to prepared: the batch system refused the worker
+        # back to prepared: the batch system refused the worker, or it ended without having begun this one of its many jobs
         JobState.SUBMITTED: frozenset(
             {JobState.RUNNING, JobState.PREPARED, JobState.TO_TRANSFER, JobState.FAILED, JobState.CANCELLED}
         ),
@@ -118,6 +118,10 @@ class Job:
     params: Mapping[str, Any] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[File, ...] = ()
+
+
+#: Seconds: ``due`` of a job that is bound to a worker, for the worker's row says when they are looked at; a cancel brings it forward.
+WITH_ITS_WORKER_S = 10 * 365 * 86400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

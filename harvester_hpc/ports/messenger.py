@@ -51,6 +51,22 @@ class Messenger(Protocol):
         """
         ...
 
+    def fence_job(self, point: AccessPoint, job_id: int) -> bool:
+        """Make sure that no launcher of a ManyToOne worker begins this job any more; False if one has begun it.
+
+        Raises:
+            OSError: it cannot be told.
+        """
+        ...
+
+    def end_job(self, point: AccessPoint, job_id: int) -> None:
+        """Ask the launcher of a ManyToOne worker to end one job that it has begun.
+
+        Raises:
+            OSError: it was not asked.
+        """
+        ...
+
     def clean_up(self, point: AccessPoint) -> str:
         """Remove the access point; "" if it is gone, else why it must stay (not ours, a link, outside root)."""
         ...

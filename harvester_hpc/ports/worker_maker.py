@@ -24,6 +24,10 @@ class WorkerMaker(Protocol):
         """Return how many jobs one worker gets when at most ``n_workers`` are made; >= 1."""
         ...
 
+    def get_full_chunk_wait(self) -> float:
+        """Return how many seconds jobs wait for others, so that a worker gets as many as it can take; 0: not at all."""
+        ...
+
     def get_num_workers_per_job(self, n_workers: int) -> int:
         """Return how many workers one job gets when at most ``n_workers`` are made; >= 1."""
         ...

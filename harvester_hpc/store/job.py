@@ -74,6 +74,11 @@ def make(write: Write, steps: Iterable[JobStep]) -> list[JobId]:
     return stale
 
 
+def uncount(write: Write, ids: Iterable[JobId]) -> None:
+    """The last submission of these jobs does not count against them."""
+    write.connection.executemany(sentences("job")["uncount"], [(job_id,) for job_id in ids])
+
+
 def due(connection: sqlite3.Connection, state: JobState, now: float, limit: int) -> list[Job]:
     """Return at most ``limit`` jobs of a state that want looking at, without params, attributes and files."""
     return [_job(row) for row in connection.execute(sentences("job")["due"], (state, now, limit))]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harvester_hpc.model.job import JobId
+from harvester_hpc.model.job import WITH_ITS_WORKER_S, JobId
 from harvester_hpc.model.turn import MESSENGER, MONITOR, PROPAGATOR, SUBMITTER, SWEEPER, WORKER_TURN
 from harvester_hpc.model.worker import MapType, Worker, WorkerId, WorkerPlan, WorkerState, WorkerStep
 from harvester_hpc.store.database import Write
@@ -62,7 +62,7 @@ def plan(write: Write, intents: Sequence[Intent], name: Callable[[int], str], pl
 
 
 def _bind(write: Write, job_id: JobId) -> bool:
-    return write.connection.execute(sentences("job")["bind"], (write.now, write.now, job_id)).rowcount == 1
+    return write.connection.execute(sentences("job")["bind"], (write.now + WITH_ITS_WORKER_S, write.now, job_id)).rowcount == 1
 
 
 def _planned(write: Write, number: WorkerId, intent: Intent, key: str, access_point: str) -> Worker:

@@ -23,6 +23,9 @@ class FakeMessenger:
         cleaned: workers whose access point was removed.
         claimed: workers whose batch job has claimed its access point already.
         fenced: workers whose access point no batch job can claim any more.
+        begun: jobs that a launcher has begun in each worker, {worker id: job ids}; news say the same.
+        fenced_jobs: (worker id, job id) that no launcher can begin any more.
+        asked_to_end: (worker id, job id) that the launcher was asked to end.
         stays: {worker id: why its access point must stay}.
     """
 
@@ -44,6 +47,9 @@ class FakeMessenger:
         self.cleaned: list[int] = []
         self.claimed: set[int] = set()
         self.fenced: list[int] = []
+        self.begun: dict[int, set[int]] = {}
+        self.fenced_jobs: list[tuple[int, int]] = []
+        self.asked_to_end: list[tuple[int, int]] = []
         self.stays: dict[int, str] = {}
         self._lock = threading.Lock()
         self._owners: dict[Path, int] = {}
@@ -82,6 +88,7 @@ class FakeMessenger:
             news = self._told.get(point.worker_id)
             if news is None:
                 news = self._finished(point) if self.settings.finishes else NOTHING
+            news = replace(news, begun=news.begun | self.begun.get(point.worker_id, set()))
             if not self._taken.isdisjoint(news.taken):
                 return replace(news, files=(), taken=())
             return news
@@ -104,6 +111,19 @@ class FakeMessenger:
             self.fenced.append(point.worker_id)
             return True
 
+    def fence_job(self, point: AccessPoint, job_id: int) -> bool:
+        """Remember it; False for a job that is in ``begun``."""
+        with self._lock:
+            if job_id in self.begun.get(point.worker_id, ()):
+                return False
+            self.fenced_jobs.append((point.worker_id, job_id))
+            return True
+
+    def end_job(self, point: AccessPoint, job_id: int) -> None:
+        """Remember it."""
+        with self._lock:
+            self.asked_to_end.append((point.worker_id, job_id))
+
     def clean_up(self, point: AccessPoint) -> str:
         """Forget an access point, or say why it stays."""
         with self._lock:
@@ -121,7 +141,7 @@ class FakeMessenger:
         taken = (point.path / "letter",) if files else ()
         return News(
             claim=Claim(batch_id=""), exit=Exit(exit_code=0), job_status=dict.fromkeys(point.job_ids or fed, "finished"),
-            files=files, taken=taken,
+            files=files, taken=taken, begun=frozenset(point.job_ids or fed) if point.many else frozenset(),
         )
 
 

@@ -2,32 +2,42 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harvester_launch.single import Options, run
+from harvester_launch import multijob, single
 
-LATER = {"multijob": "several jobs side by side", "yoda": "event service over MPI"}
+LATER = {"yoda": "event service over MPI"}
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     whole = argparse.ArgumentParser(prog="harvester_launch", description="Run the payloads of a worker inside its allocation.")
     ways = whole.add_subparsers(dest="way", required=True, metavar="WAY")
-    single = ways.add_parser("single", help="one job")
-    single.add_argument("--access-point", required=True, type=Path, metavar="DIR", help="the worker's folder")
-    single.add_argument(
-        "--wrapper", action="append", default=[], metavar="ARG",
-        help="the site's pilot wrapper, in place of the job's command; once for its path and once for each argument",
+    _options(ways.add_parser("single", help="one job"))
+    many = ways.add_parser("multijob", help="several jobs; one of these runs on each node")
+    _options(many)
+    many.add_argument(
+        "--cores", type=_positive, default=len(os.sched_getaffinity(0)), metavar="NUMBER", help="of this node, for jobs side by side"
     )
-    single.add_argument("--walltime", type=_positive, metavar="SECONDS", help="what the batch job was given")
-    single.add_argument("--log-cap", type=_positive, default=10 << 20, metavar="BYTES", help="of stdout and of stderr, each")
-    single.add_argument("--grace", type=float, default=10.0, metavar="SECONDS", help="between a forwarded signal and KILL")
-    single.add_argument("--heartbeat", type=float, default=60.0, metavar="SECONDS", help="between two signs of life")
+    many.add_argument("--memory-mb", type=int, default=0, metavar="MB", help="of this node, for jobs side by side; 0: not counted")
     for way, what in LATER.items():
         ways.add_parser(way, help=f"{what} (not yet)", add_help=False)
     return whole
+
+
+def _options(way: argparse.ArgumentParser) -> None:
+    way.add_argument("--access-point", required=True, type=Path, metavar="DIR", help="the worker's folder")
+    way.add_argument(
+        "--wrapper", action="append", default=[], metavar="ARG",
+        help="the site's pilot wrapper, in place of the job's command; once for its path and once for each argument",
+    )
+    way.add_argument("--walltime", type=_positive, metavar="SECONDS", help="what the batch job was given")
+    way.add_argument("--log-cap", type=_positive, default=10 << 20, metavar="BYTES", help="of stdout and of stderr, each")
+    way.add_argument("--grace", type=float, default=10.0, metavar="SECONDS", help="between a forwarded signal and KILL")
+    way.add_argument("--heartbeat", type=float, default=60.0, metavar="SECONDS", help="between two signs of life")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,12 +45,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     whole = parser()
     given, rest = whole.parse_known_args(argv)
     if given.way in LATER:
-        whole.error(f"{given.way}: not yet; there is: single")
+        whole.error(f"{given.way}: not yet; there is: single, multijob")
     if rest:
         whole.error(f"unrecognized arguments: {' '.join(rest)}")
-    return run(Options(
-        access_point=given.access_point.absolute(), wrapper=tuple(given.wrapper), walltime_s=given.walltime,
-        log_cap=given.log_cap, grace_s=max(0.0, given.grace), heartbeat_s=max(0.1, given.heartbeat),
+    access_point, wrapper, grace_s, heartbeat_s = (
+        given.access_point.absolute(), tuple(given.wrapper), max(0.0, given.grace), max(0.1, given.heartbeat)
+    )
+    if given.way == "multijob":
+        return multijob.run(multijob.Options(
+            access_point=access_point, wrapper=wrapper, walltime_s=given.walltime, log_cap=given.log_cap, grace_s=grace_s,
+            heartbeat_s=heartbeat_s, cores=given.cores, memory_mb=max(0, given.memory_mb),
+        ))
+    return single.run(single.Options(
+        access_point=access_point, wrapper=wrapper, walltime_s=given.walltime, log_cap=given.log_cap, grace_s=grace_s,
+        heartbeat_s=heartbeat_s,
     ))
 
 

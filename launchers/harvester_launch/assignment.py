@@ -43,6 +43,13 @@ class Assignment:
         value = self.job.get(key)
         return "" if value is None or value == "NULL" else str(value)
 
+    def number(self, key: str) -> int:
+        """Return a value of the dictionary as a whole number; 0 if it is none."""
+        try:
+            return int(float(self.text(key)))
+        except (ValueError, OverflowError):
+            return 0
+
     def names(self, key: str) -> list[str]:
         """Return a comma list of the dictionary, each entry once."""
         return list(dict.fromkeys(part.strip() for part in self.text(key).split(",") if part.strip() not in ("", "NULL")))
@@ -67,10 +74,30 @@ def assignment_in(access_point: Path) -> Assignment:
     Raises:
         Unusable: there is none, more than one, or a letter cannot be read.
     """
-    ids = _content(access_point / NAMES.panda_ids, read(access_point / NAMES.panda_ids, expected=list))
-    if len(ids) != 1 or not isinstance(ids[0], int) or isinstance(ids[0], bool):
+    ids = job_ids_in(access_point)
+    if len(ids) != 1:
         raise Unusable(f"{NAMES.panda_ids} must name one job, and it says {str(ids)[:60]}")
-    job_id = ids[0]
+    return assignment_of(access_point, ids[0])
+
+
+def job_ids_in(access_point: Path) -> list[int]:
+    """Return the jobs of the worker, in the order in which they are to be taken.
+
+    Raises:
+        Unusable: the list is not there, or no list of numbers.
+    """
+    ids: list[int] = _content(access_point / NAMES.panda_ids, read(access_point / NAMES.panda_ids, expected=list))
+    if not ids or any(not isinstance(one, int) or isinstance(one, bool) for one in ids):
+        raise Unusable(f"{NAMES.panda_ids} must name jobs, and it says {str(ids)[:60]}")
+    return ids
+
+
+def assignment_of(access_point: Path, job_id: int) -> Assignment:
+    """Return one job of the worker.
+
+    Raises:
+        Unusable: the letter with its description cannot be read.
+    """
     folder = folder_of(access_point, job_id)
     jobs = _content(folder / NAMES.job_spec, read(folder / NAMES.job_spec))
     job = jobs.get(str(job_id))

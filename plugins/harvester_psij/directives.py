@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 
 from harvester_hpc.model.facility import BatchQueue, Facility
-from harvester_hpc.model.worker import Worker
+from harvester_hpc.model.worker import MapType, Worker
 from harvester_psij.launch_line import cores_per_node
 
 BATCH_LOG = "batch.log"
@@ -44,6 +44,8 @@ def slurm_options(worker: Worker, facility: Facility, extra: Mapping[str, str | 
         options["qos"] = queue.qos
     if facility.account:
         options["account"] = facility.account
+    if worker.map_type is MapType.MANY_TO_ONE and plan.nodes > 1:
+        options["no-kill"] = None  # what runs on the other nodes goes on when one is lost
     options["export"] = "NONE"  # the daemon's environment holds secrets
     options["requeue" if facility.requeue else "no-requeue"] = None
     options["chdir"] = worker.access_point

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harvester_hpc.model.worker import WorkerPlan
+from harvester_hpc.model.worker import MapType, Worker, WorkerPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,17 +16,29 @@ class Tasks:
         per_node: copies on each of them, >= 1.
         cores: cores of each copy, >= 1.
         gpus_per_node: GPUs on each node.
+        apart: a copy that fails, or its node, ends no other.
     """
 
     nodes: int = 1
     per_node: int = 1
     cores: int = 1
     gpus_per_node: int = 0
+    apart: bool = False
 
 
 def one_task(plan: WorkerPlan) -> Tasks:
     """Return the tasks of a launcher that runs once, on the first node, and has all of it."""
     return Tasks(cores=cores_per_node(plan), gpus_per_node=plan.gpus_per_node)
+
+
+def one_task_a_node(plan: WorkerPlan) -> Tasks:
+    """Return the tasks of a launcher that runs once on each node, and has all of it."""
+    return Tasks(nodes=plan.nodes, cores=cores_per_node(plan), gpus_per_node=plan.gpus_per_node, apart=True)
+
+
+def tasks_of(worker: Worker) -> Tasks:
+    """Return how often the launcher of a worker runs: of many jobs, on every node."""
+    return one_task_a_node(worker.plan) if worker.map_type is MapType.MANY_TO_ONE else one_task(worker.plan)
 
 
 def cores_per_node(plan: WorkerPlan) -> int:
@@ -48,6 +60,8 @@ def _srun(tasks: Tasks) -> list[str]:
         "--overlap",                       # a payload may use srun itself
         "--export=ALL",                    # the batch job's own --export=NONE would empty the step's environment
     ]
+    if tasks.apart:
+        line += ["--kill-on-bad-exit=0", "--wait=0", "--no-kill"]
     return line + ([f"--gpus-per-node={tasks.gpus_per_node}"] if tasks.gpus_per_node else [])
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-from harvester_hpc.model.worker import Worker
+from harvester_hpc.model.worker import MapType, Worker
 from harvester_hpc.ports.context import Context
 from harvester_psij.directives import slurm_directives, slurm_options
-from harvester_psij.launch_line import launch_line, one_task
+from harvester_psij.launch_line import cores_per_node, launch_line, tasks_of
 
 TEMPLATE = Path(__file__).parent / "templates" / "worker.mustache"
 
@@ -60,19 +60,26 @@ def source_roots() -> tuple[str, ...]:
 
 
 def program(worker: Worker, python: str, extras: ScriptExtras) -> list[str]:
-    """Return the argv of the launcher inside the allocation."""
+    """Return the argv of the launcher inside the allocation, on each of the nodes where it runs."""
+    many = worker.map_type is MapType.MANY_TO_ONE
     return [
-        *extras.container, python or sys.executable, "-m", "harvester_launch", "single",
+        *extras.container, python or sys.executable, "-m", "harvester_launch", "multijob" if many else "single",
         "--access-point", worker.access_point, "--walltime", str(worker.plan.walltime_s),
+        *(_of_node(worker) if many else ()),
         *(f"--wrapper={argument}" for argument in extras.pilot),
     ]
+
+
+def _of_node(worker: Worker) -> list[str]:
+    memory = ["--memory-mb", str(worker.plan.ram_mb)] if worker.plan.ram_mb else []
+    return ["--cores", str(cores_per_node(worker.plan)), *memory]
 
 
 def script_values(worker: Worker, context: Context, extras: ScriptExtras) -> dict[str, object]:
     """Return what the template needs; every value is quoted for the shell already."""
     facility = context.facility
     slurm = facility.scheduler == "slurm"
-    line = launch_line(facility.launcher, one_task(worker.plan), program(worker, facility.python, extras))
+    line = launch_line(facility.launcher, tasks_of(worker), program(worker, facility.python, extras))
     return {
         "directives": slurm_directives(slurm_options(worker, facility, extras.attributes)) if slurm else [],
         "slurm": slurm,

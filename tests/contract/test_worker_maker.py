@@ -1,4 +1,4 @@
-"""The contract of worker makers, over the simple one and the fake."""
+"""The contract of worker makers, over ours and the fake."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.worker_maker import WorkerMaker
 from harvester_hpc.testing.contracts.worker_maker import WorkerMakerContract
 from harvester_hpc.testing.fakes import FixedWorkerMaker
+from harvester_workers.multi_job import MultiJobWorkerMaker
 from harvester_workers.simple import SimpleWorkerMaker
 
 
@@ -35,6 +36,12 @@ class TestSimpleWorkerMaker(_Making):
     @pytest.fixture
     def worker_maker(self, tmp_path: Path) -> WorkerMaker:
         return SimpleWorkerMaker(SimpleWorkerMaker.Settings(), _context(tmp_path))
+
+
+class TestMultiJobWorkerMaker(_Making):
+    @pytest.fixture
+    def worker_maker(self, tmp_path: Path) -> WorkerMaker:
+        return MultiJobWorkerMaker(MultiJobWorkerMaker.Settings(n_jobs_per_worker=4), _context(tmp_path))
 
 
 class TestFixedWorkerMaker(_Making):

@@ -58,6 +58,8 @@ SITE_FILES = {
         "queues": {"Q": {"resources": {"nodes": 2, "walltime": "06:30:00"}}},
     },
 }
+#: Workers with many jobs on a site of the first kind: one node, and several.
+CROWDS = {"many-local": "local", "many-slurm": "slurm-gpu"}
 WORKERS = {
     "local": WorkerPlan(nodes=1, cores=2, walltime_s=3600),
     "slurm-plain": WorkerPlan(nodes=1, cores=1, walltime_s=90),
@@ -70,8 +72,9 @@ def script(site: str) -> str:
     """Return the batch script of the site's worker."""
     if site in SITE_FILES:
         return _script_of_file(site)
-    facility, extras = SITES[site]
-    return _script(facility, extras, WORKERS[site], "short" if site == "slurm-partition" else "")
+    facility, extras = SITES[CROWDS.get(site, site)]
+    map_type = MapType.MANY_TO_ONE if site in CROWDS else MapType.ONE_TO_ONE
+    return _script(facility, extras, WORKERS[CROWDS.get(site, site)], "short" if site == "slurm-partition" else "", map_type)
 
 
 def _script_of_file(site: str) -> str:
@@ -86,7 +89,7 @@ def _script_of_file(site: str) -> str:
     return _script(replace(configuration.facility, work_dir=""), EXTRAS, plan, queue.resources.batch_queue)
 
 
-def _script(facility: Facility, extras: ScriptExtras, plan: WorkerPlan, batch_queue: str) -> str:
+def _script(facility: Facility, extras: ScriptExtras, plan: WorkerPlan, batch_queue: str, map_type: MapType = MapType.ONE_TO_ONE) -> str:
     load_psij()
     from psij import Job as PsijJob
     from psij import JobExecutorConfig
@@ -97,7 +100,7 @@ def _script(facility: Facility, extras: ScriptExtras, plan: WorkerPlan, batch_qu
         queue=Queue(name="Q", access_root="/scratch/me/workers"),
     )
     worker = Worker(
-        id=WorkerId(4711), queue="Q", map_type=MapType.ONE_TO_ONE, state=WorkerState.PLANNED, key="habcde-3mv",
+        id=WorkerId(4711), queue="Q", map_type=map_type, state=WorkerState.PLANNED, key="habcde-3mv",
         access_point="/scratch/me/workers/4711", plan=plan, batch_queue=batch_queue,
     )
     written = io.StringIO()
@@ -106,15 +109,15 @@ def _script(facility: Facility, extras: ScriptExtras, plan: WorkerPlan, batch_qu
     return written.getvalue()
 
 
-@pytest.mark.parametrize("site", sorted([*SITES, *SITE_FILES]))
+@pytest.mark.parametrize("site", sorted([*SITES, *CROWDS, *SITE_FILES]))
 def test_a_sites_script_is_what_it_was(site: str) -> None:
     assert script(site) == (GOLDEN / f"{site}.sh").read_text()
 
 
 def test_no_script_is_left_over() -> None:
-    assert {path.stem for path in GOLDEN.glob("*.sh")} == {*SITES, *SITE_FILES}
+    assert {path.stem for path in GOLDEN.glob("*.sh")} == {*SITES, *CROWDS, *SITE_FILES}
 
 
 if __name__ == "__main__":
-    for name in (*SITES, *SITE_FILES):
+    for name in (*SITES, *CROWDS, *SITE_FILES):
         (GOLDEN / f"{name}.sh").write_text(script(name))

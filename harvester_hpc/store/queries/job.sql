@@ -21,6 +21,10 @@ UPDATE job SET state = ?, due = ?, tries = ?, why = ?, outcome = ?, changed = ? 
 UPDATE job SET state = 'submitted', due = ?, tries = 0, submissions = submissions + 1, changed = ?
 WHERE job_id = ? AND state = 'prepared' AND cancel = '';
 
+-- name: uncount
+-- It was not begun in a worker that worked: that submission does not count.
+UPDATE job SET submissions = max(0, submissions - 1) WHERE job_id = ?;
+
 -- name: due
 -- Jobs of one state that want looking at, the most urgent first.
 SELECT job_id, queue, state, outcome, attempt, task_id, priority, resource_type, cores, ram_mb, walltime_s, tries, submissions,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from harvester_hpc.messenger.batch_letters import claim_job
 from harvester_hpc.messenger.doorbell import ring
 from harvester_hpc.messenger.letter import deliver, write
 from harvester_hpc.messenger.names import NAMES
@@ -118,6 +119,31 @@ class MessengerContract(ABC):
         claim = messenger.collect(ready).claim
         assert claim is not None
         assert claim.batch_id == "4711"
+
+    @pytest.fixture
+    def crowd(self, messenger: Messenger, tmp_path: Path) -> AccessPoint:
+        """Return the access point, made and fed, of a worker with two jobs."""
+        root = tmp_path / "access"
+        point = AccessPoint(root=root, path=root / "4", instance="here", worker_id=4, job_ids=(11, 12), many=True)
+        messenger.setup_access_points([point])
+        messenger.feed_jobs(point, {11: JOB, 12: {**JOB, "PandaID": 12}}, {})
+        return point
+
+    def launcher_begins(self, point: AccessPoint, job_id: int) -> bool:
+        """Take one job of many; False if it is not to be had."""
+        return claim_job(point.folder_of(job_id) / NAMES.job_claim, {"batch_id": "4711"})
+
+    def test_one_job_of_many_is_begun_once(self, messenger: Messenger, crowd: AccessPoint) -> None:
+        assert messenger.collect(crowd).begun == frozenset()
+        assert self.launcher_begins(crowd, 11)
+        assert not self.launcher_begins(crowd, 11)
+        assert messenger.collect(crowd).begun == {11}
+
+    def test_a_fence_around_one_job_holds_until_a_launcher_was_faster(self, messenger: Messenger, crowd: AccessPoint) -> None:
+        assert self.launcher_begins(crowd, 11)
+        assert [messenger.fence_job(crowd, job_id) for job_id in (11, 12, 11, 12)] == [False, True, False, True]
+        assert not self.launcher_begins(crowd, 12)
+        assert messenger.collect(crowd).begun == {11}
 
     def test_what_is_cleaned_up_is_gone_and_may_be_cleaned_up_again(self, messenger: Messenger, ready: AccessPoint) -> None:
         assert messenger.clean_up(ready) == ""

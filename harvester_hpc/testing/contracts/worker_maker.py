@@ -52,5 +52,8 @@ class WorkerMakerContract:
         assert worker_maker.get_num_jobs_per_worker(n_workers) >= 1
         assert worker_maker.get_num_workers_per_job(n_workers) >= 1
 
+    def test_no_job_waits_for_others_for_ever(self, worker_maker: WorkerMaker) -> None:
+        assert 0 <= worker_maker.get_full_chunk_wait() < float("inf")
+
     def test_readiness_is_a_plain_answer(self, worker_maker: WorkerMaker) -> None:
         assert worker_maker.is_resource_ready() in (True, False)

@@ -15,6 +15,7 @@ ENVIRON: Mapping[str, str] = {"HOME": "/nowhere/people/me", "SCRATCH": "/nowhere
 
 SITE: dict[str, Any] = {
     "scheduler": "slurm",
+    "launcher": "srun",
     "queues": [
         {"name": "regular", "minNodes": 2, "maxNodes": 8, "maxWalltime": "12:00:00"},
         {"name": "debug", "maxNodes": 1, "maxWalltime": 1800},

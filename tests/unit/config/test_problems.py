@@ -59,7 +59,6 @@ def test_a_real_block_of_a_published_queue_file_gets_a_complete_list(tmp_path: P
         }.items()
     }
     assert set(caught.value.problems) == for_upstream | {
-        f"{way}mapType: ManyToOne (several jobs in one worker): not yet; there is: OneToOne",
         f"{way}zipPerMB: zipping outputs: not yet; leave it out (it is 256)",
     }
 
@@ -92,7 +91,7 @@ def test_a_wrong_key_or_type_does_not_hide_what_else_is_wrong_with_the_queue(tmp
     queue = {
         "nQueueLimitWorkr": 3,
         "maxWorkers": "5",
-        "mapType": "ManyToOne",
+        "mapType": "OneToMany",
         "resources": {"nodes": 9, "walltime": "soon", "coresPerNode": 65, "memoryMb": 1},
         "messenger": {"accessPoint": "/${workerID}"},
     }
@@ -165,12 +164,24 @@ def test_late_binding_and_slave_mode_are_refused_and_not_ignored(tmp_path: Path)
 
 
 def test_every_map_type_is_either_there_or_not_yet(tmp_path: Path) -> None:
-    assert of_queue(tmp_path, {"mapType": "OneToOne"}) == []
-    for word in set(MAP_TYPES) - {"OneToOne"}:
+    there = {word for word, what in MAP_TYPES.items() if not what}
+    assert there == {"OneToOne", "ManyToOne"}
+    for word in there:
+        assert of_queue(tmp_path, {"mapType": word}) == []
+    for word in set(MAP_TYPES) - there:
         (line,) = of_queue(tmp_path, {"mapType": word})
         assert line.startswith(f"mapType: {word} (")
         assert "not yet" in line
     assert "mapType: must be 'OneToOne', 'ManyToOne', 'OneToMany' or 'NoJob'" in of_queue(tmp_path, {"mapType": "OneToTwo"})[0]
+
+
+def test_many_jobs_in_a_worker_want_a_map_type_and_a_launcher_for_them(tmp_path: Path) -> None:
+    maker = {"name": "multi_job", "nJobsPerWorker": 8}
+    assert of_queue(tmp_path, {"mapType": "ManyToOne", "workerMaker": maker}) == []
+    (line,) = of_queue(tmp_path, {"workerMaker": maker})
+    assert line.startswith("workerMaker.nJobsPerWorker: 8 jobs to a worker want mapType ManyToOne")
+    (line,) = of_queue(tmp_path, {"mapType": "ManyToOne", "workerMaker": maker, "resources": {"nodes": 3}}, facility={"launcher": "single"})
+    assert line.startswith("resources.nodes: 3 nodes want a launcher that starts on all of them")
 
 
 @pytest.mark.parametrize(("key", "name"), [("pandaQueueName", "Other"), ("queueName", "Other")])

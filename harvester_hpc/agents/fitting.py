@@ -1,0 +1,48 @@
+"""Jobs meet their worker: what the worker maker says of a chunk, and who does not fit."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harvester_hpc.model.job import Job
+from harvester_hpc.model.queue import Queue
+from harvester_hpc.model.worker import WorkerPlan
+from harvester_hpc.ports.outcome import Failed
+from harvester_hpc.ports.worker_maker import WorkerMaker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """A chunk after the worker maker has seen it.
+
+    Attributes:
+        plan: the size of its worker; None: not now, or nobody is left.
+        jobs: those that get the worker.
+        misfits: (job, why) of those that fit into no worker.
+    """
+
+    plan: WorkerPlan | None
+    jobs: tuple[Job, ...] = ()
+    misfits: tuple[tuple[Job, str], ...] = ()
+
+
+def fitted(maker: WorkerMaker, queue: Queue, chunk: Sequence[Job]) -> Fitted:
+    """Return what becomes of a chunk; a job that fits into no worker does not sink its neighbours."""
+    answer = _ask(maker, queue, chunk)
+    if isinstance(answer, WorkerPlan):
+        return Fitted(plan=answer, jobs=tuple(chunk))
+    if not isinstance(answer, Failed):
+        return Fitted(plan=None)
+    alone = {job.id: _ask(maker, queue, [job]) for job in chunk} if len(chunk) > 1 else {}
+    misfits = tuple((job, one.why) for job in chunk if isinstance(one := alone.get(job.id), Failed))
+    rest = tuple(job for job in chunk if not isinstance(alone.get(job.id), Failed))
+    again = _ask(maker, queue, rest) if misfits and rest else answer
+    if isinstance(again, WorkerPlan):
+        return Fitted(plan=again, jobs=rest, misfits=misfits)
+    if isinstance(again, Failed):
+        misfits += tuple((job, again.why) for job in rest)
+    return Fitted(plan=None, misfits=misfits)
+
+
+def _ask(maker: WorkerMaker, queue: Queue, chunk: Sequence[Job]) -> object:
+    return maker.make_worker(chunk, queue, queue.resource_type or chunk[0].resource_type)
