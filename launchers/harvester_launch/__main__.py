@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harvester_launch.single import Options, run
+from harvester_launch.yoda import run as run_yoda
+from harvester_launch.yoda_options import add_arguments, options_of
 
-LATER = {"multijob": "several jobs side by side", "yoda": "event service over MPI"}
+LATER = {"multijob": "several jobs side by side"}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     single.add_argument("--log-cap", type=_positive, default=10 << 20, metavar="BYTES", help="of stdout and of stderr, each")
     single.add_argument("--grace", type=float, default=10.0, metavar="SECONDS", help="between a forwarded signal and KILL")
     single.add_argument("--heartbeat", type=float, default=60.0, metavar="SECONDS", help="between two signs of life")
+    add_arguments(ways.add_parser("yoda", help="event ranges over MPI: start it with mpiexec or srun"))
     for way, what in LATER.items():
         ways.add_parser(way, help=f"{what} (not yet)", add_help=False)
     return whole
@@ -35,9 +38,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     whole = parser()
     given, rest = whole.parse_known_args(argv)
     if given.way in LATER:
-        whole.error(f"{given.way}: not yet; there is: single")
+        whole.error(f"{given.way}: not yet; there is: single, yoda")
     if rest:
         whole.error(f"unrecognized arguments: {' '.join(rest)}")
+    if given.way == "yoda":
+        try:
+            options = options_of(given)
+        except ValueError as error:
+            whole.error(str(error))
+        return run_yoda(options)
     return run(Options(
         access_point=given.access_point.absolute(), wrapper=tuple(given.wrapper), walltime_s=given.walltime,
         log_cap=given.log_cap, grace_s=max(0.0, given.grace), heartbeat_s=max(0.1, given.heartbeat),

@@ -67,10 +67,26 @@ def assignment_in(access_point: Path) -> Assignment:
     Raises:
         Unusable: there is none, more than one, or a letter cannot be read.
     """
+    found = assignments_in(access_point, most=1)
+    return found[0]
+
+
+def assignments_in(access_point: Path, most: int | None = None) -> list[Assignment]:
+    """Return the jobs of the worker, in the order of its list; one at least.
+
+    Args:
+        most: how many there may be; None for any number.
+
+    Raises:
+        Unusable: there is none, there are too many, or a letter cannot be read.
+    """
     ids = _content(access_point / NAMES.panda_ids, read(access_point / NAMES.panda_ids, expected=list))
-    if len(ids) != 1 or not isinstance(ids[0], int) or isinstance(ids[0], bool):
-        raise Unusable(f"{NAMES.panda_ids} must name one job, and it says {str(ids)[:60]}")
-    job_id = ids[0]
+    if not ids or (most is not None and len(ids) > most) or any(not isinstance(one, int) or isinstance(one, bool) for one in ids):
+        raise Unusable(f"{NAMES.panda_ids} must name {'one job' if most == 1 else 'jobs'}, and it says {str(ids)[:60]}")
+    return [_assignment(access_point, job_id) for job_id in dict.fromkeys(ids)]
+
+
+def _assignment(access_point: Path, job_id: int) -> Assignment:
     folder = folder_of(access_point, job_id)
     jobs = _content(folder / NAMES.job_spec, read(folder / NAMES.job_spec))
     job = jobs.get(str(job_id))
