@@ -134,8 +134,7 @@ class Droid:
         for job_id, text, rows in groups:
             shared = unpacked(text)
             self._waiting.extend(
-                Range(number=number, job_id=job_id, range_id=range_id, start=start, last=last, tried=tried, shared=shared)
-                for number, range_id, start, last, tried in rows
+                [Range(number, job_id, range_id, start, last, tried, shared) for number, range_id, start, last, tried in rows]
             )
         self._asked = False
         if self._drain_until is not None:
@@ -162,8 +161,14 @@ class Droid:
         if not results:
             return False
         self._journal.append([line_of(one) for one in results])
+        mean_s = self._mean_s
         for one in results:
-            self._note(one)
+            if one.ok:
+                self._done.append((one.range.number, one.path, one.size, one.checksum, one.guid, one.seconds))
+                mean_s = smoothed(mean_s, one.seconds)
+            else:
+                self._failed.append((one.range.number, one.code, one.why))
+        self._mean_s = mean_s
         return True
 
     def _without_ended(self, results: list[Result]) -> list[Result]:
@@ -172,13 +177,6 @@ class Droid:
         if ended:
             self._world.send(YODA, ("returned", [one.range.number for one in ended]))
         return [one for one in results if one not in ended] if ended else results
-
-    def _note(self, one: Result) -> None:
-        if one.ok:
-            self._done.append((one.range.number, one.path, one.size, one.checksum, one.guid, one.seconds))
-            self._mean_s = smoothed(self._mean_s, one.seconds)
-        else:
-            self._failed.append((one.range.number, one.code, one.why))
 
     def _speak(self) -> None:
         now = time.monotonic()

@@ -11,6 +11,7 @@ from harvester_hpc.messenger.letter import sync_folder
 from harvester_launch.ranges import Result
 
 DONE, TOLD = "done", "told"
+_ENCODE = json.JSONEncoder(check_circular=False).encode
 
 
 class Journal:
@@ -28,7 +29,7 @@ class Journal:
         """
         if not lines:
             return
-        raw = "".join(f"{json.dumps(line)}\n" for line in lines).encode()
+        raw = "".join([f"{_ENCODE(line)}\n" for line in lines]).encode()
         if self._file is None:
             self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             sync_folder(self.path.parent)
@@ -50,10 +51,14 @@ def journal_of(own: Path, kind: str, run: str, rank: int) -> Journal:
 
 def line_of(result: Result) -> dict[str, Any]:
     """Return a result as a line of a Droid's journal."""
-    line = {"PandaID": result.range.job_id, "eventRangeID": result.range.range_id, "ok": result.ok, "seconds": round(result.seconds, 3)}
+    line: dict[str, Any] = {
+        "PandaID": result.range.job_id, "eventRangeID": result.range.range_id, "ok": result.ok, "seconds": round(result.seconds, 3),
+    }
     if not result.ok:
         return line | {"try": result.range.tried, "exitCode": result.code, "why": result.why}
-    return line | {"path": result.path, "fsize": result.size, "chksum": result.checksum, "guid": result.guid} if result.path else line
+    if result.path:
+        line |= {"path": result.path, "fsize": result.size, "chksum": result.checksum, "guid": result.guid}
+    return line
 
 
 def lines(own: Path, kind: str) -> Iterator[dict[str, Any]]:

@@ -19,6 +19,8 @@ from harvester_launch.yoda_options import YodaOptions
 LONGEST_WAIT_S = 0.002
 #: Seconds between two looks for letters, and between two counts of unread ones.
 LOOK_S, COUNT_S = 0.5, 5.0
+#: Ranges that are asked for at once: their letter is well below what a letter may be, and rank 0 must hold it in memory.
+MOST_ASKED = 200_000
 
 
 @dataclass(slots=True)
@@ -149,6 +151,7 @@ class Leading:
     def _ask(self, now: float) -> None:
         thirsty = [job_id for job_id, dry in self._dry.items() if not dry]
         lacking = self.master.lacking(self._options.lead_s, now) if thirsty and self.master.slots else 0
+        lacking = min(lacking, MOST_ASKED)
         if lacking and self._mailbox.request(dict.fromkeys(thirsty, -(-lacking // len(thirsty)))):
             self.publisher.ring()
 

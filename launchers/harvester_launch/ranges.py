@@ -3,16 +3,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Range:
+class Range(NamedTuple):
     """One event range.
 
     Attributes:
@@ -26,8 +25,8 @@ class Range:
     range_id: str
     start: int
     last: int
-    tried: int = 1
-    shared: Mapping[str, Any] = field(default_factory=dict)
+    tried: int
+    shared: Mapping[str, Any]
 
     def fields(self, out: str) -> dict[str, Any]:
         """Return what a payload is told, by the names of the protocol; ``out``: where its output belongs."""
@@ -35,8 +34,7 @@ class Range:
         return {**self.shared, **own}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class Result(NamedTuple):
     """How a range ended. path: "" if it makes no file, or failed; code, why: of a failure."""
 
     range: Range
