@@ -17,11 +17,11 @@ EXTRAS = {
     "panda": [],
     "globus": ["globus-sdk>=4,<5"],
     "rucio": ["rucio-clients"],
-    "mpi": ["mpi4py"],
+    "mpi": ["mpi4py", "mpich"],
     "web": [],
     "tui": ["textual"],
     "demo": ["chromo", "numpy", "matplotlib"],
-    "test": ["pytest", "ruff", "mypy", "import-linter"],
+    "test": ["pytest", "ruff", "mypy", "import-linter", "mpi4py", "mpich"],
 }
 EXTRAS["all"] = sorted({need for needs in EXTRAS.values() for need in needs})
 

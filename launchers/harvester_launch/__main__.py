@@ -7,9 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harvester_launch import multijob, single
-
-LATER = {"yoda": "event service over MPI"}
+from harvester_launch import multijob, single, yoda
+from harvester_launch.yoda_options import add_arguments, options_of
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,8 +22,7 @@ def parser() -> argparse.ArgumentParser:
         "--cores", type=_positive, default=len(os.sched_getaffinity(0)), metavar="NUMBER", help="of this node, for jobs side by side"
     )
     many.add_argument("--memory-mb", type=int, default=0, metavar="MB", help="of this node, for jobs side by side; 0: not counted")
-    for way, what in LATER.items():
-        ways.add_parser(way, help=f"{what} (not yet)", add_help=False)
+    add_arguments(ways.add_parser("yoda", help="event ranges over MPI: start it with mpiexec or srun"))
     return whole
 
 
@@ -44,10 +42,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     whole = parser()
     given, rest = whole.parse_known_args(argv)
-    if given.way in LATER:
-        whole.error(f"{given.way}: not yet; there is: single, multijob")
     if rest:
         whole.error(f"unrecognized arguments: {' '.join(rest)}")
+    if given.way == "yoda":
+        try:
+            options = options_of(given)
+        except ValueError as error:
+            whole.error(str(error))
+        return yoda.run(options)
     access_point, wrapper, grace_s, heartbeat_s = (
         given.access_point.absolute(), tuple(given.wrapper), max(0.0, given.grace), max(0.1, given.heartbeat)
     )

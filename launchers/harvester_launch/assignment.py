@@ -92,6 +92,15 @@ def job_ids_in(access_point: Path) -> list[int]:
     return ids
 
 
+def assignments_in(access_point: Path) -> list[Assignment]:
+    """Return the jobs of the worker, in the order of its list; one at least.
+
+    Raises:
+        Unusable: there is none, or a letter cannot be read.
+    """
+    return [assignment_of(access_point, job_id) for job_id in dict.fromkeys(job_ids_in(access_point))]
+
+
 def assignment_of(access_point: Path, job_id: int) -> Assignment:
     """Return one job of the worker.
 

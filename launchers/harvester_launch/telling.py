@@ -75,18 +75,20 @@ class Attributes:
             self.told["coreCount"] = int(cores)
         self._write()
 
-    def end(self, ending: Ending, diagnosis: str) -> bool:
+    def end(self, ending: Ending, diagnosis: str, cpu_s: float | None = None) -> bool:
         """Tell how it ended; False if that could not be written.
 
         Args:
             diagnosis: what went wrong; "" if nothing did.
+            cpu_s: CPU seconds of the payloads; None: they were children of this process.
         """
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu_s = used.ru_utime + used.ru_stime if cpu_s is None else cpu_s
         payload_says = self._of_payload(failed=bool(diagnosis))
         self.told |= {
             "jobStatus": "failed" if diagnosis else "finished", "transExitCode": ending.payload_code,
             "exeErrorCode": ending.exit_code if diagnosis else 0, "exeErrorDiag": diagnosis, "endTime": utc(time.time()),
-            "cpuConsumptionTime": int(used.ru_utime + used.ru_stime), "cpuConsumptionUnit": "s", "maxRSS": used.ru_maxrss,
+            "cpuConsumptionTime": int(cpu_s), "cpuConsumptionUnit": "s", "maxRSS": used.ru_maxrss,
         } | payload_says
         return self._write()
 

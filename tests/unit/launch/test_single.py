@@ -360,7 +360,7 @@ def test_a_launcher_that_is_killed_keeps_what_the_payload_printed(site: Site) ->
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
-    (["multijob"], "--access-point"), (["yoda", "--access-point", "/x"], "not yet"), ([], "required"), (["single"], "--access-point"),
+    (["multijob"], "--access-point"), (["yoda"], "--access-point"), ([], "required"), (["single"], "--access-point"),
     (["single", "--access-point", "/x", "--walltime", "-1"], "above 0"), (["single", "--access-point", "/x", "--unknown"], "--unknown"),
 ])
 def test_a_wrong_command_line_is_refused(arguments: list[str], said: str) -> None:

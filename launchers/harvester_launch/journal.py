@@ -1,0 +1,86 @@
+"""Journals: what is done is on disk before it is counted, one JSON line each; a torn last line counts for nothing."""
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harvester_hpc.messenger.letter import sync_folder
+from harvester_launch.ranges import Result
+
+DONE, TOLD = "done", "told"
+_ENCODE = json.JSONEncoder(check_circular=False).encode
+
+
+class Journal:
+    """A file that only grows, and is on disk whenever ``append`` returns. Made at the first line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: int | None = None
+
+    def append(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Write lines.
+
+        Raises:
+            OSError: they may not be on disk.
+        """
+        if not lines:
+            return
+        raw = "".join([f"{_ENCODE(line)}\n" for line in lines]).encode()
+        if self._file is None:
+            self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            sync_folder(self.path.parent)
+        while raw:
+            raw = raw[os.write(self._file, raw):]
+        os.fdatasync(self._file)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def journal_of(own: Path, kind: str, run: str, rank: int) -> Journal:
+    """Return a rank's journal of a run."""
+    return Journal(own / f"{kind}.{run}.{rank}.jsonl")
+
+
+def line_of(result: Result) -> dict[str, Any]:
+    """Return a result as a line of a Droid's journal."""
+    line: dict[str, Any] = {
+        "PandaID": result.range.job_id, "eventRangeID": result.range.range_id, "ok": result.ok, "seconds": round(result.seconds, 3),
+    }
+    if not result.ok:
+        return line | {"try": result.range.tried, "exitCode": result.code, "why": result.why}
+    if result.path:
+        line |= {"path": result.path, "fsize": result.size, "chksum": result.checksum, "guid": result.guid}
+    return line
+
+
+def lines(own: Path, kind: str) -> Iterator[dict[str, Any]]:
+    """Yield all whole lines of the journals of a kind, run by run.
+
+    Raises:
+        OSError: a journal cannot be read.
+    """
+    for path in sorted(own.glob(f"{kind}.*.jsonl")):
+        with path.open("rb") as file:
+            for raw in file:
+                line = _object(raw)
+                if line is not None:
+                    yield line
+
+
+def _object(raw: bytes) -> dict[str, Any] | None:
+    if not raw.endswith(b"\n"):
+        return None
+    try:
+        line = json.loads(raw)
+    except ValueError:
+        return None
+    fits = isinstance(line, dict) and isinstance(line.get("PandaID"), int) and isinstance(line.get("eventRangeID"), str)
+    return line if fits else None
