@@ -19,7 +19,7 @@ from harvester_launch.telling import say
 
 YODA = 0
 #: Seconds; a message is found at most this late by a Droid whose payloads say nothing.
-LONGEST_WAIT_S = 0.01
+LONGEST_WAIT_S = 0.02
 ALLOCATION_ENDS = "the allocation ends"
 
 

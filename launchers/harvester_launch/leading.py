@@ -16,7 +16,7 @@ from harvester_launch.telling import say
 from harvester_launch.yoda_options import YodaOptions
 
 #: Seconds; a message is found at most this late.
-LONGEST_WAIT_S = 0.002
+LONGEST_WAIT_S = 0.005
 #: Seconds between two looks for letters, and between two counts of unread ones.
 LOOK_S, COUNT_S = 0.5, 5.0
 #: Ranges that are asked for at once: their letter is well below what a letter may be, and rank 0 must hold it in memory.

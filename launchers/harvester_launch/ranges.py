@@ -88,6 +88,10 @@ def plain(range_id: str) -> str:
 
 
 def output_path(setup: Setup, one: Range, rank: int) -> Path:
-    """Return where the output of a try belongs; no other try, rank, run or worker of the job has this name."""
-    folder = setup.own / "out" / f"{rank}"
-    return folder / f"{plain(one.range_id)}.{setup.run}-{rank}-{one.tried}{setup.suffix}"
+    """Return where the output of a try belongs; no other range, try, rank, run or worker has this name."""
+    return setup.own / "out" / f"{rank}" / f"{try_name(setup, one, rank)}{setup.suffix}"
+
+
+def try_name(setup: Setup, one: Range, rank: int) -> str:
+    """Return a file name that only this try of this range has; ranges of two jobs may have the same id."""
+    return f"{plain(one.range_id)}.{setup.run}-{rank}-{one.number}-{one.tried}"

@@ -16,7 +16,7 @@ from harvester_launch.child import NOT_EXECUTABLE, NOT_FOUND
 from harvester_launch.line_payload import LinePayload
 from harvester_launch.measured import finished
 from harvester_launch.payloads import Process, own_environment, said
-from harvester_launch.ranges import Range, Result, Setup, output_path, plain
+from harvester_launch.ranges import Range, Result, Setup, output_path, try_name
 from harvester_launch.template import filled, names
 
 #: Ranges of one process with {ranges}: as many as take about this many seconds, and not more than MOST.
@@ -80,7 +80,7 @@ class BunchPayload:
         self._has_out = names(argv, "out") or names(argv, "ranges")
         self._letter: Path | None = None
         if names(argv, "ranges"):
-            self._letter = setup.own / "ranges" / f"{plain(ranges[0].range_id)}.{setup.run}-{place.rank}-{ranges[0].tried}"
+            self._letter = setup.own / "ranges" / try_name(setup, ranges[0], place.rank)
             self._letter.parent.mkdir(mode=0o700, exist_ok=True)
             self._letter.write_text("".join(f"{json.dumps(one.fields(str(out)))}\n" for one, out in zip(ranges, self._outs, strict=True)))
         values = ranges[0].fields(str(self._outs[0])) | {"ranges": str(self._letter), "slot": place.slot, "rank": place.rank}

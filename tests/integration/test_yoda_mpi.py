@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from harvester_hpc.messenger.names import NAMES
+from harvester_hpc.messenger.values import AccessPoint
 from tests.conftest import lacking
-from tests.integration.mpi_site import JOB, MpiSite, alive, kill_all, mpiexec, ranges, until
+from tests.integration.mpi_site import DEADLINE_S, JOB, MpiSite, alive, kill_all, mpiexec, ranges, until
 
 WRITES = "echo {eventRangeID} {startEvent} {lastEvent} > {out}"
 FAST = ("--publish-s", "0.3", "--publish-count", "100", "--grace", "2")
@@ -130,13 +131,13 @@ def test_another_worker_gets_the_ranges_that_the_first_has_lost(site: MpiSite) -
     assert site.finished() == dict.fromkeys((one["eventRangeID"] for one in ranges(0, 150)), 1)
 
 
-@pytest.mark.parametrize("to", ["Yoda", "a Droid"])
+@pytest.mark.parametrize("to", ["Yoda", "a Droid", "mpiexec"])
 def test_a_signal_drains(site: MpiSite, to: str) -> None:
     site.stock = ranges(0, 500)
     point = site.set_up(1, "bash", "payload.sh {eventRangeID} {out}", 'trap "" TERM; sleep 0.1; echo x > "$2"')
     launch = site.start(point, *FAST, "--slots", "1", "--grace", "5")
     site.serve(launch, point, enough=lambda: len(site.finished()) >= 20)
-    os.kill(site.ranks(launch)[0 if to == "Yoda" else 3], signal.SIGTERM)
+    os.kill(launch.pid if to == "mpiexec" else site.ranks(launch)[0 if to == "Yoda" else 3], signal.SIGTERM)
     assert site.serve(launch, point) == 0, site.log()
     summary = json.loads((point.path / "yoda" / "summary.json").read_text())
     assert summary["failed"] == 0 and summary["left"] > 0 and "SIGTERM" in summary["why"]
@@ -166,6 +167,35 @@ def test_nothing_is_begun_that_cannot_end_in_time(site: MpiSite) -> None:
     assert site.serve(launch, point) == 0, site.log()
     assert "the allocation ends" in site.log()
     assert set(_ran(point.path)) == set(site.finished()) and 0 < len(site.finished()) < 100
+
+
+def test_nothing_is_given_while_nobody_reads_the_results(site: MpiSite) -> None:
+    point = site.set_up(1, "bash", "payload.sh {eventRangeID} {out}", 'sleep 0.1; echo x > "$2"')
+    (point.path / NAMES.event_ranges).write_text(json.dumps({str(JOB): ranges(0, 600)}))
+    launch = site.start(point, *FAST, "--slots", "1", "--unread-limit", "30")
+    until(lambda: "are not read by anybody" in site.log(), "it notices")
+    held = len(_done(point.path)) + 200  # what the Droids have in hand is still done
+    assert site.serve(launch, point, enough=lambda: len(site.finished()) > held) is None
+    assert site.serve(launch, point) == 0, site.log()
+    assert site.finished() == dict.fromkeys((one["eventRangeID"] for one in ranges(0, 600)), 1)
+
+
+def test_several_jobs_eat_side_by_side(site: MpiSite) -> None:
+    root = site.root / "access"
+    point = AccessPoint(root=root, path=root / "1", instance="here", worker_id=1, job_ids=(JOB, 6))
+    site.messenger.setup_access_points([point])
+    jobs = {job: {"PandaID": job, "transformation": "bash", "jobPars": f"payload.sh {job} {{out}}"} for job in (JOB, 6)}
+    site.messenger.feed_jobs(point, jobs, {})
+    (point.path / "payload.sh").write_text('echo "$1" > "$2"')
+    (point.path / NAMES.event_ranges).write_text(json.dumps({str(job): ranges(0, 20) for job in jobs}))
+    launch = site.start(point, *FAST, "--slots", "1")
+    until((point.path / NAMES.event_request).exists, "it asks")
+    site.messenger.events_requested(point)
+    site.messenger.feed_events(point, {JOB: [], 6: []})
+    launch.wait(DEADLINE_S)
+    assert launch.returncode == 0, site.log()
+    told = [(one.job_id, one.event_range_id, Path(one.path).read_text()) for one in site.messenger.collect(point, last=True).files]
+    assert sorted(told) == sorted((job, one["eventRangeID"], f"{job}\n") for job in jobs for one in ranges(0, 20))
 
 
 def test_hostile_letters_hurt_nobody(site: MpiSite) -> None:
@@ -218,3 +248,23 @@ def _done(folder: Path) -> set[str]:
 
 def _ran(folder: Path) -> list[str]:
     return [line for path in folder.glob("ran.*") for line in path.read_text().split()]
+
+
+def test_a_bunch_in_one_process_fails_as_a_whole_and_is_then_run_one_by_one(site: MpiSite) -> None:
+    site.stock = ranges(0, 300)
+    script = """
+import json, pathlib, sys
+wanted = [json.loads(line) for line in pathlib.Path(sys.argv[1]).read_text().splitlines()]
+with open("bunches", "a") as log:
+    log.write(f"{len(wanted)}\\n")
+if any(one["startEvent"] == 2500 for one in wanted):
+    sys.exit(4)
+for one in wanted:
+    pathlib.Path(one["out"]).write_text(one["eventRangeID"])
+"""
+    point = site.set_up(1, "python3", "payload.sh {ranges}", script)
+    assert site.serve(site.start(point, *FAST, "--slots", "1"), point) == 0, site.log()
+    assert site.finished() == dict.fromkeys((one["eventRangeID"] for one in ranges(0, 300) if one["startEvent"] != 2500), 1)
+    assert site.told[f"1-{JOB}-7-250-1", "failed"] == 1
+    assert max(int(one) for one in (point.path / "bunches").read_text().split()) > 5
+    assert not list((point.path / "yoda" / "ranges").iterdir())
