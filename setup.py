@@ -58,7 +58,9 @@ setup(
         "harvester_hpc.communicator": ["local = harvester_local.communicator:LocalCommunicator"],
         "harvester_hpc.preparator": ["local = harvester_local.preparator:LocalPreparator"],
         "harvester_hpc.stager": ["local = harvester_local.stager:LocalStager"],
-        "harvester_hpc.workerMaker": ["simple = harvester_workers.simple:SimpleWorkerMaker"],
+        "harvester_hpc.workerMaker": [
+            "simple = harvester_workers.simple:SimpleWorkerMaker", "jumbo = harvester_workers.jumbo:JumboWorkerMaker",
+        ],
         "harvester_hpc.submitter": ["psij = harvester_psij.submitter:PsijSubmitter"],
         "harvester_hpc.monitor": ["psij = harvester_psij.monitor:PsijMonitor"],
         "harvester_hpc.sweeper": ["psij = harvester_psij.sweeper:PsijSweeper"],

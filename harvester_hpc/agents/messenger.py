@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harvester_hpc.agents.access_point import point_of
 from harvester_hpc.agents.base import Agent, Surroundings, by_queue
+from harvester_hpc.agents.event_news import store_event_news
 from harvester_hpc.messenger.values import News
 from harvester_hpc.model.file import FileKind
 from harvester_hpc.model.queue import Queue
@@ -104,6 +105,7 @@ class MessengerAgent(Agent):
         jobs.declare(write, [file for file in news.files if file.job_id in own and file.kind in kinds])
         if runs_on:  # else the monitor has stored its last word, and this is an older one
             jobs.set_attributes(write, {job_id: told for job_id, told in news.attributes.items() if job_id in own})
+        store_event_news(write, worker, news, runs_on=runs_on)
         for bad in news.bad:
             log.warning("bad letter worker=%s file=%s why=%s", worker.id, bad.path, bad.why)
 

@@ -7,16 +7,20 @@ from dataclasses import dataclass, replace
 
 from harvester_hpc.agents.access_point import point_of
 from harvester_hpc.agents.base import Agent, by_queue
+from harvester_hpc.agents.event_news import store_event_news, take_back_ranges
+from harvester_hpc.agents.shared_jobs import goes_on, judged_together
 from harvester_hpc.messenger.values import News
 from harvester_hpc.model.file import File, FileKind, FileState
 from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, step
 from harvester_hpc.model.queue import Queue
-from harvester_hpc.model.turn import MONITOR
-from harvester_hpc.model.worker import ENDS, Worker, WorkerState, WorkerStep
+from harvester_hpc.model.turn import MONITOR, SUBMITTER
+from harvester_hpc.model.worker import ENDS, MapType, Worker, WorkerState, WorkerStep
 from harvester_hpc.policy.patience import FILES_S, is_given_up, next_look_s, reason_to_kill
+from harvester_hpc.policy.shared_job import state_of
 from harvester_hpc.policy.verdict import verdict
 from harvester_hpc.ports.batch import Seen, Sight, Unseen
 from harvester_hpc.ports.plugins import QueuePlugins
+from harvester_hpc.store import event as events
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import worker as workers
 from harvester_hpc.store.database import Write
@@ -25,6 +29,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds after which an ended worker is swept if its queue does not say (by end state).
 KEEP_S = 24 * 3600.0
+#: Seconds; a job whose worker lives is looked at when its worker's row says so.
+FAR_S = 10 * 365 * 86400.0
 #: How early a worker may be looked at, so that many share one call to the batch system.
 EARLY_S = 1.0
 
@@ -125,15 +131,18 @@ class MonitorAgent(Agent):
         moved = {one.worker_id: one.after for one in steps if one.before is not one.after}
         if not moved:
             return
-        load = jobs.of_workers(write.connection, moved)
-        wanted = {WorkerState.RUNNING: JobState.RUNNING, WorkerState.SUBMITTED: JobState.SUBMITTED}
-        far = write.now + 10 * 365 * 86400.0  # their worker's row says when they are looked at
+        load = {job.id: job for group in jobs.of_workers(write.connection, moved).values() for job in group}
+        states = workers.states_of_jobs(write.connection, load)
+        far = write.now + FAR_S
         jobs.make(write, [
-            step(job, wanted[after], write.now, due=far)
-            for worker_id, after in moved.items()
-            for job in load[worker_id]
-            if job.state in (JobState.SUBMITTED, JobState.RUNNING) and job.state is not wanted[after]
+            step(job, wanted, write.now, due=far)
+            for job in load.values()
+            if job.state in (JobState.SUBMITTED, JobState.RUNNING)
+            and (wanted := state_of(states[job.id])) is not None and job.state is not wanted
         ])
+        requeued = [worker_id for worker_id, after in moved.items() if after is WorkerState.SUBMITTED]
+        for worker in workers.by_ids(write.connection, requeued).values():
+            take_back_ranges(write, worker)
 
     def _enforce_limits(self, write: Write, queue: Queue, group: Sequence[Worker]) -> None:
         """Mark those that wait too long; who is silent while it runs is for the messenger to judge, who reads the letters."""
@@ -208,9 +217,27 @@ class MonitorAgent(Agent):
         jobs.set_attributes(write, {job_id: told for job_id, told in news.attributes.items() if job_id in own})
         for bad in news.bad:
             log.warning("bad letter worker=%s file=%s why=%s", worker.id, bad.path, bad.why)
-        jobs.make(write, [_judged(job, one, now) for job in one.jobs if job.state in (JobState.SUBMITTED, JobState.RUNNING)])
+        store_event_news(write, worker, news, runs_on=False)
+        take_back_ranges(write, worker)
+        states = workers.states_of_jobs(write.connection, [job.id for job in one.jobs])
         for job in one.jobs:
-            jobs.give_up_files(write, job.id, FileState.EXPECTED, "the worker ended without it")
+            if job.state in (JobState.SUBMITTED, JobState.RUNNING):
+                self._end_job(write, queue, one, job, states[job.id])
+
+    def _end_job(self, write: Write, queue: Queue, one: Ended, job: Job, states: Sequence[WorkerState]) -> None:
+        """Judge a job, unless another worker of it lives, or is to come."""
+        standing = state_of(states)
+        if standing is not None:
+            if standing is not job.state:
+                jobs.make(write, [step(job, standing, write.now, due=write.now + FAR_S)])
+            return
+        if goes_on(write.connection, queue, job, states):
+            write.ring(SUBMITTER)
+            return
+        judged = judged_together(job, one.seen, states, write.now) if one.worker.map_type is MapType.ONE_TO_MANY else None
+        jobs.make(write, [judged or _judged(job, one, write.now)])
+        events.end_of_job(write, job.id, wanted=not job.cancel)
+        jobs.give_up_files(write, job.id, FileState.EXPECTED, "the worker ended without it")
 
 
 def _is_news(worker: Worker, seen: Seen) -> bool:

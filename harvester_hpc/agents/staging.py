@@ -55,11 +55,12 @@ class StagingAgent(Agent):
             self._commit([Answered(job=job, step=look_again(job, until, why=why)) for job in group])
             return 0
         changed = 0
-        for part in self.in_parallel(group, lambda some: [self._one_job(plugins, job) for job in some]):
+        for part in self.in_parallel(group, lambda some: [self.one_job(plugins, job) for job in some]):
             changed += self._commit(part)
         return changed
 
-    def _one_job(self, plugins: QueuePlugins, job: Job) -> Answered:
+    def one_job(self, plugins: QueuePlugins, job: Job) -> Answered:
+        """Act on one job, and judge the answer."""
         if job.cancel and (cancelled := self.cancelled(job)) is not None:
             return Answered(job=job, step=cancelled)
         if not self.has_work(job):

@@ -13,6 +13,7 @@ from harvester_hpc.model.worker import Worker, WorkerState
 from harvester_hpc.ports.outcome import Done, Failed, Result
 from harvester_hpc.ports.plugins import QueuePlugins
 from harvester_hpc.store import command as commands
+from harvester_hpc.store import event as events
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import worker as workers
 
@@ -22,6 +23,8 @@ ENDED = (WorkerState.FINISHED, WorkerState.FAILED, WorkerState.CANCELLED, Worker
 OVER = (JobState.FINISHED, JobState.FAILED, JobState.CANCELLED)
 #: Seconds until a killed worker that has not ended is killed again.
 KILL_AGAIN_S = 60.0
+#: Event ranges that are forgotten in one transaction.
+RANGES_AT_ONCE = 20_000
 #: Seconds until a worker whose jobs are not through is looked at again.
 LATER_S = 60.0
 
@@ -140,10 +143,15 @@ class SweeperAgent(Agent):
             over = jobs.with_files(connection, over)
         if not over:
             return 0
-        free = [job for job in over if self._released(job)]
+        free = [job for job in over if self._released(job) and self._without_ranges(job)]
         with self.database.write() as write:
             jobs.forget(write, [job.id for job in free])
         return len(free)
+
+    def _without_ranges(self, job: Job) -> bool:
+        """Forget event ranges bunch by bunch, so that nobody waits long for the store; True when there are none left."""
+        with self.database.write() as write:
+            return events.forget(write, job.id, RANGES_AT_ONCE) < RANGES_AT_ONCE
 
     def _released(self, job: Job) -> bool:
         plugins = self.house.queues.get(job.queue)

@@ -63,12 +63,14 @@ class EventUpdate:
         event_status: running, finished, failed or fatal.
         core_count: cores used; None if the worker did not say.
         cpu_s: CPU time in seconds; None if the worker did not say.
+        why: what went wrong (errorDiag); "" if the worker did not say.
     """
 
     event_range_id: str
     event_status: str
     core_count: int | None = None
     cpu_s: float | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +118,7 @@ class News:
         waiting: declared files that are not visible here yet (attribute caches of shared file systems); their
             letter is not in ``taken`` and is read again next time.
         event_updates: {job id: what the worker says of its event ranges}, from the letters in ``taken``.
+        wants_events: it asks for event ranges; ``events_requested`` says how many.
     """
 
     claim: Claim | None = None
@@ -129,3 +132,4 @@ class News:
     taken: tuple[Path, ...] = ()
     waiting: tuple[str, ...] = ()
     event_updates: Mapping[int, tuple[EventUpdate, ...]] = field(default_factory=dict)
+    wants_events: bool = False

@@ -59,8 +59,7 @@ def test_a_real_block_of_a_published_queue_file_gets_a_complete_list(tmp_path: P
         }.items()
     }
     assert set(caught.value.problems) == for_upstream | {
-        f"{way}mapType: ManyToOne (several jobs in one worker): not yet; there is: OneToOne",
-        f"{way}zipPerMB: zipping outputs: not yet; leave it out (it is 256)",
+        f"{way}mapType: ManyToOne (several jobs in one worker): not yet; there is: OneToOne, OneToMany",
     }
 
 
@@ -165,12 +164,19 @@ def test_late_binding_and_slave_mode_are_refused_and_not_ignored(tmp_path: Path)
 
 
 def test_every_map_type_is_either_there_or_not_yet(tmp_path: Path) -> None:
-    assert of_queue(tmp_path, {"mapType": "OneToOne"}) == []
-    for word in set(MAP_TYPES) - {"OneToOne"}:
+    there = {"OneToOne", "OneToMany"}
+    assert [of_queue(tmp_path, {"mapType": word}) for word in there] == [[], []]
+    for word in set(MAP_TYPES) - there:
         (line,) = of_queue(tmp_path, {"mapType": word})
         assert line.startswith(f"mapType: {word} (")
         assert "not yet" in line
     assert "mapType: must be 'OneToOne', 'ManyToOne', 'OneToMany' or 'NoJob'" in of_queue(tmp_path, {"mapType": "OneToTwo"})[0]
+
+
+def test_two_spellings_of_a_multiplier_must_agree(tmp_path: Path) -> None:
+    assert of_queue(tmp_path, {"initEventsMultipler": 3}) == []
+    assert of_queue(tmp_path, {"initEventsMultipler": 3, "initEventsMultiplier": 3}) == []
+    assert "keep one" in of_queue(tmp_path, {"initEventsMultipler": 3, "initEventsMultiplier": 2})[0]
 
 
 @pytest.mark.parametrize(("key", "name"), [("pandaQueueName", "Other"), ("queueName", "Other")])
