@@ -78,7 +78,7 @@ class FakeEvents:
 
     def _find(self, job_id: int, name: str) -> tuple[FakeRange | None, int]:
         parts = name.split("-")
-        if len(parts) != 5 or not all(part.isdigit() for part in parts):
+        if len(parts) != 5 or parts[:3] != ["1", str(job_id), "1"] or not (parts[3].isdigit() and parts[4].isdigit()):
             return None, 0
         return self._ranges.get(job_id, {}).get(int(parts[3])), int(parts[4])
 

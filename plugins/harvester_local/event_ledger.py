@@ -27,6 +27,7 @@ TAKEN = EventReply(taken=True)
 class Name:
     """A range's name, taken apart. ``root``: the first attempt of its job."""
 
+    task: int
     root: int
     number: int
     attempt: int
@@ -70,7 +71,7 @@ def _name(job: sqlite3.Row, row: sqlite3.Row) -> str:
 
 def _parsed(text: str) -> Name | None:
     found = _NAME.fullmatch(text)
-    return None if found is None else Name(root=int(found[2]), number=int(found[3]), attempt=int(found[4]))
+    return None if found is None else Name(task=int(found[1]), root=int(found[2]), number=int(found[3]), attempt=int(found[4]))
 
 
 def take(db: sqlite3.Connection, job_id: int, reports: Sequence[EventReport]) -> list[EventReply]:
@@ -109,7 +110,8 @@ def _standing(db: sqlite3.Connection, text: str) -> tuple[Name | None, sqlite3.R
     name = _parsed(text)
     if name is None:
         return None, None
-    return name, db.execute(sentences()["event_standing"], {"root": name.root, "number": name.number}).fetchone()
+    row = db.execute(sentences()["event_standing"], {"root": name.root, "number": name.number}).fetchone()
+    return name, row if row is not None and row["task"] == name.task else None
 
 
 def statuses(db: sqlite3.Connection, job_id: int, names: Sequence[str] | None) -> dict[str, str]:

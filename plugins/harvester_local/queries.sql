@@ -151,8 +151,8 @@ UPDATE event_range SET state = 'sent', job = :job WHERE root = :root AND number 
 
 -- name: event_standing
 -- What a report is judged by.
-SELECT event_range.attempt, event_range.state, event_range.job, event_task.attempts FROM event_range
-JOIN event_task ON event_task.root = event_range.root WHERE event_range.root = :root AND event_range.number = :number;
+SELECT event_range.attempt, event_range.state, event_range.job, event_task.attempts, coalesce(job.task, job.id) AS task FROM event_range
+JOIN event_task ON event_task.root = event_range.root JOIN job ON job.id = event_range.root WHERE event_range.root = :root AND event_range.number = :number;
 
 -- name: event_end
 -- sent -> finished, failed or fatal.

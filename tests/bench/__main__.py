@@ -1,14 +1,14 @@
-"""By hand: ``python -m tests.bench [pipeline] [command_line] [idle]``: figures beside their yardsticks."""
+"""By hand: ``python -m tests.bench [pipeline] [command_line] [idle] [events]``: figures beside their yardsticks."""
 from __future__ import annotations
 
 import argparse
 import tempfile
 from pathlib import Path
 
-from tests.bench import command_line, idle, pipeline
+from tests.bench import command_line, events, idle, pipeline
 from tests.bench.measure import HEADER
 
-PARTS = {"pipeline": pipeline.run, "command_line": command_line.run, "idle": idle.run}
+PARTS = {"pipeline": pipeline.run, "command_line": command_line.run, "idle": idle.run, "events": events.run}
 
 
 def main() -> None:
