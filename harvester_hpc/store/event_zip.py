@@ -56,7 +56,7 @@ def plan(write: Write, job_id: int, members: Sequence[EventId], name: Callable[[
 
 def members(connection: sqlite3.Connection, one: Zip) -> list[Member]:
     """Return what is to be in a planned zip."""
-    rows = connection.execute(sentences("event")["members"], (one.job_id, one.file_id))
+    rows = connection.execute(sentences("event")["members"], (one.file_id,))
     return [Member(event_id=EventId(row[0]), range_id=row[1], path=row[2]) for row in rows]
 
 
@@ -69,7 +69,7 @@ def packed(write: Write, one: Zip, size: int, into: Iterable[Member], lost: Iter
             run(sql["drop_output"], (member.event_id,))
             events.hurry_tell(write, one.job_id)
     write.connection.executemany(sql["drop_output"], [(member.event_id,) for member in into])
-    if run(sql["zipped"], (one.job_id, one.file_id)).rowcount:
+    if run(sql["zipped"], (one.file_id,)).rowcount:
         run(sql["packed_file"], (size, one.file_id))
         run(sql["packed"], (write.now, one.file_id))
     else:
@@ -80,7 +80,7 @@ def packed(write: Write, one: Zip, size: int, into: Iterable[Member], lost: Iter
 
 def staged(write: Write, one: Zip) -> None:
     """The zip is at its destination: its ranges can be told."""
-    write.connection.execute(sentences("event")["staged"], (one.job_id, one.file_id))
+    write.connection.execute(sentences("event")["staged"], (one.file_id,))
     write.connection.execute(sentences("event")["zip_over"], (one.file_id,))
     events.hurry_tell(write, one.job_id)
 
@@ -88,9 +88,9 @@ def staged(write: Write, one: Zip) -> None:
 def lost(write: Write, one: Zip, why: str) -> None:
     """The zip will never be at its destination: its ranges have failed."""
     run, sql = write.connection.execute, sentences("event")
-    rows = run("SELECT event_id FROM event WHERE job_id = ? AND state = 'zipped' AND file_id = ?", (one.job_id, one.file_id)).fetchall()
+    rows = run(sql["in_zip"], (one.file_id,)).fetchall()
     write.connection.executemany(sql["add_trouble"], [(row[0], f"stage-out: {why}") for row in rows])
-    run(sql["zip_lost"], (one.job_id, one.file_id))
+    run(sql["zip_lost"], (one.file_id,))
     run(sql["zip_over"], (one.file_id,))
     events.hurry_tell(write, one.job_id)
 

@@ -43,7 +43,7 @@ CREATE TABLE event_origin (
     UNIQUE (job_id, origin)
 );
 
--- A row for each range, a million in one store: small, with the two indexes that are needed. worker_id: who has it, or had it
+-- A row for each range, a million in one store: small, with the indexes that are needed. worker_id: who has it, or had it
 -- last; feeds: to how many workers it was given; file_id: the zip that it is (to be) in.
 CREATE TABLE event (
     event_id INTEGER PRIMARY KEY,
@@ -63,6 +63,7 @@ CREATE TABLE event (
 );
 
 CREATE INDEX event_turn ON event (job_id, state);
+CREATE INDEX event_file ON event (file_id) WHERE file_id IS NOT NULL;
 
 -- Where the output of a range lies until it is in a zip.
 CREATE TABLE event_output (

@@ -59,13 +59,13 @@ INSERT INTO event (job_id, range_id, state, origin_id) VALUES (?, ?, 'failed', 0
 -- name: leased
 -- Ranges that no worker has, those first that were leased first.
 SELECT event.event_id, event.range_id, event.first, event.last, event_origin.origin
-FROM event JOIN event_origin ON event_origin.origin_id = event.origin_id
+FROM event CROSS JOIN event_origin ON event_origin.origin_id = event.origin_id
 WHERE event.job_id = ? AND event.state = 'leased' ORDER BY event.event_id LIMIT ?;
 
 -- name: by_ids
 -- Ranges by their rows.
 SELECT event.event_id, event.range_id, event.first, event.last, event_origin.origin, event.job_id
-FROM event JOIN event_origin ON event_origin.origin_id = event.origin_id
+FROM event CROSS JOIN event_origin ON event_origin.origin_id = event.origin_id
 WHERE event.event_id IN (SELECT value FROM json_each(?)) ORDER BY event.event_id;
 
 -- name: number_in
@@ -128,7 +128,7 @@ UPDATE event SET state = 'returned' WHERE job_id = ? AND state = ?;
 
 -- name: waiting_outputs
 -- Done ranges whose output is in no zip yet.
-SELECT event.event_id, coalesce(event_output.size, 0) FROM event JOIN event_output ON event_output.event_id = event.event_id
+SELECT event.event_id, coalesce(event_output.size, 0) FROM event CROSS JOIN event_output ON event_output.event_id = event.event_id
 WHERE event.job_id = ? AND event.state = 'finished' AND event.file_id IS NULL ORDER BY event.event_id LIMIT ?;
 
 -- name: put_into
@@ -137,12 +137,12 @@ UPDATE event SET file_id = ? WHERE event_id = ? AND state = 'finished' AND file_
 
 -- name: members
 -- What is to be in a zip.
-SELECT event.event_id, event.range_id, event_output.path FROM event JOIN event_output ON event_output.event_id = event.event_id
-WHERE event.job_id = ? AND event.state = 'finished' AND event.file_id = ? ORDER BY event.event_id;
+SELECT event.event_id, event.range_id, event_output.path FROM event CROSS JOIN event_output ON event_output.event_id = event.event_id
+WHERE event.file_id = ? AND +event.state = 'finished' ORDER BY event.event_id;
 
 -- name: zipped
 -- From finished to zipped.
-UPDATE event SET state = 'zipped' WHERE job_id = ? AND state = 'finished' AND file_id = ?;
+UPDATE event SET state = 'zipped' WHERE file_id = ? AND +state = 'finished';
 
 -- name: output_lost
 -- From finished to failed: its output cannot be read.
@@ -153,15 +153,19 @@ DELETE FROM event_output WHERE event_id = ?;
 
 -- name: staged
 -- From zipped to staged: the zip is at its destination.
-UPDATE event SET state = 'staged' WHERE job_id = ? AND state = 'zipped' AND file_id = ?;
+UPDATE event SET state = 'staged' WHERE file_id = ? AND +state = 'zipped';
 
 -- name: zip_lost
 -- From zipped to failed: the zip could not be brought away.
-UPDATE event SET state = 'failed' WHERE job_id = ? AND state = 'zipped' AND file_id = ?;
+UPDATE event SET state = 'failed' WHERE file_id = ? AND +state = 'zipped';
 
 -- name: untold
 -- Ranges of one job and state that are to be told, after a given row.
 SELECT event_id, range_id, state, file_id, cores, cpu_s FROM event WHERE job_id = ? AND state = ? AND event_id > ? ORDER BY event_id LIMIT ?;
+
+-- name: in_zip
+-- Ranges in a zip that is on its way.
+SELECT event_id FROM event WHERE file_id = ? AND +state = 'zipped';
 
 -- name: troubles
 SELECT event_id, why FROM event_trouble WHERE event_id IN (SELECT value FROM json_each(?));
