@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 SERVED = frozenset({WorkerState.SUBMITTED, WorkerState.RUNNING})
 #: Ranges that are leased in one call for one job, at most (the chunk of the existing Harvester).
 CHUNK = 5120
+#: Characters of a range's name.
+LONGEST_NAME = 200
 #: Seconds until an access point that cannot be read or written is tried again.
 UNREADABLE_S = 15.0
 
@@ -103,26 +105,23 @@ class EventFeeder(Agent):
 
     def _lease(self, wish: Wish) -> bool:
         """Lease what is missing; False if the system does not answer."""
-        asked_before: dict[JobId, int] = {}
+        fruitful = set(wish.numbers)
         while True:
-            missing = self._missing(wish)
-            missing = {job_id: number for job_id, number in missing.items() if asked_before.get(job_id) != number}
+            missing = {job_id: min(number, CHUNK) for job_id, number in self._missing(wish).items() if job_id in fruitful}
             if not missing:
                 return True
-            asked_before.update(missing)
-            came = self._lease_once(wish, {job_id: min(number, CHUNK) for job_id, number in missing.items()})
-            if came is None:
+            more = self._lease_once(wish, missing)
+            if more is None:
                 return False
-            if not came:
-                return True
+            fruitful &= more
 
     def _missing(self, wish: Wish) -> dict[JobId, int]:
         with self.database.read() as connection:
             here = {job_id: events.number_in(connection, job_id, EventState.LEASED) for job_id in wish.numbers}
         return {job_id: number - here[job_id] for job_id, number in wish.numbers.items() if number > here[job_id]}
 
-    def _lease_once(self, wish: Wish, numbers: Mapping[JobId, int]) -> int | None:
-        """Lease once for some jobs; return how many ranges came, None if there was no answer."""
+    def _lease_once(self, wish: Wish, numbers: Mapping[JobId, int]) -> set[JobId] | None:
+        """Lease once for some jobs; return those of which the system may have more, None if there was no answer."""
         if self.waits("") or not self._settle_lost(numbers):
             return None
         with self.database.write() as write:
@@ -135,15 +134,17 @@ class EventFeeder(Agent):
         self.house.reached("ranges leased, not stored")
         if answer is None:
             return None
-        came = 0
+        more: set[JobId] = set()
         with self.database.write() as write:
             for job_id, number in numbers.items():
                 given = [one for one in map(_range_of, answer.get(job_id, ())) if one is not None]
-                came += events.lease(write, job_id, given)
+                new = events.lease(write, job_id, given)
                 events.set_dry(write, job_id, dry=len(given) < number)
+                if new and len(given) >= number:
+                    more.add(job_id)
             requests.end_call(write, numbers, Call.LEASE)
         self.house.reached("lease stored")
-        return came
+        return more
 
     def _settle_lost(self, numbers: Mapping[JobId, int]) -> bool:
         """Ask what the system has leased of which we never heard, if a call had no answer; False if it does not answer now."""
@@ -216,12 +217,13 @@ def _request_of(job: Job, number: int) -> dict[str, Any]:
 
 
 def _range_of(given: Mapping[str, Any]) -> EventRange | None:
-    """Return a leased range; None if it has no name."""
+    """Return a leased range; None if it has no name that could be told."""
     name = given.get("eventRangeID")
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME or not name.isascii():
+        log.error("a leased range without a usable name range=%s", str(name)[:80])
         return None
     first, last = given.get("startEvent"), given.get("lastEvent")
-    numbered = isinstance(first, int) and isinstance(last, int)
+    numbered = isinstance(first, int) and isinstance(last, int) and max(abs(first), abs(last)) < 2**63
     events_in_it = ("startEvent", "lastEvent") if numbered else ()
     origin = {key: value for key, value in given.items() if key not in ("eventRangeID", *events_in_it)}
     return EventRange(range_id=name, first=first if numbered else None, last=last if numbered else None, origin=origin)

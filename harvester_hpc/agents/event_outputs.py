@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harvester_hpc.agents.base import Agent
-from harvester_hpc.model.file import File, FileState
+from harvester_hpc.model.file import File, FileKind, FileState
 from harvester_hpc.model.job import Job, JobState, Outcome
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.policy.event_packing import DEFAULT_MB, MOST_MEMBERS, PATIENCE_S, bunches
@@ -176,6 +176,17 @@ def _place(queue: Queue, instance: str, job_id: int, number: int) -> tuple[str, 
 def _name_of(member: Member, index: int) -> str:
     """Return a member's name in the zip: its own; outputs of two workers may have the same, so its place in the zip stands before it."""
     return f"{index:05d}.{Path(member.path).name}"
+
+
+def remove_zips(queue: Queue, job: Job) -> None:
+    """The job is forgotten: remove what is left of its zips (a cancelled job, a stage-out that failed); nothing but them."""
+    folder = Path(queue.access_root) / FOLDER / str(job.id)
+    for file in job.files:
+        if file.kind is FileKind.EVENT_ZIP and Path(file.path).parent == folder:
+            with contextlib.suppress(OSError):
+                Path(file.path).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def is_settled(agent: Agent, job: Job) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from harvester_hpc.agents.access_point import point_of
 from harvester_hpc.agents.base import Agent, by_queue
+from harvester_hpc.agents.event_outputs import remove_zips
 from harvester_hpc.model.file import FileKind
 from harvester_hpc.model.job import Job, JobState
 from harvester_hpc.model.turn import SWEEPER
@@ -150,6 +151,9 @@ class SweeperAgent(Agent):
 
     def _without_ranges(self, job: Job) -> bool:
         """Forget event ranges bunch by bunch, so that nobody waits long for the store; True when there are none left."""
+        plugins = self.house.queues.get(job.queue)
+        if plugins is not None and any(file.kind is FileKind.EVENT_ZIP for file in job.files):
+            remove_zips(plugins.queue, job)
         with self.database.write() as write:
             return events.forget(write, job.id, RANGES_AT_ONCE) < RANGES_AT_ONCE
 

@@ -19,6 +19,7 @@ from harvester_hpc.ports.outcome import Failed, Retry
 from harvester_hpc.store import event as events
 from tests.unit.agents.world import World, make_world
 
+TABLES = ("event", "event_job", "event_origin", "event_output", "event_trouble", "event_request", "event_zip", "event_call")
 JUMBO: dict[str, Any] = {"map_type": MapType.ONE_TO_MANY, "workers_per_job_per_cycle": 5}
 
 
@@ -130,7 +131,7 @@ def test_a_dry_system_is_said_to_the_worker_with_an_empty_list(worlds: Callable[
         world.settle()
     assert len(names(world, 1, job_id)) == 3
     assert world.messenger.asks == {}
-    assert world.communicator.events.leases[job_id] == [10, 7, 10]
+    assert world.communicator.events.leases[job_id] == [10, 10]
 
 
 def test_ranges_without_output_are_told_once_and_the_job_ends_after_them(worlds: Callable[..., World]) -> None:
@@ -296,6 +297,22 @@ def test_a_request_for_too_many_is_cut(worlds: Callable[..., World]) -> None:
     assert set(world.communicator.events.leases) == {job_id}
 
 
+ODD_RANGES: list[Any] = [
+    {}, {"eventRangeID": ""}, {"eventRangeID": 5}, {"eventRangeID": "\ud800"}, {"eventRangeID": "x" * 201}, {"eventRangeID": None},
+]
+
+
+def test_odd_ranges_of_the_system_spoil_no_other(worlds: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> None:
+    world = worlds(queue={"prefetch_events": False})
+    job_id = begin(world, 3)
+    good = {"eventRangeID": "1-1-1-1-1", "startEvent": 10**30, "lastEvent": True, "deep": {"a": [1, "\ud800"]}}
+    monkeypatch.setattr(world.communicator, "get_event_ranges", lambda wanted, scattered: {job: [*ODD_RANGES, good, good] for job in wanted})
+    world.messenger.ask(1, job_id, 3)
+    world.settle()
+    assert names(world, 1, job_id) == ["1-1-1-1-1"]
+    assert tally(world, job_id) == {"fed": 1}
+
+
 # -- workers that end ---------------------------------------------------------------------------------
 
 
@@ -427,6 +444,39 @@ def test_an_ordinary_job_in_a_jumbo_queue_gets_one_worker(worlds: Callable[..., 
     for _ in range(3):
         world.later(3.0)
     assert (world.job(1).state, len(world.batch.submissions)) == (JobState.FINISHED, 1)
+
+
+def test_a_worker_that_is_requeued_gives_its_ranges_back_first(worlds: Callable[..., World]) -> None:
+    world = worlds(cores=1)
+    job_id = begin(world, 2)
+    first = names(world, 1, job_id)
+    world.batch.requeue("habcde-1")
+    world.later(30.0)
+    assert (world.worker(1).state, tally(world, job_id)) == (WorkerState.SUBMITTED, {"leased": 2})
+    world.batch.start("habcde-1")
+    world.later(30.0)
+    world.messenger.ask(1, job_id, 2)
+    world.settle()
+    assert names(world, 1, job_id) == [*first, *first]
+
+
+def test_ranges_and_zips_are_forgotten_with_their_job(worlds: Callable[..., World]) -> None:
+    world = worlds(cores=2, queue={"zip_mb": 1})
+    job_id = begin(world, 4)
+    world.stager.answers.append(Failed(why="no such place"))
+    makes(world, 1, job_id, names(world, 1, job_id), size=300_000)
+    world.settle()
+    (packed,) = [Path(file.path) for file in world.job(job_id).files if file.kind is FileKind.EVENT_ZIP]
+    assert packed.exists()
+    world.batch.end("habcde-1")
+    for _ in range(4):
+        world.later(3.0)
+    world.later(100 * 3600.0)
+    assert job_id not in _known(world)
+    with world.database.read() as connection:
+        left = [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES]
+    assert left == [0] * len(TABLES)
+    assert not packed.parent.exists()
 
 
 # -- silence and crashes ------------------------------------------------------------------------------
