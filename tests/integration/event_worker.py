@@ -1,4 +1,4 @@
-"""A small worker of the existing protocol: takes event ranges from its letters, makes an output for each, asks for more, until there are none.
+"""A small worker of the existing protocol: takes event ranges from its letters, makes an output for each, asks for more.
 
 Usage: event_worker.py [DIE_AFTER]: be killed after so many ranges, in the middle of a bunch, if it is the first worker.
 """

@@ -306,8 +306,8 @@ def test_odd_ranges_of_the_system_spoil_no_other(worlds: Callable[..., World], m
     world = worlds(queue={"prefetch_events": False})
     job_id = begin(world, 3)
     good = {"eventRangeID": "1-1-1-1-1", "startEvent": 10**30, "lastEvent": True, "deep": {"a": [1, "\ud800"]}}
-    odd = [*ODD_RANGES, good, good]
-    monkeypatch.setattr(world.communicator, "get_event_ranges", lambda wanted, scattered: {job: odd for job in wanted})
+    odd = (*ODD_RANGES, good, good)
+    monkeypatch.setattr(world.communicator, "get_event_ranges", lambda wanted, scattered: dict.fromkeys(wanted, odd))
     world.messenger.ask(1, job_id, 3)
     world.settle()
     assert names(world, 1, job_id) == ["1-1-1-1-1"]
