@@ -61,6 +61,7 @@ setup(
         "harvester_hpc.workerMaker": [
             "simple = harvester_workers.simple:SimpleWorkerMaker",
             "multi_job = harvester_workers.multi_job:MultiJobWorkerMaker",
+            "jumbo = harvester_workers.jumbo:JumboWorkerMaker",
         ],
         "harvester_hpc.submitter": ["psij = harvester_psij.submitter:PsijSubmitter"],
         "harvester_hpc.monitor": ["psij = harvester_psij.monitor:PsijMonitor"],

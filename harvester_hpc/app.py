@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING
 from harvester_hpc.clock import Clock, SystemClock
 from harvester_hpc.model.command import CommandKind
 from harvester_hpc.model.turn import (
+    AGENTS,
     COMMAND_MANAGER,
+    EVENT_FEEDER,
     JOB_FETCHER,
     MESSENGER,
     MONITOR,
@@ -119,8 +121,7 @@ def service(configuration: Configuration, *, clock: Clock | None = None, stop: t
     settings = configuration.agents
     migrate(path, clock, wait=stop.wait, limit_s=settings.lease_limit_s, beat_s=settings.lease_beat_s)
     lease = acquire(path, clock=clock, limit_s=settings.lease_limit_s, beat_s=settings.lease_beat_s, wait=stop.wait)
-    names = (COMMAND_MANAGER, JOB_FETCHER, PREPARATOR, SUBMITTER, MESSENGER, MONITOR, STAGER, PROPAGATOR, SWEEPER)
-    bells = Bells(names)
+    bells = Bells(AGENTS)
     with Database(path, clock, lease=lease, ring=bells.ring) as database:
         house = _surroundings(configuration, database, loaded.queues, loaded.communicator, clock)
         built: list[Agent] = []
@@ -137,6 +138,7 @@ def agents(house: Surroundings, period_s: Mapping[str, float], stop: Callable[[]
         stop: called when a command asks the instance to stop.
     """
     from harvester_hpc.agents.command_manager import CommandManager
+    from harvester_hpc.agents.event_feeder import EventFeeder
     from harvester_hpc.agents.job_fetcher import JobFetcher
     from harvester_hpc.agents.messenger import MessengerAgent
     from harvester_hpc.agents.monitor import MonitorAgent
@@ -151,6 +153,7 @@ def agents(house: Surroundings, period_s: Mapping[str, float], stop: Callable[[]
         JobFetcher(house, period_s[JOB_FETCHER]),
         PreparatorAgent(house, period_s[PREPARATOR]),
         SubmitterAgent(house, period_s[SUBMITTER]),
+        EventFeeder(house, period_s[EVENT_FEEDER]),
         MessengerAgent(house, period_s[MESSENGER]),
         MonitorAgent(house, period_s[MONITOR]),
         StagerAgent(house, period_s[STAGER]),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harvester_hpc.agents.access_point import letters_in, point_of
 from harvester_hpc.agents.base import Agent, Surroundings, by_queue
+from harvester_hpc.agents.event_news import store_event_news
 from harvester_hpc.messenger.values import News
 from harvester_hpc.model.file import FileKind
 from harvester_hpc.model.job import JOB_LIFECYCLE, WITH_ITS_WORKER_S, Job, JobState, JobStep, Outcome, step
@@ -117,6 +118,7 @@ class MessengerAgent(Agent):
             jobs.set_attributes(write, {job_id: told for job_id, told in news.attributes.items() if job_id in own})
             if worker.map_type is MapType.MANY_TO_ONE:
                 self._move_jobs(write, worker, news)
+        store_event_news(write, worker, news, runs_on=runs_on)
         for bad in news.bad:
             log.warning("bad letter worker=%s file=%s why=%s", worker.id, bad.path, bad.why)
 

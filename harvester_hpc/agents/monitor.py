@@ -8,16 +8,20 @@ from dataclasses import dataclass, replace
 
 from harvester_hpc.agents.access_point import letters_in, point_of
 from harvester_hpc.agents.base import Agent, by_queue, next_look
+from harvester_hpc.agents.event_news import store_event_news, take_back_ranges
+from harvester_hpc.agents.shared_jobs import goes_on, judged_together
 from harvester_hpc.messenger.values import News
 from harvester_hpc.model.file import File, FileKind, FileState
 from harvester_hpc.model.job import WITH_ITS_WORKER_S, Job, JobState, JobStep, Outcome, look_again, step
 from harvester_hpc.model.queue import Queue
-from harvester_hpc.model.turn import MONITOR
+from harvester_hpc.model.turn import MONITOR, SUBMITTER
 from harvester_hpc.model.worker import ENDS, MapType, Worker, WorkerState, WorkerStep
 from harvester_hpc.policy.patience import FILES_S, is_given_up, letters_patience_s, reason_to_kill
+from harvester_hpc.policy.shared_job import state_of
 from harvester_hpc.policy.verdict import verdict, verdict_of_one
 from harvester_hpc.ports.batch import Seen, Sight, Unseen
 from harvester_hpc.ports.plugins import QueuePlugins
+from harvester_hpc.store import event as events
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import worker as workers
 from harvester_hpc.store.database import Write
@@ -175,14 +179,16 @@ class MonitorAgent(Agent):
                 del moved[one.id]
         if not moved:
             return
-        load = jobs.of_workers(write.connection, moved)
-        wanted = {WorkerState.RUNNING: JobState.RUNNING, WorkerState.SUBMITTED: JobState.SUBMITTED}
+        load = {job.id: job for group in jobs.of_workers(write.connection, moved).values() for job in group}
+        states = workers.states_of_jobs(write.connection, load)
         jobs.make(write, [
-            step(job, wanted[after], write.now, due=write.now + WITH_ITS_WORKER_S)
-            for worker_id, after in moved.items()
-            for job in load[worker_id]
-            if job.state in (JobState.SUBMITTED, JobState.RUNNING) and job.state is not wanted[after]
+            step(job, wanted, write.now, due=write.now + WITH_ITS_WORKER_S)
+            for job in load.values()
+            if job.state in BOUND and (wanted := state_of(states[job.id])) is not None and job.state is not wanted
         ])
+        requeued = [worker_id for worker_id, after in moved.items() if after is WorkerState.SUBMITTED]
+        for worker in workers.by_ids(write.connection, requeued).values():
+            take_back_ranges(write, worker)
 
     def _enforce_limits(self, write: Write, queue: Queue, group: Sequence[Worker]) -> None:
         """Mark those that wait too long; who is silent while it runs is for the messenger to judge, who reads the letters."""
@@ -283,10 +289,15 @@ class MonitorAgent(Agent):
         jobs.set_attributes(write, {job_id: told for job_id, told in news.attributes.items() if job_id in own})
         for bad in news.bad:
             log.warning("bad letter worker=%s file=%s why=%s", worker.id, bad.path, bad.why)
+        store_event_news(write, worker, news, runs_on=False)
+        take_back_ranges(write, worker)
         begun = [job for job in one.jobs if job.id not in one.free]
-        jobs.make(write, [_judged(job, one, now) for job in begun if job.state in BOUND])
+        states = workers.states_of_jobs(write.connection, [job.id for job in begun])
         for job in begun:
-            jobs.give_up_files(write, job.id, FileState.EXPECTED, "the worker ended without it")
+            if job.state in BOUND:
+                self._end_job(write, queue, one, job, states[job.id])
+            else:
+                jobs.give_up_files(write, job.id, FileState.EXPECTED, "the worker ended without it")
         self._give_back(write, queue, one, worked=bool(news.begun or news.job_status))
 
     def _give_back(self, write: Write, queue: Queue, one: Ended, *, worked: bool) -> None:
@@ -303,6 +314,21 @@ class MonitorAgent(Agent):
             jobs.uncount(write, back)
         if back:
             log.info("not begun, go to another worker worker=%s jobs=%d why=%s", one.worker.id, len(back), one.seen.why or "-")
+
+    def _end_job(self, write: Write, queue: Queue, one: Ended, job: Job, states: Sequence[WorkerState]) -> None:
+        """Judge a job, unless another worker of it lives, or is to come."""
+        standing = state_of(states)
+        if standing is not None:
+            if standing is not job.state:
+                jobs.make(write, [step(job, standing, write.now, due=write.now + WITH_ITS_WORKER_S)])
+            return
+        if goes_on(write.connection, queue, job, states):
+            write.ring(SUBMITTER)
+            return
+        judged = judged_together(job, one.seen, states, write.now) if one.worker.map_type is MapType.ONE_TO_MANY else None
+        jobs.make(write, [judged or _judged(job, one, write.now)])
+        events.end_of_job(write, job.id, wanted=not job.cancel)
+        jobs.give_up_files(write, job.id, FileState.EXPECTED, "the worker ended without it")
 
 
 def _is_news(worker: Worker, seen: Seen) -> bool:

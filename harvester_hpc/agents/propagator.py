@@ -4,7 +4,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from harvester_hpc.agents.base import Agent
+from harvester_hpc.agents.base import Agent, Surroundings
+from harvester_hpc.agents.event_reports import EventReports
 from harvester_hpc.model.command import Command, CommandKind
 from harvester_hpc.model.file import FileKind, FileState
 from harvester_hpc.model.job import JOB_LIFECYCLE, TOLD_AS, Job, JobState
@@ -31,15 +32,20 @@ class PropagatorAgent(Agent):
 
     name = PROPAGATOR
 
+    def __init__(self, house: Surroundings, period_s: float) -> None:
+        super().__init__(house, period_s)
+        self._events = EventReports(self)
+
     def run_once(self) -> int:
-        """Send one bunch of reports and one of workers; return how many were taken."""
-        return self._tell_jobs() + self._tell_workers()
+        """Send one bunch of event ranges, one of reports and one of workers; return how many were taken."""
+        return self._events.run_once() + self._tell_jobs() + self._tell_workers()
 
     def next_due(self) -> float | None:
         """Return when the next report, heartbeat or worker is to be told."""
         with self.database.read() as connection:
             report, tell = reports.next_due(connection), workers.next_time(connection, "next_tell")
-        times = [None if report is None else max(report, self.waits_until(""))]
+        event = self._events.next_due()
+        times = [None if time is None else max(time, self.waits_until("")) for time in (report, event)]
         times += [None if tell is None else max(tell, self.waits_until(""), self.waits_until("workers"))]
         return min((time for time in times if time is not None), default=None)
 

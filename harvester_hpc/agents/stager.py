@@ -3,12 +3,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harvester_hpc.agents.staging import StagingAgent
+from harvester_hpc.agents.base import Surroundings
+from harvester_hpc.agents.event_outputs import EventOutputs, end_unwanted, is_settled
+from harvester_hpc.agents.staging import Answered, StagingAgent
 from harvester_hpc.model.file import File, FileKind, FileState
-from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, step
+from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, look_again, step
 from harvester_hpc.model.turn import STAGER
 from harvester_hpc.ports.outcome import Done, Result
 from harvester_hpc.ports.plugins import QueuePlugins
+
+#: Seconds until a job is looked at again whose event ranges are not all told.
+RANGES_S = 2.0
 
 END_OF = {
     Outcome.FINISHED: JobState.FINISHED,
@@ -23,6 +28,27 @@ class StagerAgent(StagingAgent):
     name = STAGER
     waiting = JobState.TO_TRANSFER
     under_way = JobState.TRANSFERRING
+
+    def __init__(self, house: Surroundings, period_s: float) -> None:
+        super().__init__(house, period_s)
+        self._events = EventOutputs(self)
+
+    def run_once(self) -> int:
+        """Bring outputs of event ranges on their way, then look at the jobs that are due; return how many things changed."""
+        return self._events.run_once() + super().run_once()
+
+    def next_due(self) -> float | None:
+        """Return when the next job, or zip, wants looking at."""
+        times = (super().next_due(), self._events.next_due())
+        return min((time for time in times if time is not None), default=None)
+
+    def one_job(self, plugins: QueuePlugins, job: Job) -> Answered:
+        """A job ends after its event ranges: the system must know them before it hears the end."""
+        if job.cancel:
+            end_unwanted(self, job)
+        elif not is_settled(self, job):
+            return Answered(job=job, step=look_again(job, self.clock.now() + RANGES_S))
+        return super().one_job(plugins, job)
 
     def ask(self, plugins: QueuePlugins, job: Job) -> Result:
         """Pack, trigger, or ask how it goes on; of a job that did not finish only the log is brought away."""

@@ -55,11 +55,12 @@ class StagingAgent(Agent):
             return self._commit([Answered(job=job, step=self._cancelled(job) or look_again(job, until, why=why)) for job in group])
         changed = 0
         group = sorted(group, key=lambda job: job.tries)  # one that never works must not stand before all others
-        for part in self.in_parallel(group, lambda some: [self._one_job(plugins, job) for job in some]):
+        for part in self.in_parallel(group, lambda some: [self.one_job(plugins, job) for job in some]):
             changed += self._commit(part)
         return changed
 
-    def _one_job(self, plugins: QueuePlugins, job: Job) -> Answered:
+    def one_job(self, plugins: QueuePlugins, job: Job) -> Answered:
+        """Act on one job, and judge the answer."""
         if (cancelled := self._cancelled(job)) is not None:
             return Answered(job=job, step=cancelled)
         if not self.has_work(job):

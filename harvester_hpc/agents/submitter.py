@@ -2,23 +2,30 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harvester_hpc.agents.access_point import highest_number, is_any_there, place, point_of
 from harvester_hpc.agents.base import Agent, Surroundings, by_queue, checked, next_look
 from harvester_hpc.agents.fitting import fitted
+from harvester_hpc.agents.shared_jobs import end_abandoned, more_workers, open_jobs
 from harvester_hpc.model.file import FileKind
 from harvester_hpc.model.job import Job, JobId, JobState, JobStep, Outcome, step
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.turn import SUBMITTER
-from harvester_hpc.model.worker import MapType, Worker, WorkerState, WorkerStep, submit_key
+from harvester_hpc.model.worker import MapType, Worker, WorkerId, WorkerPlan, WorkerState, WorkerStep, submit_key
 from harvester_hpc.policy.chunks import chunks_of
+from harvester_hpc.policy.event_feeding import prefetched
 from harvester_hpc.policy.packing import workers_to_make
+from harvester_hpc.policy.shared_job import ALIVE
 from harvester_hpc.ports.batch import Busy, Lookup, NotThere, Refused, Submission, Submitted, Uncertain
 from harvester_hpc.ports.plugins import QueuePlugins
+from harvester_hpc.store import event as events
+from harvester_hpc.store import event_request as requests
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import worker as workers
+from harvester_hpc.store.database import Write
 from harvester_hpc.store.worker import Intent
 
 log = logging.getLogger(__name__)
@@ -78,19 +85,42 @@ class SubmitterAgent(Agent):
     def _make(self, plugins: QueuePlugins) -> int:
         queue = plugins.queue
         self._full_at.pop(queue.name, None)
+        ended = self._end_abandoned(queue)
         with self.database.read() as connection:
-            prepared = jobs.pick(connection, queue.name, self.house.rows)
+            prepared = jobs.pick(connection, queue.name, self.house.rows) + self._shared(connection, plugins)
             room = workers_to_make(queue, workers.queue_counts(connection, queue.name), self.house.rows) if prepared else 0
         if not prepared:
             self._forget_noes(queue)
         wanted = [job for job in prepared if not job.cancel]
         if not wanted or not room or self.waits(queue.name):
-            return 0
+            return ended
         planned = self.attempt(queue.name, lambda: self._intend(plugins, wanted, room))
         if not planned:
-            return 0
+            return ended
         self.house.reached("intent stored")
-        return len(planned) + self._hand_over(plugins, planned)
+        return ended + len(planned) + self._hand_over(plugins, planned)
+
+    def _shared(self, connection: sqlite3.Connection, plugins: QueuePlugins) -> list[Job]:
+        """Return jobs of a OneToMany queue that have workers and may get more."""
+        queue = plugins.queue
+        if queue.map_type is not MapType.ONE_TO_MANY or self.waits(queue.name):
+            return []
+        at_once = max(1, plugins.worker_maker.get_num_workers_per_job(self.house.rows))
+        found = open_jobs(connection, queue, self.house.rows)
+        states = workers.states_of_jobs(connection, [job.id for job in found])
+        return [job for job in found if more_workers(connection, queue, job, states[job.id], at_once)]
+
+    def _end_abandoned(self, queue: Queue) -> int:
+        if queue.map_type is not MapType.ONE_TO_MANY:
+            return 0
+        with self.database.read() as connection:
+            found = open_jobs(connection, queue, self.house.rows)
+            states = workers.states_of_jobs(connection, [job.id for job in found])
+        without = [job for job in found if ALIVE.isdisjoint(states[job.id])]
+        if not without:
+            return 0
+        with self.database.write() as write:
+            return end_abandoned(write, queue, without)
 
     def _cancel(self) -> int:
         """End prepared jobs that are not wanted any more, also those of a queue that is no longer configured."""
@@ -110,17 +140,10 @@ class SubmitterAgent(Agent):
         if not maker.is_resource_ready():
             return []
         now = self.clock.now()
-        size = min(max(1, maker.get_num_jobs_per_worker(room)), self.house.rows)
-        chunks = chunks_of(wanted, size, mixture=queue.mixture, now=now, wait_s=maker.get_full_chunk_wait())
-        self._full_at[queue.name] = chunks.next
-        found = [fitted(maker, queue, chunk) for chunk in chunks.ready[:room]]
-        misfits = [step(job, JobState.FAILED, now, why=why, outcome=Outcome.FAILED) for one in found for job, why in one.misfits]
+        found = [(fitted(maker, queue, chunk), number) for chunk, number in self._chunks(plugins, wanted, room)]
+        misfits = [step(job, JobState.FAILED, now, why=why, outcome=Outcome.FAILED) for one, _ in found for job, why in one.misfits]
         intents = [
-            Intent(
-                queue=queue.name, map_type=queue.map_type, plan=one.plan, batch_queue=queue.resources.batch_queue,
-                job_ids=tuple(job.id for job in one.jobs),
-            )
-            for one in found if one.plan is not None
+            intent for one, number in found if one.plan is not None for intent in [_intent(queue, one.plan, one.jobs)] * number
         ]
         self._go_past_old_folders(queue, len(intents))
         with self.database.write() as write:
@@ -144,6 +167,24 @@ class SubmitterAgent(Agent):
         log.warning("folders of workers that this store does not know queue=%s root=%s highest=%d", queue.name, queue.access_root, highest)
         with self.database.write() as write:
             workers.go_past(write, highest)
+
+    def _chunks(self, plugins: QueuePlugins, wanted: Sequence[Job], room: int) -> list[tuple[Sequence[Job], int]]:
+        """Return (jobs that share a worker, how many such workers), at most ``room`` workers in all."""
+        queue, maker = plugins.queue, plugins.worker_maker
+        if queue.map_type is not MapType.ONE_TO_MANY:
+            size = min(max(1, maker.get_num_jobs_per_worker(room)), self.house.rows)
+            full = chunks_of(wanted, size, mixture=queue.mixture, now=self.clock.now(), wait_s=maker.get_full_chunk_wait())
+            self._full_at[queue.name] = full.next
+            return [(chunk, 1) for chunk in full.ready[:room]]
+        at_once = max(1, maker.get_num_workers_per_job(room))
+        chunks: list[tuple[Sequence[Job], int]] = []
+        with self.database.read() as connection:
+            states = workers.states_of_jobs(connection, [job.id for job in wanted])
+            for job in wanted:
+                number = min(room, more_workers(connection, queue, job, states[job.id], at_once))
+                chunks += [([job], number)] if number else []
+                room -= number
+        return chunks
 
     # -- submission -------------------------------------------------------------------------------
 
@@ -222,7 +263,7 @@ class SubmitterAgent(Agent):
         if killed:
             now = self.clock.now()
             with self.database.read() as connection:
-                load = jobs.of_workers(connection, [worker.id for worker in killed])
+                load = self._without_others(connection, [worker.id for worker in killed])
             self._commit([
                 Decided(
                     worker=WorkerStep(
@@ -233,6 +274,15 @@ class SubmitterAgent(Agent):
                 for worker in killed
             ])
         return [worker for worker in planned if not worker.kill]
+
+    def _without_others(self, connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, list[Job]]:
+        """Return {worker: its jobs}, without jobs that another living worker has too."""
+        load = jobs.of_workers(connection, ids)
+        own = set(ids)
+        return {
+            worker_id: [job for job in group if not workers.alive_of_job(connection, job.id) - own]
+            for worker_id, group in load.items()
+        }
 
     def _fenced(self, plugins: QueuePlugins, worker: Worker) -> bool:
         point = point_of(worker, plugins.queue, self.house.instance)
@@ -252,7 +302,7 @@ class SubmitterAgent(Agent):
     def _store(self, queue: Queue, planned: Sequence[Worker], results: Sequence[Submission | Lookup]) -> int:
         with self.database.read() as connection:
             refused = [worker.id for worker, result in zip(planned, results, strict=True) if isinstance(result, Refused)]
-            load = jobs.of_workers(connection, refused) if refused else {}
+            load = self._without_others(connection, refused) if refused else {}
         decided = [self._decide(queue, worker, result, load.get(worker.id, ())) for worker, result in zip(planned, results, strict=True)]
         self._commit(decided)
         self._learn(queue, results)
@@ -325,12 +375,36 @@ class SubmitterAgent(Agent):
         ended = WorkerStep(worker_id=worker.id, before=worker.state, after=WorkerState.MISSED, due=now, why=result.why, ended=now)
         return Decided(worker=ended, jobs=tuple(steps))
 
+    def _prefetch(self, write: Write, ids: Sequence[WorkerId]) -> None:
+        """Workers that have just been submitted get event ranges before they ask."""
+        found = workers.by_ids(write.connection, ids).values()
+        load = jobs.by_ids(write.connection, {job_id for worker in found for job_id in worker.job_ids})
+        own = events.jobs(write.connection, load)
+        for worker in found:
+            plugins = self.house.queues.get(worker.queue)
+            cores = [load[JobId(job_id)].cores for job_id in worker.job_ids if job_id in own]
+            if plugins is None or not plugins.queue.prefetch_events or not cores:
+                continue
+            number = prefetched(worker.plan.cores, len(worker.job_ids), max(cores), plugins.queue.events_multiplier)
+            requests.want(write, worker.id, number)
+
     def _commit(self, decided: Sequence[Decided]) -> None:
         if not decided:
             return
         with self.database.write() as write:
-            workers.make(write, [one.worker for one in decided])
-            jobs.make(write, [job_step for one in decided for job_step in one.jobs])
+            stale = set(workers.make(write, [one.worker for one in decided]))
+            steps = [job_step for one in decided for job_step in one.jobs]
+            jobs.make(write, steps)
+            for ended in steps:
+                if ended.after in (JobState.FAILED, JobState.CANCELLED):
+                    events.end_of_job(write, ended.job_id, wanted=ended.after is JobState.FAILED)
+            submitted = [one.worker.worker_id for one in decided if one.worker.after is WorkerState.SUBMITTED]
+            self._prefetch(write, [worker_id for worker_id in submitted if worker_id not in stale])
+
+
+def _intent(queue: Queue, plan: WorkerPlan, chunk: Sequence[Job]) -> Intent:
+    ids = tuple(job.id for job in chunk)
+    return Intent(queue=queue.name, map_type=queue.map_type, plan=plan, batch_queue=queue.resources.batch_queue, job_ids=ids)
 
 
 def _stay(worker: Worker, due: float, *, tries: int | None = None, submissions: int | None = None, why: str | None = None) -> WorkerStep:

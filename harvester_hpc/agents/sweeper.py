@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from harvester_hpc.agents.access_point import point_of
 from harvester_hpc.agents.base import Agent, Surroundings, by_queue
+from harvester_hpc.agents.event_outputs import remove_zips
 from harvester_hpc.model.file import FileKind
 from harvester_hpc.model.job import Job, JobState
 from harvester_hpc.model.turn import SWEEPER
@@ -13,6 +14,7 @@ from harvester_hpc.model.worker import Worker, WorkerState
 from harvester_hpc.ports.outcome import Done, Failed, Result
 from harvester_hpc.ports.plugins import QueuePlugins
 from harvester_hpc.store import command as commands
+from harvester_hpc.store import event as events
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import worker as workers
 
@@ -24,6 +26,8 @@ OVER = (JobState.FINISHED, JobState.FAILED, JobState.CANCELLED)
 RELEASE_AGAIN_S = 3600.0
 #: Seconds until a killed worker that has not ended is killed again.
 KILL_AGAIN_S = 60.0
+#: Event ranges that are forgotten in one transaction.
+RANGES_AT_ONCE = 20_000
 #: Seconds until a worker whose jobs are not through is looked at again.
 LATER_S = 60.0
 #: Seconds between two looks through all that has ended for what may be forgotten, while there is nothing.
@@ -153,13 +157,21 @@ class SweeperAgent(Agent):
             over = jobs.with_files(connection, over)
         if not over:
             return 0
-        free = {job.id for job in over if self._released(job)}
+        free = {job.id for job in over if self._released(job) and self._without_ranges(job)}
         with self.database.write() as write:
             jobs.forget(write, free)
             for job in over:
                 if job.id not in free:  # the others must not wait behind it
                     jobs.release(write, job.id, now + RELEASE_AGAIN_S)
         return len(free)
+
+    def _without_ranges(self, job: Job) -> bool:
+        """Forget event ranges bunch by bunch, so that nobody waits long for the store; True when there are none left."""
+        plugins = self.house.queues.get(job.queue)
+        if plugins is not None and any(file.kind is FileKind.EVENT_ZIP for file in job.files):
+            remove_zips(plugins.queue, job)
+        with self.database.write() as write:
+            return events.forget(write, job.id, RANGES_AT_ONCE) < RANGES_AT_ONCE
 
     def _released(self, job: Job) -> bool:
         plugins = self.house.queues.get(job.queue)

@@ -31,6 +31,7 @@ class AgentsSettings(FileModel):
     job_fetcher: Annotated[AgentPeriod, Field(description="fetches jobs")] = _agent(AGENTS["job_fetcher"])
     preparator: Annotated[AgentPeriod, Field(description="stages inputs in")] = _agent(AGENTS["preparator"])
     submitter: Annotated[AgentPeriod, Field(description="submits workers")] = _agent(AGENTS["submitter"])
+    event_feeder: Annotated[AgentPeriod, Field(description="feeds event ranges to workers")] = _agent(AGENTS["event_feeder"])
     messenger: Annotated[AgentPeriod, Field(description="reads letters")] = _agent(AGENTS["messenger"])
     monitor: Annotated[AgentPeriod, Field(description="looks at workers")] = _agent(AGENTS["monitor"])
     stager: Annotated[AgentPeriod, Field(description="stages outputs out")] = _agent(AGENTS["stager"])

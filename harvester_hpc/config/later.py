@@ -52,11 +52,6 @@ LATER: Mapping[str, Later] = {
     "nNewWorkers": Later(neutral=(0, None), what="a number of new workers set from outside"),
     "runMode": Later(neutral=("self", None), what="being told by the workload management system how many workers to submit"),
     "useJobLateBinding": Later(neutral=(False, None), what="giving jobs to workers that already run"),
-    "zipPerMB": Later(neutral=(None,), what="zipping outputs"),
-    "prefetchEvents": Later(neutral=(True, False, None), what="the event service"),
-    "scatteredEvents": Later(neutral=(False, None), what="the event service"),
-    "initEventsMultipler": Later(neutral=(2, None), what="the event service"),
-    "initEventsMultiplier": Later(neutral=(2, None), what="the event service"),
     "noHeartbeat": Later(neutral=("", None), what="silence about chosen job states (truePilot is)"),
     "jobType": Later(neutral=("ANY", "", None), what="fetching by job type (getJobCriteria is)"),
     "siteFamily": Later(neutral=("", None), what="a family of sites"),
@@ -79,11 +74,11 @@ LATER: Mapping[str, Later] = {
     "configID": Later(neutral=(None,), what="a numbered configuration"),
 }
 
-#: Map types that are known words, and what those mean that are not there yet.
+#: Map types that are known words; those without a remark are there.
 MAP_TYPES: Mapping[str, str] = {
     "OneToOne": "",
     "ManyToOne": "",
-    "OneToMany": "several workers for one job",
+    "OneToMany": "",
     "NoJob": "workers that fetch their jobs themselves",
 }
 

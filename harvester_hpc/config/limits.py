@@ -13,8 +13,13 @@ from harvester_hpc.errors import did_you_mean
 def queue_findings(name: str, settings: QueueSettings, facility: FacilitySettings | None) -> Iterator[Finding]:
     """Give what is impossible about a queue; without a ``facility`` only what can be told without one."""
     if what := MAP_TYPES[settings.mapType]:
-        yield Finding(keys=("mapType",), message=f"{settings.mapType} ({what}): not yet; there is: OneToOne, ManyToOne")
+        there = ", ".join(word for word, later in MAP_TYPES.items() if not later)
+        yield Finding(keys=("mapType",), message=f"{settings.mapType} ({what}): not yet; there is: {there}")
     yield from _crowd_findings(settings, facility)
+    said_twice = "initEventsMultiplier" in settings.model_fields_set and settings.initEventsMultipler is not None
+    if said_twice and settings.initEventsMultipler != settings.initEventsMultiplier:
+        message = f"is {settings.initEventsMultipler}, and initEventsMultiplier is {settings.initEventsMultiplier}; keep one"
+        yield Finding(keys=("initEventsMultipler",), message=message)
     for key, said in (("pandaQueueName", settings.pandaQueueName), ("queueName", settings.queueName)):
         if said not in (None, name):
             yield Finding(keys=(key,), message=f"another name than the queue's own: not yet; siteName may be another (it is {said!r})")

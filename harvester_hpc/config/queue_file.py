@@ -101,7 +101,16 @@ class QueueSettings(FileModel):
     ] = 0
     maxNewWorkersPerCycle: Annotated[Count, Field(description="workers submitted in one round, at most; 0: no limit")] = 0
     maxSubmissionAttempts: Annotated[Number, Field(description="submissions of one job before it fails")] = 3
-    mapType: Annotated[MapTypeWord, Field(description="how jobs and workers belong together; so far OneToOne and ManyToOne")] = "OneToOne"
+    mapType: Annotated[
+        MapTypeWord, Field(description="how jobs and workers belong together; so far OneToOne, ManyToOne and OneToMany")
+    ] = "OneToOne"
+    maxWorkersPerJobInTotal: Annotated[Number, Field(description="workers that one job may ever have (OneToMany)")] = 10
+    maxWorkersPerJobPerCycle: Annotated[Number, Field(description="workers that one job gets in one round (OneToMany)")] = 1
+    prefetchEvents: Annotated[bool, Field(description="a worker gets event ranges before it asks")] = True
+    initEventsMultiplier: Annotated[Number, Field(description="event ranges for each core before it asks")] = 2
+    initEventsMultipler: Annotated[Number | None, Field(description="the same under its published name")] = None
+    scatteredEvents: Annotated[bool, Field(description="event ranges from as many input files as can be")] = False
+    zipPerMB: Annotated[Number | None, Field(description="megabytes of a zip with event outputs; by default 100")] = None
     allowJobMixture: Annotated[bool, Field(description="jobs of different tasks may share a worker")] = False
     truePilot: Annotated[bool, Field(description="the payload itself reports running, transferring, finished and failed")] = False
     walltimeLimit: Annotated[
@@ -150,6 +159,12 @@ def queue_of(name: str, settings: QueueSettings, access_point: str, access_root:
         heartbeat_limit_s=None if settings.workerHeartbeat is None else settings.workerHeartbeat * 60,
         poll_s=settings.pollInterval,
         keep_s=_kept(settings),
+        prefetch_events=settings.prefetchEvents,
+        events_multiplier=settings.initEventsMultipler or settings.initEventsMultiplier,
+        scattered_events=settings.scatteredEvents,
+        zip_mb=settings.zipPerMB,
+        workers_per_job_in_total=settings.maxWorkersPerJobInTotal,
+        workers_per_job_per_cycle=settings.maxWorkersPerJobPerCycle,
         access_point=access_point,
         access_root=access_root,
         resources=Resources(

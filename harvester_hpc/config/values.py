@@ -16,6 +16,7 @@ AGENTS: Mapping[str, float] = MappingProxyType(
         "job_fetcher": 30.0,
         "preparator": 30.0,
         "submitter": 30.0,
+        "event_feeder": 30.0,
         "messenger": 2.0,
         "monitor": 30.0,
         "stager": 30.0,

@@ -15,6 +15,8 @@ from harvester_hpc.messenger.values import DeclaredFile, EventUpdate
 KINDS = frozenset({"output", "log", "es_output", "zip_output", "checkpoint"})
 #: Kinds whose items belong to an event range.
 OF_EVENTS = frozenset({"es_output", "zip_output"})
+#: Characters of a diagnosis that are kept.
+DIAGNOSTICS = 500
 #: The largest whole number that a database takes.
 LARGEST_NUMBER = 2**63 - 1
 
@@ -172,7 +174,7 @@ def _update(item: Mapping[str, Any]) -> EventUpdate:
         raise BadItem(f"cpuConsumptionTime {_shown(cpu_s)} is no time in seconds")
     return EventUpdate(
         event_range_id=range_id, event_status=status, core_count=_whole_number(item, "coreCount"),
-        cpu_s=None if cpu_s is None else float(cpu_s),
+        cpu_s=None if cpu_s is None else float(cpu_s), why=_text(item, "errorDiag")[:DIAGNOSTICS],
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harvester_hpc.messenger.batch_letters import is_begun, read_claim, read_exit
-from harvester_hpc.messenger.dump import Items, items_of
+from harvester_hpc.messenger.dump import Items, items_of, updates_of
 from harvester_hpc.messenger.letter import Absent, Shape, Unfit, Whole, put_aside, read, shape_of, take, taken_among
 from harvester_hpc.messenger.names import Names
 from harvester_hpc.messenger.patience import Patience
@@ -55,6 +55,7 @@ class Look:
     exit: Exit | None = None
     heartbeat: float | None = None
     kill_requested: bool = False
+    wants_events: bool = False
     attributes: dict[int, dict[str, Any]] = field(default_factory=dict)
     job_status: dict[int, str] = field(default_factory=dict)
     files: list[DeclaredFile] = field(default_factory=list)
@@ -74,6 +75,7 @@ class Look:
             heartbeat=self.heartbeat, kill_requested=self.kill_requested, bad=tuple(self.bad), taken=tuple(self.taken),
             waiting=tuple(self.waiting), event_updates={job_id: tuple(updates) for job_id, updates in self.updates.items()},
             begun=frozenset(self.begun),
+            wants_events=self.wants_events,
         )
 
     def at_all(self, top: Listing) -> None:
@@ -84,10 +86,12 @@ class Look:
         if names.exit in top:
             self.exit = read_exit(point.path / names.exit)
         self.kill_requested = any(name in top for name in names.kill)
+        self.wants_events = names.event_request in top
         self._hear(top)
         if not point.many:
             self.at_folder(point.path, top, point.job_ids)
             return
+        self.at_updates(point.path, top)
         self.at_dumps(point.path, top)
         for job_id in point.job_ids:
             if str(job_id) not in top:
@@ -104,6 +108,7 @@ class Look:
     def at_folder(self, folder: Path, entries: Listing, job_ids: tuple[int, ...]) -> None:
         """Look at the letters of some jobs that share a folder."""
         self.at_attributes(folder, entries, job_ids)
+        self.at_updates(folder, entries)
         self.at_dumps(folder, entries)
 
     def at_attributes(self, folder: Path, entries: Listing, job_ids: tuple[int, ...]) -> None:
@@ -126,6 +131,13 @@ class Look:
             if content is not None:
                 items = items_of(content, folder, self.point.root, last=self.last)
                 self._keep(path, items)
+
+    def at_updates(self, folder: Path, entries: Listing) -> None:
+        """Read what the worker says of its event ranges."""
+        for path in self._letters(folder, entries, self.names.update_events):
+            content = self._content(path)
+            if content is not None:
+                self._keep(path, updates_of(content))
 
     def _letters(self, folder: Path, entries: Listing, name: str) -> list[Path]:
         letters = [folder / entry for entry in taken_among(entries, name)]

@@ -12,7 +12,7 @@ from typing import Any
 
 from harvester_hpc.messenger import access_point, doorbell, feeding
 from harvester_hpc.messenger.batch_letters import fence, fence_job
-from harvester_hpc.messenger.dump import LARGEST_NUMBER, updates_of
+from harvester_hpc.messenger.dump import LARGEST_NUMBER
 from harvester_hpc.messenger.events import NEXT, RangeQueue, Ranges, requests_of
 from harvester_hpc.messenger.letter import LARGEST, Absent, Shape, Unfit, Whole, acknowledge, read, shape_of, write
 from harvester_hpc.messenger.look import Listing, Look, listing
@@ -264,8 +264,7 @@ class SharedFileMessenger:
 
 def _at_updates(look: Look, top: Listing) -> None:
     for folder, entries in _folders(look.point, top):
-        for path, content in look.letters(folder, entries, look.names.update_events):
-            look.keep_updates(path, updates_of(content))
+        look.at_updates(folder, entries)
 
 
 def _at_dumps(look: Look, top: Listing) -> None:

@@ -63,12 +63,14 @@ class EventUpdate:
         event_status: running, finished, failed or fatal.
         core_count: cores used; None if the worker did not say.
         cpu_s: CPU time in seconds; None if the worker did not say.
+        why: what went wrong (errorDiag); "" if the worker did not say.
     """
 
     event_range_id: str
     event_status: str
     core_count: int | None = None
     cpu_s: float | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +119,7 @@ class News:
             letter is not in ``taken`` and is read again next time.
         event_updates: {job id: what the worker says of its event ranges}, from the letters in ``taken``.
         begun: jobs of a ManyToOne worker that a launcher has taken; the others may still be given to another worker.
+        wants_events: it asks for event ranges; ``events_requested`` says how many.
     """
 
     claim: Claim | None = None
@@ -131,3 +134,4 @@ class News:
     waiting: tuple[str, ...] = ()
     event_updates: Mapping[int, tuple[EventUpdate, ...]] = field(default_factory=dict)
     begun: frozenset[int] = frozenset()
+    wants_events: bool = False

@@ -12,11 +12,12 @@ FileId = NewType("FileId", int)
 
 
 class FileKind(StrEnum):
-    """What a file is to its job. Event outputs and zips join with the event service."""
+    """What a file is to its job. Outputs of event ranges become files when they are zipped."""
 
     INPUT = "input"
     OUTPUT = "output"
     LOG = "log"
+    EVENT_ZIP = "event_zip"
 
 
 class FileState(StrEnum):

@@ -47,6 +47,12 @@ class Queue:
         heartbeat_limit_s: a running worker that is silent longer is killed (worker_heartbeat, minutes there); None: never.
         poll_s: seconds between two looks at the batch system (pollInterval).
         keep_s: seconds that an access point is kept after the end, by worker state (keepFinished, keepFailed, ...).
+        prefetch_events: a worker gets event ranges before it asks (prefetchEvents).
+        events_multiplier: event ranges for each core before it asks (initEventsMultiplier).
+        scattered_events: ranges from as many input files as can be (scatteredEvents).
+        zip_mb: megabytes of a zip with event outputs (zipPerMB); None: a default.
+        workers_per_job_in_total: workers that one job may ever have, OneToMany (maxWorkersPerJobInTotal).
+        workers_per_job_per_cycle: workers that one job gets in one round, OneToMany (maxWorkersPerJobPerCycle).
         access_point: template of a worker's folder, absolute, with ${workerID}.
         access_root: the folder below which every access point lies.
     """
@@ -68,6 +74,12 @@ class Queue:
     heartbeat_limit_s: float | None = None
     poll_s: float = 30.0
     keep_s: Mapping[str, float] | None = None
+    prefetch_events: bool = True
+    events_multiplier: int = 2
+    scattered_events: bool = False
+    zip_mb: int | None = None
+    workers_per_job_in_total: int = 10
+    workers_per_job_per_cycle: int = 1
     access_point: str = ""
     access_root: str = ""
     resources: Resources = Resources()

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from harvester_hpc.model.event import EventState
 from harvester_hpc.model.job import JobState
 from harvester_hpc.model.worker import WorkerState
 
@@ -11,13 +12,14 @@ PREPARATOR = "preparator"
 SUBMITTER = "submitter"
 MESSENGER = "messenger"
 MONITOR = "monitor"
+EVENT_FEEDER = "event_feeder"
 STAGER = "stager"
 PROPAGATOR = "propagator"
 SWEEPER = "sweeper"
 COMMAND_MANAGER = "command_manager"
 
 #: In the order in which one bounded round of all of them runs, so that a job goes as far as it can.
-AGENTS = (COMMAND_MANAGER, JOB_FETCHER, PREPARATOR, SUBMITTER, MESSENGER, MONITOR, STAGER, PROPAGATOR, SWEEPER)
+AGENTS = (COMMAND_MANAGER, JOB_FETCHER, PREPARATOR, SUBMITTER, EVENT_FEEDER, MESSENGER, MONITOR, STAGER, PROPAGATOR, SWEEPER)
 
 JOB_TURN: Mapping[JobState, str] = {
     JobState.FETCHED: PREPARATOR,
@@ -33,4 +35,14 @@ WORKER_TURN: Mapping[WorkerState, str] = {
     WorkerState.PLANNED: SUBMITTER,
     WorkerState.SUBMITTED: MONITOR,
     WorkerState.RUNNING: MONITOR,
+}
+
+EVENT_TURN: Mapping[EventState, str] = {
+    EventState.LEASED: EVENT_FEEDER,
+    EventState.FED: MESSENGER,
+    EventState.FINISHED: STAGER,
+    EventState.ZIPPED: STAGER,
+    EventState.STAGED: PROPAGATOR,
+    EventState.FAILED: PROPAGATOR,
+    EventState.FATAL: PROPAGATOR,
 }

@@ -52,8 +52,56 @@ class NotAccepted:
 JobReply = Accepted | NotAccepted
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZipReport:
+    """A zip with outputs of event ranges, at its destination.
+
+    Attributes:
+        size: bytes.
+        checksum: ``ad:...`` or ``md:...``.
+    """
+
+    lfn: str
+    size: int
+    checksum: str
+    url: str = ""
+    endpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventReport:
+    """What is told of one event range.
+
+    Attributes:
+        status: finished, failed or fatal (PanDA's words).
+        zip: where its output is; None if it has none.
+    """
+
+    range_id: str
+    status: str
+    core_count: int | None = None
+    cpu_s: float | None = None
+    why: str = ""
+    zip: ZipReport | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventReply:
+    """What the system says to a report: taken (also when it is repeated), or not wanted any more, which is final."""
+
+    taken: bool
+    why: str = ""
+
+
+#: What ``event_statuses`` says of a range that the system has handed out and of whose end it has not heard.
+EVENT_OPEN = frozenset({"sent", "running"})
+
+
 class Communicator(Protocol):
-    """The eleven methods of the published Plugin API. Every method raises Unavailable when the system does not answer."""
+    """The methods of the published Plugin API, and a question about event ranges.
+
+    Every method raises Unavailable when the system does not answer.
+    """
 
     def get_jobs(
         self,
@@ -72,11 +120,30 @@ class Communicator(Protocol):
         ...
 
     def get_event_ranges(self, data_map: Mapping[JobId, Mapping[str, Any]], scattered: bool) -> Mapping[JobId, Sequence[Mapping[str, Any]]]:
-        """Lease event ranges."""
+        """Lease event ranges.
+
+        Args:
+            data_map: {job: {"pandaID", "taskID", "jobsetID", "nRanges"}}; every job stands in the answer.
+            scattered: from as many input files as can be, rather than from few.
+
+        Returns:
+            {job: ranges with eventRangeID, startEvent, lastEvent, LFN, GUID, scope}; fewer than asked: there are no more now.
+        """
         ...
 
-    def update_event_ranges(self, event_ranges: Mapping[JobId, Sequence[Mapping[str, Any]]]) -> Mapping[JobId, JobReply]:
-        """Report event ranges."""
+    def update_event_ranges(self, event_ranges: Mapping[JobId, Sequence[EventReport]]) -> Mapping[JobId, Sequence[EventReply]]:
+        """Report event ranges; the nth reply is of the nth report of its job. Telling the same twice is harmless to the system.
+
+        Raises:
+            Unavailable: nobody knows which of them were taken; ``event_statuses`` tells.
+        """
+        ...
+
+    def event_statuses(self, ranges: Mapping[JobId, Sequence[str] | None]) -> Mapping[JobId, Mapping[str, str]]:
+        """Return {job: {eventRangeID: status}} of these ranges; None: of all that the job has and whose end was not told.
+
+        A range that the system does not know is left out. Statuses are PanDA's: ready, sent, running, finished, failed, fatal, ...
+        """
         ...
 
     def get_commands(self, n_commands: int) -> Sequence[Command]:

@@ -35,6 +35,22 @@ class Messenger(Protocol):
         """
         ...
 
+    def events_requested(self, point: AccessPoint) -> Mapping[int, Mapping[str, Any]]:
+        """Return {job id: what the worker asks for (nRanges, ...)}; it stays until ``feed_events`` has answered.
+
+        Raises:
+            OSError: the access point cannot be read: nothing is known.
+        """
+        ...
+
+    def feed_events(self, point: AccessPoint, ranges: Mapping[int, Sequence[Mapping[str, Any]]]) -> None:
+        """Hand event ranges to the worker, {job id: ranges}, behind those that it has not read; [] says that there are no more.
+
+        Raises:
+            OSError: they were not written; feed them again.
+        """
+        ...
+
     def acknowledge(self, news: News) -> None:
         """Put letters away whose content is stored."""
         ...

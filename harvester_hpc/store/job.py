@@ -8,10 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from harvester_hpc.messenger.values import DeclaredFile
+from harvester_hpc.model.event import has_events
 from harvester_hpc.model.file import File, FileId, FileKind, FileState
 from harvester_hpc.model.job import Job, JobId, JobState, JobStep, Outcome
 from harvester_hpc.model.turn import JOB_FETCHER, JOB_TURN, PROPAGATOR, SWEEPER
 from harvester_hpc.ports.outcome import FileNews
+from harvester_hpc.store import event as events
 from harvester_hpc.store.database import Write
 from harvester_hpc.store.sql import sentences
 
@@ -39,6 +41,8 @@ def _insert_one(write: Write, sql: Mapping[str, str], job: Job) -> bool:
         return False
     run(sql["insert_params"], (job.id, json.dumps(dict(job.params), separators=(",", ":"))))
     _insert_files(write, job.files)
+    if has_events(job.params):
+        events.open_job(write, job.id)
     run(sentences("report")["put"], (job.id, job.state, write.now))
     write.ring(JOB_TURN.get(job.state))
     write.ring(PROPAGATOR)
@@ -98,6 +102,11 @@ def pick(connection: sqlite3.Connection, queue: str, limit: int) -> list[Job]:
 def cancelled_before_their_worker(connection: sqlite3.Connection, limit: int) -> list[Job]:
     """Return prepared jobs of any queue that are to be cancelled."""
     return [_job(row) for row in connection.execute(sentences("job")["cancelled_before_their_worker"], (limit,))]
+
+
+def of_queue(connection: sqlite3.Connection, queue: str, state: JobState, limit: int) -> list[Job]:
+    """Return jobs of a queue in one state, in the order in which they get workers."""
+    return [_job(row) for row in connection.execute(sentences("job")["of_queue"], (queue, state, limit))]
 
 
 def by_ids(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[JobId, Job]:

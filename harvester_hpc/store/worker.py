@@ -45,7 +45,8 @@ def plan(write: Write, intents: Sequence[Intent], name: Callable[[int], str], pl
         name: worker number -> key (the batch job's name).
         place: queue and worker number -> access point.
 
-    A job that is no longer prepared, or is to be cancelled, is left out; an intent none of whose jobs is left makes no worker.
+    A job that is no longer prepared (OneToMany: or has ended), or is to be cancelled, is left out; an
+    intent none of whose jobs is left makes no worker.
     """
     if not intents:
         return []
@@ -53,7 +54,8 @@ def plan(write: Write, intents: Sequence[Intent], name: Callable[[int], str], pl
     last = write.connection.execute(sentences("worker")["reserved"]).fetchone()[0]
     workers = []
     for number, intent in enumerate(intents, start=last - len(intents) + 1):
-        bound = tuple(job_id for job_id in intent.job_ids if _bind(write, job_id))
+        more = intent.map_type is MapType.ONE_TO_MANY
+        bound = tuple(job_id for job_id in intent.job_ids if _bind(write, job_id) or (more and _bind_more(write, job_id)))
         if intent.job_ids and not bound:
             continue
         workers.append(_planned(write, WorkerId(number), replace(intent, job_ids=bound), name(number), place(intent.queue, number)))
@@ -63,6 +65,10 @@ def plan(write: Write, intents: Sequence[Intent], name: Callable[[int], str], pl
 
 def _bind(write: Write, job_id: JobId) -> bool:
     return write.connection.execute(sentences("job")["bind"], (write.now + WITH_ITS_WORKER_S, write.now, job_id)).rowcount == 1
+
+
+def _bind_more(write: Write, job_id: int) -> bool:
+    return write.connection.execute(sentences("job")["bind_more"], (job_id,)).rowcount == 1
 
 
 def _planned(write: Write, number: WorkerId, intent: Intent, key: str, access_point: str) -> Worker:
@@ -224,6 +230,19 @@ def untold_jobs(connection: sqlite3.Connection, worker: WorkerId) -> int:
 def of_job(connection: sqlite3.Connection, job_id: JobId) -> list[int]:
     """Return the numbers of a job's workers, the newest last."""
     return [row[0] for row in connection.execute(sentences("worker")["by_job"], (job_id,))]
+
+
+def alive_of_job(connection: sqlite3.Connection, job_id: JobId) -> set[int]:
+    """Return the numbers of a job's workers that have not ended."""
+    return {row[0] for row in connection.execute(sentences("worker")["alive_of_job"], (job_id,))}
+
+
+def states_of_jobs(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, list[WorkerState]]:
+    """Return {job number: states of all workers that it ever had}; every job asked for stands as a key."""
+    states: dict[int, list[WorkerState]] = {job_id: [] for job_id in ids}
+    for job_id, state in connection.execute(sentences("worker")["states_of_jobs"], (json.dumps(list(states)),)):
+        states[job_id].append(WorkerState(state))
+    return states
 
 
 def latest_of_jobs(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, tuple[int, str, str]]:

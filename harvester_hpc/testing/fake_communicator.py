@@ -11,8 +11,9 @@ from harvester_hpc.errors import ConfigurationError, HarvesterError
 from harvester_hpc.model.command import Command
 from harvester_hpc.model.job import JobId
 from harvester_hpc.model.worker import Worker, WorkerId
-from harvester_hpc.ports.communicator import Accepted, JobReply, JobReport, NotAccepted
+from harvester_hpc.ports.communicator import Accepted, EventReply, EventReport, JobReply, JobReport, NotAccepted
 from harvester_hpc.ports.context import Context
+from harvester_hpc.testing.fake_events import FakeEvents
 from harvester_hpc.testing.faults import Faults
 
 #: What may be reported, in the order in which a job goes on.
@@ -30,6 +31,7 @@ class FakeCommunicator:
         faults: lets calls fail.
         reports: every report that was taken, in order.
         states: {PandaID: state on the server's side}.
+        events: the ranges of jobs that were added with ``nRanges``.
         killed: jobs whose next reports are answered "tobekilled".
         workers, dialogs, acknowledged, stats, heartbeats: what was told.
     """
@@ -51,6 +53,7 @@ class FakeCommunicator:
         self.reports: list[JobReport] = []
         self.states: dict[int, str] = {}
         self.attempts: dict[int, int] = {}
+        self.events = FakeEvents()
         self.killed: set[int] = set()
         self.workers: dict[WorkerId, Worker] = {}
         self.dialogs: list[Mapping[str, str]] = []
@@ -78,7 +81,7 @@ class FakeCommunicator:
         with self._lock:
             return Counter(self.states.values())
 
-    # The port's eleven methods.
+    # The port's methods.
 
     def get_jobs(
         self, site_name: str, node_name: str, prod_source_label: str, computing_element: str, n_jobs: int,
@@ -98,14 +101,22 @@ class FakeCommunicator:
             return [self._take(report) for report in jobs]
 
     def get_event_ranges(self, data_map: Mapping[JobId, Mapping[str, Any]], scattered: bool) -> Mapping[JobId, Sequence[Mapping[str, Any]]]:
-        """Return none."""
+        """Lease ranges of jobs that were added with ``nRanges``."""
         self.faults.check("get_event_ranges")
-        return dict.fromkeys(data_map, ())
+        with self._lock:
+            return {job_id: self.events.lease(job_id, wanted["nRanges"]) for job_id, wanted in data_map.items()}
 
-    def update_event_ranges(self, event_ranges: Mapping[JobId, Sequence[Mapping[str, Any]]]) -> Mapping[JobId, JobReply]:
-        """Take all, keep none."""
+    def update_event_ranges(self, event_ranges: Mapping[JobId, Sequence[EventReport]]) -> Mapping[JobId, Sequence[EventReply]]:
+        """Take reports about ranges by the server's rules."""
         self.faults.check("update_event_ranges")
-        return dict.fromkeys(event_ranges, TAKEN)
+        with self._lock:
+            return {job_id: [self.events.take(job_id, report) for report in reports] for job_id, reports in event_ranges.items()}
+
+    def event_statuses(self, ranges: Mapping[JobId, Sequence[str] | None]) -> Mapping[JobId, Mapping[str, str]]:
+        """Tell what is known of ranges."""
+        self.faults.check("event_statuses")
+        with self._lock:
+            return {job_id: self.events.statuses(job_id, names) for job_id, names in ranges.items()}
 
     def get_commands(self, n_commands: int) -> Sequence[Command]:
         """Hand out the oldest commands, each once."""
@@ -189,6 +200,9 @@ class FakeCommunicator:
             "inFiles": "", "outFiles": ",".join(name.replace("{PandaID}", str(number)) for name in settings.outputs), "logFile": "",
             **keys,
         }
+        if "nRanges" in keys:
+            job["eventService"] = "True"
+            self.events.add(number, int(keys["nRanges"]))
         self.states[number] = "activated"
         self.attempts[number] = int(job["attemptNr"])
         self._descriptions[number] = job

@@ -26,6 +26,8 @@ class FakeMessenger:
         begun: jobs that a launcher has begun in each worker, {worker id: job ids}; news say the same.
         fenced_jobs: (worker id, job id) that no launcher can begin any more.
         asked_to_end: (worker id, job id) that the launcher was asked to end.
+        asks: {worker id: {job id: ranges that it asks for}}; answered by ``feed_events``.
+        ranges: {worker id: {job id: event ranges that it was given}}, in order.
         stays: {worker id: why its access point must stay}.
     """
 
@@ -51,6 +53,8 @@ class FakeMessenger:
         self.fenced_jobs: list[tuple[int, int]] = []
         self.asked_to_end: list[tuple[int, int]] = []
         self.stays: dict[int, str] = {}
+        self.asks: dict[int, dict[int, int]] = {}
+        self.ranges: dict[int, dict[int, list[Mapping[str, Any]]]] = {}
         self._lock = threading.Lock()
         self._owners: dict[Path, int] = {}
         self._told: dict[int, News] = {}
@@ -88,10 +92,30 @@ class FakeMessenger:
             news = self._told.get(point.worker_id)
             if news is None:
                 news = self._finished(point) if self.settings.finishes else NOTHING
-            news = replace(news, begun=news.begun | self.begun.get(point.worker_id, set()))
+            news = replace(
+                news, begun=news.begun | self.begun.get(point.worker_id, set()), wants_events=point.worker_id in self.asks
+            )
             if not self._taken.isdisjoint(news.taken):
-                return replace(news, files=(), taken=())
+                return replace(news, files=(), taken=(), event_updates={})
             return news
+
+    def ask(self, worker_id: int, job_id: int, number: int) -> None:
+        """Let a worker ask for event ranges, and ring."""
+        with self._lock:
+            self.asks.setdefault(worker_id, {})[job_id] = number
+            self._rings.setdefault(self.points[worker_id].root, []).append(worker_id)
+
+    def events_requested(self, point: AccessPoint) -> Mapping[int, Mapping[str, Any]]:
+        """Return what the worker asks for."""
+        with self._lock:
+            return {job_id: {"nRanges": number} for job_id, number in self.asks.get(point.worker_id, {}).items()}
+
+    def feed_events(self, point: AccessPoint, ranges: Mapping[int, Sequence[Mapping[str, Any]]]) -> None:
+        """Remember the ranges, and answer the request."""
+        with self._lock:
+            for job_id, more in ranges.items():
+                self.ranges.setdefault(point.worker_id, {}).setdefault(job_id, []).extend(more)
+            self.asks.pop(point.worker_id, None)
 
     def acknowledge(self, news: News) -> None:
         """Give these letters no more."""

@@ -15,9 +15,9 @@ from harvester_hpc.errors import ConfigurationError, Unavailable
 from harvester_hpc.model.command import Command
 from harvester_hpc.model.job import JobId
 from harvester_hpc.model.worker import Worker
-from harvester_hpc.ports.communicator import Accepted, JobReply, JobReport
+from harvester_hpc.ports.communicator import Accepted, EventReply, EventReport, JobReply, JobReport
 from harvester_hpc.ports.context import Context
-from harvester_local import ledger, orders
+from harvester_local import event_ledger, ledger, orders
 from harvester_local.drop_box import DropBox, Letter, descriptions_of, jobs_in
 from harvester_local.rules import TO_BE_KILLED
 from harvester_local.wms_file import WmsFile, sentences
@@ -124,12 +124,25 @@ class LocalCommunicator:
             return [ledger.take_report(db, report, now) for report in jobs]
 
     def get_event_ranges(self, data_map: Mapping[JobId, Mapping[str, Any]], scattered: bool) -> Mapping[JobId, Sequence[Mapping[str, Any]]]:
-        """Return none: the event service is not here yet, and no job that wants it can be submitted."""
-        return dict.fromkeys(data_map, ())
+        """Lease ranges of jobs that may work on them."""
+        self._now()
+        with self._file.write() as db:
+            return {
+                job_id: event_ledger.lease(db, job_id, int(wanted.get("nRanges", 1)), scattered=scattered)
+                for job_id, wanted in data_map.items()
+            }
 
-    def update_event_ranges(self, event_ranges: Mapping[JobId, Sequence[Mapping[str, Any]]]) -> Mapping[JobId, JobReply]:
-        """Take anything and keep nothing: the event service is not here yet."""
-        return {job_id: Accepted() for job_id in event_ranges}
+    def update_event_ranges(self, event_ranges: Mapping[JobId, Sequence[EventReport]]) -> Mapping[JobId, Sequence[EventReply]]:
+        """Take reports about ranges by the server's rules, all in one transaction."""
+        self._now()
+        with self._file.write() as db:
+            return {job_id: event_ledger.take(db, job_id, reports) for job_id, reports in event_ranges.items()}
+
+    def event_statuses(self, ranges: Mapping[JobId, Sequence[str] | None]) -> Mapping[JobId, Mapping[str, str]]:
+        """Tell what is known of ranges."""
+        self._now()
+        with self._file.read() as db:
+            return {job_id: event_ledger.statuses(db, job_id, names) for job_id, names in ranges.items()}
 
     def get_commands(self, n_commands: int) -> Sequence[Command]:
         """Return commands, each once; those that want an acknowledgement again to the next process until they have it."""

@@ -18,7 +18,7 @@ DEFAULT_LOG = f"job.{PANDA_ID}.log.tgz"
 #: A name in a comma list: no slash, comma or control character.
 NAME = re.compile(r"[^/,\x00-\x1f\x7f]+")
 CHECKSUM = re.compile(r"(ad:)?[0-9a-f]{8}|(md:)?[0-9a-f]{32}")
-EVENT_SERVICE = frozenset({"eventService", "event_service", "events", "eventRanges", "event_ranges"})
+EVENT_SERVICE = frozenset({"eventService", "event_service", "eventRanges", "event_ranges"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,15 @@ class InputFile:
     checksum: str = ""
     size: int | None = None
     guid: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRanges:
+    """The ranges that a job works on: how many, events in each, and how often one is tried at most."""
+
+    ranges: int
+    per_range: int = 1
+    attempts: int = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +54,7 @@ class JobDescription:
         cores, memory_mb, walltime_s: 0 memory or walltime: nothing is said. Seconds, MB.
         attempts: how often it is tried at most.
         label: prodSourceLabel.
+        events: ranges of events that its workers ask for; None for an ordinary job.
     """
 
     executable: str
@@ -61,6 +71,7 @@ class JobDescription:
     walltime_s: int = 0
     attempts: int = 1
     label: str = "managed"
+    events: EventRanges | None = None
 
     def as_json(self) -> str:
         """Return the text that ``from_json`` reads."""
@@ -72,6 +83,8 @@ class JobDescription:
         values = json.loads(text)
         values["inputs"] = tuple(InputFile(**one) for one in values["inputs"])
         values["outputs"] = tuple(values["outputs"])
+        if values.get("events") is not None:
+            values["events"] = EventRanges(**values["events"])
         return cls(**values)
 
 
@@ -122,7 +135,7 @@ def _clashes(values: Mapping[str, Any]) -> list[str]:
 
 def _unknown(key: str) -> str:
     if key in EVENT_SERVICE:
-        return f"{key}: event service: not yet"
+        return f"{key}: unknown key; did you mean 'events'?"
     known = {name.lower(): name for name in READERS}
     near = difflib.get_close_matches(str(key).lower(), known, 1)
     return f"{key}: unknown key; " + (f"did you mean {known[near[0]]!r}?" if near else f"there is: {', '.join(READERS)}")
@@ -248,6 +261,14 @@ def _checksum(value: Any) -> str:
     return f"ad:{text}" if len(text) == 8 else f"md:{text}"
 
 
+def _events(value: Any) -> EventRanges:
+    given = value if isinstance(value, Mapping) else {"ranges": value}
+    unknown = [key for key in given if key not in EVENT_READERS]
+    if unknown or "ranges" not in given:
+        raise _Bad(f"must be the number of ranges, or an object of {', '.join(EVENT_READERS)}, not {_shown(value)}")
+    return EventRanges(**{attribute: read(given[key]) for key, (attribute, read) in EVENT_READERS.items() if key in given})
+
+
 def _guid(value: Any) -> str:
     text = _maybe_word(value)
     if "," in text:
@@ -257,6 +278,10 @@ def _guid(value: Any) -> str:
 
 INPUT_READERS: Mapping[str, Callable[[Any], Any]] = {
     "lfn": _file_name, "path": _path, "checksum": _checksum, "size": _number(0, 1 << 62), "guid": _guid,
+}
+
+EVENT_READERS: Mapping[str, tuple[str, Callable[[Any], int]]] = {
+    "ranges": ("ranges", _number(1, 10_000_000)), "perRange": ("per_range", _number(1, 10**9)), "attempts": ("attempts", _number(1, 100)),
 }
 
 #: {key of a job file: (attribute, reader)}
@@ -277,4 +302,5 @@ READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "walltime": ("walltime_s", _number(0, 10**9)),
     "attempts": ("attempts", _number(1, 100)),
     "label": ("label", _word),
+    "events": ("events", _events),
 }

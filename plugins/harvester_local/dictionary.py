@@ -43,6 +43,7 @@ def job_dictionary(job: JobDescription, job_id: int, attempt: int, task_id: int,
         "transferType": "direct", "processingType": "local", "prodUserID": "local",
         "cloud": "NULL", "swRelease": "NULL", "homepackage": "NULL", "cmtConfig": "NULL",
         "sourceSite": "NULL", "destinationSE": "local", "nucleus": "NULL",
+        **({"eventService": "True"} if job.events else {}),
         "ioIntensity": None, "ioIntensityUnit": None,
     }
 

@@ -10,9 +10,10 @@ from uuid import UUID
 
 from harvester_hpc.errors import HarvesterError
 from harvester_hpc.ports.communicator import JobReply, JobReport, NotAccepted
+from harvester_local import event_ledger
 from harvester_local.description import JobDescription
 from harvester_local.dictionary import job_dictionary, output_names, resource_type
-from harvester_local.rules import FINAL, ServerState, Standing, rule, tries_again
+from harvester_local.rules import FINAL, Ruling, ServerState, Standing, rule, tries_again
 from harvester_local.wms_file import sentences
 
 #: Which labels of jobs a request for one label is given.
@@ -58,6 +59,10 @@ def _insert(
         "attempts": job.attempts, "parent": parent, "task": task, "letter": letter, "part": part, "now": now, "description": job.as_json(),
     }).lastrowid
     assert row is not None
+    if job.events is not None and parent is None:
+        event_ledger.add(db, row, job.events)
+    elif job.events is not None and parent is not None:
+        event_ledger.go_on_as(db, parent, row)
     return row
 
 
@@ -105,13 +110,29 @@ def _take_report(db: sqlite3.Connection, report: JobReport, now: float) -> JobRe
     ruling = rule(_standing(row), report, lambda: output_names(JobDescription.from_json(row["description"]), row["id"]))
     if ruling.after is None:
         return ruling.reply
+    after, why, goes_on = _with_events(db, row["id"], ruling)
     db.execute(sentences()["report"], {
-        "id": row["id"], "state": ruling.after, "now": now, "sub_status": report.sub_status[:80],
-        "why": _sound(ruling.why[:DIAGNOSTICS]), "report": _as_json(report), "batch_id": report.batch_id[:80],
+        "id": row["id"], "state": after, "now": now, "sub_status": report.sub_status[:80],
+        "why": _sound(why[:DIAGNOSTICS]), "report": _as_json(report), "batch_id": report.batch_id[:80],
     })
-    if tries_again(ruling.after, report, killed=bool(row["killed"])):
+    if goes_on or tries_again(after, report, killed=bool(row["killed"])):
         _try_again(db, row, now)
     return ruling.reply
+
+
+def _with_events(db: sqlite3.Connection, job_id: int, ruling: Ruling) -> tuple[ServerState, str, bool]:
+    """Return what a job becomes, why, and whether another attempt works on the ranges that it has left.
+
+    Source: an event service job that ends with ranges left is followed by another one; without any done it has failed.
+    """
+    assert ruling.after is not None
+    closed = event_ledger.close(db, job_id) if ruling.after in FINAL else None
+    if closed is None or ruling.after is not ServerState.FINISHED:
+        return ruling.after, ruling.why, False
+    done, left = closed
+    if left and not done:
+        return ServerState.FAILED, "it has finished no event range", False
+    return ruling.after, ruling.why, left
 
 
 def _standing(row: sqlite3.Row | None) -> Standing | None:
@@ -152,6 +173,7 @@ def expire(db: sqlite3.Connection, now: float, sent_before: float, silent_before
         state = ServerState.CANCELLED if row["killed"] else ServerState.FAILED
         why = "nothing was heard of it after it was handed out" if row["state"] == "sent" else "lost heartbeat"
         db.execute(sentences()["end"], {"id": row["id"], "state": state, "why": why, "now": now})
+        event_ledger.close(db, row["id"])
         if state is ServerState.FAILED:
             _try_again(db, row, now)
     return [row["id"] for row in rows]
@@ -207,6 +229,7 @@ def all_of(db: sqlite3.Connection, job_id: int) -> dict[str, Any] | None:
         return None
     following = db.execute(sentences()["next_attempt"], {"id": job_id}).fetchone()
     return {
-        **dict(row), "killed": bool(row["killed"]), "retried_as": following[0] if following else None,
+        **dict(row), "ranges": event_ledger.tally(db, job_id),
+        "killed": bool(row["killed"]), "retried_as": following[0] if following else None,
         "description": json.loads(row["description"]), "report": json.loads(row["report"]), "dictionary": dictionaries(db, [row])[0],
     }

@@ -109,3 +109,88 @@ ON CONFLICT (instance, id) DO UPDATE SET message = excluded.message;
 -- name: forget_dialogs
 -- Only the newest are kept.
 DELETE FROM dialog WHERE number <= (SELECT max(number) FROM dialog) - :keep;
+
+-- name: event_root
+-- A job that works on event ranges.
+INSERT INTO event_job (job, root) VALUES (:id, :root);
+
+-- name: event_same_root
+-- Another attempt of such a job.
+INSERT INTO event_job (job, root) SELECT :id, root FROM event_job WHERE job = :parent;
+
+-- name: event_task
+INSERT INTO event_task (root, ranges, per_range, attempts) VALUES (:root, :ranges, :per_range, :attempts);
+
+-- name: event_ranges
+-- All ranges of a new job.
+WITH RECURSIVE numbers (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < :ranges)
+INSERT INTO event_range (root, number) SELECT :root, number FROM numbers;
+
+-- name: event_job
+-- A job that may be given ranges.
+SELECT event_job.root, event_task.per_range, job.task FROM event_job
+JOIN event_task ON event_task.root = event_job.root JOIN job ON job.id = event_job.job
+WHERE event_job.job = :id AND job.killed = 0 AND job.state IN ('sent', 'starting', 'running');
+
+-- name: event_job_ever
+-- A job that works on ranges, or did.
+SELECT event_job.root, event_task.per_range, job.task FROM event_job
+JOIN event_task ON event_task.root = event_job.root JOIN job ON job.id = event_job.job WHERE event_job.job = :id;
+
+-- name: event_ready
+-- Ranges to give out, in order.
+SELECT number, attempt FROM event_range WHERE root = :root AND state = 'ready' ORDER BY number LIMIT :n;
+
+-- name: event_scattered
+-- Ranges to give out, from all over the job.
+SELECT number, attempt FROM event_range WHERE root = :root AND state = 'ready' ORDER BY (number * 2654435761) % 4294967296 LIMIT :n;
+
+-- name: event_send
+-- ready -> sent.
+UPDATE event_range SET state = 'sent', job = :job WHERE root = :root AND number = :number AND state = 'ready';
+
+-- name: event_standing
+-- What a report is judged by.
+SELECT event_range.attempt, event_range.state, event_range.job, event_task.attempts, coalesce(job.task, job.id) AS task FROM event_range
+JOIN event_task ON event_task.root = event_range.root JOIN job ON job.id = event_range.root WHERE event_range.root = :root AND event_range.number = :number;
+
+-- name: event_end
+-- sent -> finished, failed or fatal.
+UPDATE event_range SET state = :state, zip = :zip, why = nullif(:why, '') WHERE root = :root AND number = :number AND state = 'sent';
+
+-- name: event_again
+-- sent -> ready, under the name of the next attempt.
+UPDATE event_range SET state = 'ready', attempt = attempt + 1, job = NULL, why = nullif(:why, '')
+WHERE root = :root AND number = :number AND state = 'sent';
+
+-- name: event_zip
+INSERT INTO event_zip (job, lfn, size, checksum, url) VALUES (:job, :lfn, :size, :checksum, :url) ON CONFLICT (job, lfn) DO NOTHING;
+
+-- name: event_zip_number
+SELECT id FROM event_zip WHERE job = :job AND lfn = :lfn;
+
+-- name: event_sent
+-- What a job was given and has not told about.
+SELECT number, attempt FROM event_range WHERE job = :job AND state = 'sent' ORDER BY number;
+
+-- name: event_release
+-- sent -> ready: the job has ended.
+UPDATE event_range SET state = 'ready', job = NULL WHERE job = :job AND state = 'sent';
+
+-- name: event_any_finished
+SELECT EXISTS (SELECT 1 FROM event_range WHERE job = :job AND state = 'finished');
+
+-- name: event_any_ready
+SELECT EXISTS (SELECT 1 FROM event_range WHERE root = :root AND state = 'ready');
+
+-- name: event_tally
+-- Ranges of a job by state.
+SELECT event_range.state, count(*) FROM event_job JOIN event_range ON event_range.root = event_job.root
+WHERE event_job.job = :id GROUP BY event_range.state;
+
+-- name: event_zips
+-- Zips of a job, with the numbers of their ranges.
+SELECT event_zip.lfn, event_zip.size, event_zip.checksum, event_zip.url,
+    (SELECT json_group_array(number) FROM event_range WHERE event_range.job = event_zip.job AND event_range.state = 'finished'
+        AND event_range.zip = event_zip.id) AS ranges
+FROM event_zip WHERE event_zip.job = :job ORDER BY event_zip.id;

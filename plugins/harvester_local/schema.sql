@@ -78,5 +78,42 @@ CREATE TABLE IF NOT EXISTS dialog (
     UNIQUE (instance, id)
 );
 
-PRAGMA user_version = 1;
+-- Jobs that work on event ranges; root: the first attempt, of which they all are.
+CREATE TABLE IF NOT EXISTS event_job (
+    job  INTEGER PRIMARY KEY REFERENCES job (id),
+    root INTEGER NOT NULL REFERENCES job (id)
+);
+
+CREATE TABLE IF NOT EXISTS event_task (
+    root      INTEGER PRIMARY KEY REFERENCES job (id),
+    ranges    INTEGER NOT NULL,
+    per_range INTEGER NOT NULL,
+    attempts  INTEGER NOT NULL
+);
+
+-- job: who has it, or has ended it.
+CREATE TABLE IF NOT EXISTS event_range (
+    root    INTEGER NOT NULL,
+    number  INTEGER NOT NULL,
+    attempt INTEGER NOT NULL DEFAULT 1,
+    state   TEXT    NOT NULL DEFAULT 'ready' CHECK (state IN ('ready', 'sent', 'finished', 'failed', 'fatal')),
+    job     INTEGER,
+    zip     INTEGER,
+    why     TEXT,
+    PRIMARY KEY (root, number)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS event_range_ready ON event_range (root, number) WHERE state = 'ready';
+CREATE INDEX IF NOT EXISTS event_range_job ON event_range (job, state) WHERE job IS NOT NULL;
+
+CREATE TABLE IF NOT EXISTS event_zip (
+    id       INTEGER PRIMARY KEY,
+    job      INTEGER NOT NULL,
+    lfn      TEXT    NOT NULL,
+    size     INTEGER NOT NULL,
+    checksum TEXT    NOT NULL,
+    url      TEXT    NOT NULL,
+    UNIQUE (job, lfn)
+);
+
+PRAGMA user_version = 2;
 COMMIT;

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harvester_hpc.errors import HarvesterError, Unavailable
 
-VERSION = 1
+VERSION = 2
 HERE = Path(__file__).parent
 _HEAD = re.compile(r"^-- name: ([a-z_]+)$", re.MULTILINE)
 

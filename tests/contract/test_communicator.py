@@ -28,6 +28,10 @@ class TestLocalCommunicator(CommunicatorContract):
         found: Sequence[int] = communicator.submit_jobs([{"executable": "/bin/true", "outputs": ["out.{PandaID}"]}] * n)
         return found
 
+    def add_event_job(self, communicator: Any, ranges: int) -> int:
+        number: int = communicator.submit_job({"executable": "/bin/true", "events": {"ranges": ranges, "attempts": 3}})
+        return number
+
 
 class TestFakeCommunicator(CommunicatorContract):
     @pytest.fixture
@@ -37,6 +41,10 @@ class TestFakeCommunicator(CommunicatorContract):
     def add_jobs(self, communicator: Any, n: int) -> Sequence[int]:
         found: Sequence[int] = communicator.add_jobs(n)
         return found
+
+    def add_event_job(self, communicator: Any, ranges: int) -> int:
+        (number,) = communicator.add_jobs(1, nRanges=ranges)
+        return int(number)
 
 
 def test_both_take_work_from_the_command_line(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.worker_maker import WorkerMaker
 from harvester_hpc.testing.contracts.worker_maker import WorkerMakerContract
 from harvester_hpc.testing.fakes import FixedWorkerMaker
+from harvester_workers.jumbo import JumboWorkerMaker
 from harvester_workers.multi_job import MultiJobWorkerMaker
 from harvester_workers.simple import SimpleWorkerMaker
 
@@ -42,6 +43,20 @@ class TestMultiJobWorkerMaker(_Making):
     @pytest.fixture
     def worker_maker(self, tmp_path: Path) -> WorkerMaker:
         return MultiJobWorkerMaker(MultiJobWorkerMaker.Settings(n_jobs_per_worker=4), _context(tmp_path))
+
+
+class TestJumboWorkerMaker(_Making):
+    @pytest.fixture
+    def worker_maker(self, tmp_path: Path) -> WorkerMaker:
+        return JumboWorkerMaker(JumboWorkerMaker.Settings(n_workers_per_job=3), _context(tmp_path))
+
+    def test_a_job_has_so_many_workers_and_no_more_than_there_is_room_for(self, worker_maker: WorkerMaker) -> None:
+        assert [worker_maker.get_num_workers_per_job(room) for room in (0, 1, 2, 3, 100)] == [1, 1, 2, 3, 3]
+        assert worker_maker.get_num_jobs_per_worker(100) == 1
+
+
+def test_a_jumbo_job_wants_a_worker() -> None:
+    assert JumboWorkerMaker.Settings(n_workers_per_job=0).problems() == ("n_workers_per_job: must be 1 at least",)
 
 
 class TestFixedWorkerMaker(_Making):

@@ -5,13 +5,15 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from harvester_hpc.model import event as event_module
 from harvester_hpc.model import file as file_module
 from harvester_hpc.model import job as job_module
 from harvester_hpc.model import worker as worker_module
+from harvester_hpc.model.event import EVENT_LIFECYCLE, EVENT_TOLD_AS, EventState
 from harvester_hpc.model.file import FILE_LIFECYCLE
 from harvester_hpc.model.job import JOB_LIFECYCLE, TOLD_AS, JobState
 from harvester_hpc.model.lifecycle import Lifecycle, State
-from harvester_hpc.model.turn import JOB_TURN, WORKER_TURN
+from harvester_hpc.model.turn import EVENT_TURN, JOB_TURN, WORKER_TURN
 from harvester_hpc.model.worker import WORKER_LIFECYCLE
 
 PAGE = Path(__file__).parents[2] / "docs" / "lifecycles.md"
@@ -29,12 +31,18 @@ checked against these tables and made by one guarded `UPDATE ... WHERE state = b
 def page() -> str:
     """Return the whole page."""
     told = {state.value: f"{TOLD_AS[state]}{' (sub-status killed)' if state is JobState.CANCELLED else ''}" for state in JobState}
+    of_events = {state.value: EVENT_TOLD_AS.get(state, "") for state in EventState}
     return "\n".join([
         HEAD,
-        *_section("Job", JOB_LIFECYCLE, _remarks(job_module.__file__), {str(key): turn for key, turn in JOB_TURN.items()}, told),
-        *_section("Worker", WORKER_LIFECYCLE, _remarks(worker_module.__file__), {str(key): turn for key, turn in WORKER_TURN.items()}, {}),
+        *_section("Job", JOB_LIFECYCLE, _remarks(job_module.__file__), _turns(JOB_TURN), told),
+        *_section("Worker", WORKER_LIFECYCLE, _remarks(worker_module.__file__), _turns(WORKER_TURN), {}),
+        *_section("Event range", EVENT_LIFECYCLE, _remarks(event_module.__file__), _turns(EVENT_TURN), of_events),
         *_section("File", FILE_LIFECYCLE, _remarks(file_module.__file__), {}, {}),
     ])
+
+
+def _turns(turns: Mapping[State, str]) -> dict[str, str]:
+    return {state.value: turn for state, turn in turns.items()}
 
 
 def _section(

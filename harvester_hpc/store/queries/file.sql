@@ -19,7 +19,7 @@ WHERE file_id = ?7 AND state NOT IN ('ready', 'finished', 'failed');
 
 -- name: give_up
 -- What a job still waited for will not come.
-UPDATE file SET state = 'failed', why = ? WHERE job_id = ? AND state = ?;
+UPDATE file SET state = 'failed', why = ? WHERE job_id = ? AND state = ? AND kind <> 'event_zip';
 
 -- name: of_jobs
 -- Files of some jobs.

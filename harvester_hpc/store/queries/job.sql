@@ -25,6 +25,16 @@ WHERE job_id = ? AND state = 'prepared' AND cancel = '';
 -- It was not begun in a worker that worked: that submission does not count.
 UPDATE job SET submissions = max(0, submissions - 1) WHERE job_id = ?;
 
+-- name: bind_more
+-- Another worker for a job that has one already (OneToMany).
+UPDATE job SET changed = changed WHERE job_id = ? AND state IN ('submitted', 'running') AND cancel = '';
+
+-- name: of_queue
+-- Jobs of one queue in one state, in the order in which they get workers.
+SELECT job_id, queue, state, outcome, attempt, task_id, priority, resource_type, cores, ram_mb, walltime_s, tries, submissions,
+       why, cancel, created, changed, due
+FROM job WHERE queue = ? AND state = ? ORDER BY priority DESC, job_id LIMIT ?;
+
 -- name: due
 -- Jobs of one state that want looking at, the most urgent first.
 SELECT job_id, queue, state, outcome, attempt, task_id, priority, resource_type, cores, ram_mb, walltime_s, tries, submissions,

@@ -137,6 +137,16 @@ SELECT worker_id FROM bond WHERE job_id = ? ORDER BY worker_id;
 -- Jobs of some workers.
 SELECT bond.worker_id, bond.job_id FROM json_each(?) AS wanted JOIN bond ON bond.worker_id = wanted.value;
 
+-- name: alive_of_job
+-- Workers of one job that have not ended.
+SELECT worker.worker_id FROM bond JOIN worker ON worker.worker_id = bond.worker_id
+WHERE bond.job_id = ? AND worker.state IN ('planned', 'submitted', 'running');
+
+-- name: states_of_jobs
+-- The states of all workers that some jobs ever had.
+SELECT bond.job_id, worker.state FROM json_each(?) AS wanted
+JOIN bond ON bond.job_id = wanted.value JOIN worker ON worker.worker_id = bond.worker_id ORDER BY worker.worker_id;
+
 -- name: latest_of_jobs
 -- The newest worker of each of some jobs, with its number in the batch system and its state.
 SELECT bond.job_id, worker.worker_id, worker.batch_id, worker.state FROM json_each(?) AS wanted

@@ -13,7 +13,7 @@ import pytest
 from harvester_hpc.model.file import File, FileKind, FileState
 from harvester_hpc.model.job import JobId
 from harvester_hpc.model.worker import MapType, Worker, WorkerId, WorkerPlan, WorkerState
-from harvester_hpc.ports.communicator import Accepted, Communicator, JobReply, JobReport, NotAccepted
+from harvester_hpc.ports.communicator import EVENT_OPEN, Accepted, Communicator, EventReport, JobReply, JobReport, NotAccepted
 
 TO_BE_KILLED = Accepted(commands=("tobekilled",))
 ALREADY_DONE = Accepted(commands=("alreadydone",))
@@ -22,6 +22,11 @@ ALREADY_DONE = Accepted(commands=("alreadydone",))
 def fetch(communicator: Communicator, n: int) -> Sequence[Mapping[str, Any]]:
     """Ask for ``n`` jobs of the queue LOCAL."""
     return communicator.get_jobs("LOCAL", "node", "managed", "node", n, {})
+
+
+def lease(communicator: Communicator, job_id: JobId, number: int) -> list[str]:
+    """Lease event ranges; return their names."""
+    return [str(one["eventRangeID"]) for one in communicator.get_event_ranges({job_id: {"nRanges": number}}, False)[job_id]]
 
 
 def report_of(job: Mapping[str, Any], status: str, *, sub_status: str = "") -> JobReport:
@@ -133,6 +138,78 @@ class CommunicatorContract:
         communicator.ack_commands([])
         assert list(communicator.get_commands(10)) == []
 
+    def add_event_job(self, communicator: Any, ranges: int) -> int:
+        """Give the system one job that works on ``ranges`` event ranges, each tried three times at most; return its PandaID."""
+        raise NotImplementedError
+
+    def leased(self, communicator: Communicator, ranges: int, number: int) -> tuple[JobId, list[str]]:
+        """Return a fetched job of ``ranges`` ranges, and the names of ``number`` that it was given."""
+        job_id = JobId(self.add_event_job(communicator, ranges))
+        fetch(communicator, 1)
+        return job_id, lease(communicator, job_id, number)
+
+    def test_a_job_with_events_says_so(self, communicator: Communicator) -> None:
+        self.add_event_job(communicator, 5)
+        (job,) = fetch(communicator, 1)
+        assert job["eventService"] == "True"
+
     def test_event_ranges_are_answered_for_every_job_that_was_named(self, communicator: Communicator) -> None:
-        assert set(communicator.get_event_ranges({JobId(1): {"nRanges": 10}}, False)) == {1}
-        assert set(communicator.update_event_ranges({JobId(1): []})) == {1}
+        assert communicator.get_event_ranges({JobId(1): {"nRanges": 10}}, False)[JobId(1)] in ([], ())
+        assert communicator.update_event_ranges({JobId(1): []}) == {1: []}
+        assert communicator.event_statuses({JobId(1): None}) == {1: {}}
+
+    def test_each_range_is_given_once(self, communicator: Communicator) -> None:
+        job_id, first = self.leased(communicator, 10, 4)
+        rest = [name for _ in range(3) for name in lease(communicator, job_id, 4)]
+        assert (len(first), len(rest), len({*first, *rest})) == (4, 6, 10)
+
+    @pytest.mark.parametrize("scattered", [False, True])
+    def test_a_range_says_what_a_worker_needs(self, communicator: Communicator, scattered: bool) -> None:
+        job_id, _ = self.leased(communicator, 10, 1)
+        for given in communicator.get_event_ranges({job_id: {"nRanges": 3}}, scattered)[job_id]:
+            assert {"eventRangeID", "startEvent", "lastEvent", "LFN", "GUID", "scope"} <= set(given)
+
+    @pytest.mark.parametrize("status", ["finished", "failed", "fatal"])
+    def test_a_report_about_a_range_is_taken_and_its_repetition_too(self, communicator: Communicator, status: str) -> None:
+        job_id, (name,) = self.leased(communicator, 1, 1)
+        for _ in range(2):
+            assert communicator.update_event_ranges({job_id: [EventReport(range_id=name, status=status)]})[job_id][0].taken
+        assert communicator.event_statuses({job_id: [name]}) == {job_id: {name: status}}
+
+    def test_a_failed_range_is_given_again_under_another_name_as_long_as_it_has_attempts(self, communicator: Communicator) -> None:
+        job_id, (name,) = self.leased(communicator, 1, 1)
+        names = [name]
+        while names[-1]:
+            communicator.update_event_ranges({job_id: [EventReport(range_id=names[-1], status="failed")]})
+            names.append(next(iter(lease(communicator, job_id, 5)), ""))
+        assert len(names) == len(set(names)) == 4
+        assert set(communicator.event_statuses({job_id: names[:3]})[job_id].values()) == {"failed"}
+
+    def test_a_fatal_range_is_not_given_again(self, communicator: Communicator) -> None:
+        job_id, (name,) = self.leased(communicator, 1, 1)
+        communicator.update_event_ranges({job_id: [EventReport(range_id=name, status="fatal")]})
+        assert lease(communicator, job_id, 5) == []
+
+    def test_the_end_of_a_range_stays(self, communicator: Communicator) -> None:
+        job_id, (name,) = self.leased(communicator, 1, 1)
+        first, second = (
+            communicator.update_event_ranges({job_id: [EventReport(range_id=name, status=status)]})[job_id][0]
+            for status in ("finished", "failed")
+        )
+        assert (first.taken, second.taken) == (True, False)
+        assert communicator.event_statuses({job_id: [name]}) == {job_id: {name: "finished"}}
+
+    @pytest.mark.parametrize("name", ["", "x", "1-1-1-1-1", "99999999999999999999-1-1-1-1", "9-9-1-1-1", "1-1-1-0-1", "1-1-1-1-7"])
+    def test_a_range_that_the_job_was_not_given_is_not_taken_and_spoils_no_other(self, communicator: Communicator, name: str) -> None:
+        job_id, names = self.leased(communicator, 3, 2)
+        odd = name if name not in names else "1-1-1-3-1"
+        replies = communicator.update_event_ranges({job_id: [
+            EventReport(range_id=odd, status="finished"), EventReport(range_id=names[0], status="finished"),
+        ]})[job_id]
+        assert [reply.taken for reply in replies] == [False, True]
+
+    def test_what_is_open_can_be_asked_for(self, communicator: Communicator) -> None:
+        job_id, names = self.leased(communicator, 5, 3)
+        communicator.update_event_ranges({job_id: [EventReport(range_id=names[0], status="finished")]})
+        assert set(communicator.event_statuses({job_id: None})[job_id]) == set(names[1:])
+        assert set(communicator.event_statuses({job_id: None})[job_id].values()) <= EVENT_OPEN

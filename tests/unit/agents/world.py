@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ class World:
     agents: dict[str, Agent]
     stop: threading.Event
     inbox: Path
+    house: Surroundings
 
     def settle(self) -> int:
         """Let all agents run until nothing changes any more."""
@@ -60,6 +62,12 @@ class World:
         """Let time pass, then settle."""
         self.clock.advance(seconds)
         return self.settle()
+
+    def restart(self) -> None:
+        """Let new agents go on with the store, as after a crash."""
+        for agent in self.agents.values():
+            agent.close()
+        self.agents = {agent.name: agent for agent in all_agents(self.house, dict.fromkeys(AGENTS, 30.0), self.stop.set)}
 
     def run(self, *names: str) -> int:
         """Give these agents one round each."""
@@ -86,6 +94,7 @@ class World:
 def make_world(
     folder: Path, *, instant: bool = True, finishes: bool = True, queue: dict[str, Any] | None = None, jobs_waiting: int = 0,
     outputs: tuple[str, ...] = ("out.{PandaID}",), rows: int = 500, parallel: int = 4,
+    workers_per_job: int = 1, cores: int = 1, reached: Callable[[str], None] = lambda name: None,
 ) -> World:
     """Make a world in ``folder`` with one queue "Q"."""
     clock = FakeClock()
@@ -103,7 +112,7 @@ def make_world(
     preparator = InstantPreparator(InstantPreparator.Settings(), context)
     stager = InstantStager(InstantStager.Settings(), context)
     messenger = FakeMessenger(FakeMessenger.Settings(finishes=finishes), context)
-    maker = FixedWorkerMaker(FixedWorkerMaker.Settings(), context)
+    maker = FixedWorkerMaker(FixedWorkerMaker.Settings(workers_per_job=workers_per_job, cores=cores), context)
     served = QueuePlugins(
         queue=described, preparator=preparator, worker_maker=maker, submitter=InstantSubmitter(with_batch, context), messenger=messenger,
         monitor=InstantMonitor(with_batch, context), stager=stager, sweeper=InstantSweeper(with_batch, context),
@@ -112,11 +121,12 @@ def make_world(
     inbox.mkdir()
     house = Surroundings(
         database=database, queues={"Q": served}, communicator=communicator, clock=clock, instance="test", tag="abcde", node_name="login01",
-        inbox=inbox, rows=rows, parallel=parallel, draw=lambda: 0.5,
+        inbox=inbox, rows=rows, parallel=parallel, draw=lambda: 0.5, reached=reached,
     )
     stop = threading.Event()
     made = all_agents(house, dict.fromkeys(AGENTS, 30.0), stop.set)
     return World(
         database=database, clock=clock, batch=batch, communicator=communicator, preparator=preparator, stager=stager, messenger=messenger,
         maker=maker, agents={agent.name: agent for agent in made}, stop=stop, inbox=inbox,
+        house=house,
     )

@@ -58,9 +58,7 @@ def test_a_real_block_of_a_published_queue_file_gets_a_complete_list(tmp_path: P
             "sweeper": "sweeper.slurm_sweeper",
         }.items()
     }
-    assert set(caught.value.problems) == for_upstream | {
-        f"{way}zipPerMB: zipping outputs: not yet; leave it out (it is 256)",
-    }
+    assert set(caught.value.problems) == for_upstream
 
 
 def test_problems_of_all_kinds_and_places_are_reported_together(tmp_path: Path) -> None:
@@ -91,7 +89,7 @@ def test_a_wrong_key_or_type_does_not_hide_what_else_is_wrong_with_the_queue(tmp
     queue = {
         "nQueueLimitWorkr": 3,
         "maxWorkers": "5",
-        "mapType": "OneToMany",
+        "mapType": "NoJob",
         "resources": {"nodes": 9, "walltime": "soon", "coresPerNode": 65, "memoryMb": 1},
         "messenger": {"accessPoint": "/${workerID}"},
     }
@@ -165,7 +163,7 @@ def test_late_binding_and_slave_mode_are_refused_and_not_ignored(tmp_path: Path)
 
 def test_every_map_type_is_either_there_or_not_yet(tmp_path: Path) -> None:
     there = {word for word, what in MAP_TYPES.items() if not what}
-    assert there == {"OneToOne", "ManyToOne"}
+    assert there == {"OneToOne", "ManyToOne", "OneToMany"}
     for word in there:
         assert of_queue(tmp_path, {"mapType": word}) == []
     for word in set(MAP_TYPES) - there:
@@ -182,6 +180,12 @@ def test_many_jobs_in_a_worker_want_a_map_type_and_a_launcher_for_them(tmp_path:
     assert line.startswith("workerMaker.nJobsPerWorker: 8 jobs to a worker want mapType ManyToOne")
     (line,) = of_queue(tmp_path, {"mapType": "ManyToOne", "workerMaker": maker, "resources": {"nodes": 3}}, facility={"launcher": "single"})
     assert line.startswith("resources.nodes: 3 nodes want a launcher that starts on all of them")
+
+
+def test_two_spellings_of_a_multiplier_must_agree(tmp_path: Path) -> None:
+    assert of_queue(tmp_path, {"initEventsMultipler": 3}) == []
+    assert of_queue(tmp_path, {"initEventsMultipler": 3, "initEventsMultiplier": 3}) == []
+    assert "keep one" in of_queue(tmp_path, {"initEventsMultipler": 3, "initEventsMultiplier": 2})[0]
 
 
 @pytest.mark.parametrize(("key", "name"), [("pandaQueueName", "Other"), ("queueName", "Other")])

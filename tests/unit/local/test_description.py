@@ -10,7 +10,7 @@ import pytest
 from harvester_hpc.errors import ConfigurationError
 from harvester_hpc.model.file import FileKind
 from harvester_hpc.policy.dictionary import job_from
-from harvester_local.description import READERS, InputFile, JobDescription, description_of
+from harvester_local.description import READERS, EventRanges, InputFile, JobDescription, description_of
 from harvester_local.dictionary import job_dictionary
 
 IDENTITY = UUID(int=1)
@@ -97,9 +97,25 @@ def test_all_problems_are_told_together() -> None:
     assert "did you mean 'arguments'?" in found[0]
 
 
-@pytest.mark.parametrize("key", ["eventService", "eventRanges", "events"])
-def test_event_service_is_refused_as_not_there_yet(key: str) -> None:
-    assert problems_of({"executable": "a", key: True}) == (f"{key}: event service: not yet",)
+@pytest.mark.parametrize("key", ["eventService", "eventRanges"])
+def test_other_words_for_events_are_put_right(key: str) -> None:
+    assert problems_of({"executable": "a", key: True}) == (f"{key}: unknown key; did you mean 'events'?",)
+
+
+@pytest.mark.parametrize(("given", "meant"), [
+    (5, EventRanges(ranges=5)), ({"ranges": 5}, EventRanges(ranges=5)),
+    ({"ranges": 5, "perRange": 10, "attempts": 1}, EventRanges(ranges=5, per_range=10, attempts=1)),
+])
+def test_events_are_a_number_of_ranges_or_an_object(given: Any, meant: EventRanges) -> None:
+    described = description_of({"executable": "a", "events": given})
+    assert described.events == meant
+    assert JobDescription.from_json(described.as_json()) == described
+
+
+@pytest.mark.parametrize("given", [0, -1, True, "5", {}, {"ranges": 0}, {"ranges": 1, "odd": 1}, {"ranges": 1, "perRange": 0}, [1], 1.5])
+def test_events_that_are_no_number_are_refused(given: Any) -> None:
+    (problem,) = problems_of({"executable": "a", "events": given})
+    assert problem.startswith("events: ")
 
 
 @pytest.mark.parametrize("key", sorted(set(READERS)))

@@ -297,7 +297,7 @@ def test_f17_unread_event_updates_are_not_replaced_by_those_of_a_dump(messenger:
     write(point.path / "worker_updateevents.json", {"1": [{"eventRangeID": "r1", "eventStatus": "running"}]})
     deliver(point.path / DUMP, {"1": [{"eventRangeID": "r2", "eventStatus": "finished"}]})
     news = messenger.collect(point)
-    assert [one.event_range_id for one in news.event_updates[1]] == ["r2"]
+    assert [one.event_range_id for one in news.event_updates[1]] == ["r1", "r2"]
     updates = messenger.events_to_update(point)
     assert [one.event_range_id for one in updates.event_updates[1]] == ["r1"]
     messenger.acknowledge(updates)

@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from harvester_hpc.errors import ForbiddenMove
+from harvester_hpc.model.event import EVENT_LIFECYCLE, EVENT_TOLD_AS, WORKER_SAYS, EventState, EventWord
 from harvester_hpc.model.file import FILE_LIFECYCLE, FileState
 from harvester_hpc.model.job import JOB_LIFECYCLE, TOLD_AS, Job, JobId, JobState, JobStep, Outcome, look_again, step
 from harvester_hpc.model.lifecycle import Lifecycle
-from harvester_hpc.model.turn import AGENTS, JOB_TURN, WORKER_TURN
+from harvester_hpc.model.turn import AGENTS, EVENT_TURN, JOB_TURN, WORKER_TURN
 from harvester_hpc.model.worker import WORKER_LIFECYCLE, WorkerId, WorkerState, WorkerStep, submit_key
 
 TABLES: list[tuple[Lifecycle[Any], type[StrEnum]]] = [
     (JOB_LIFECYCLE, JobState), (WORKER_LIFECYCLE, WorkerState), (FILE_LIFECYCLE, FileState),
+    (EVENT_LIFECYCLE, EventState),
 ]
 
 #: Every allowed move of a job, written out a second time: a change of the table has to be meant.
@@ -32,6 +34,16 @@ WORKER_MOVES = {
     ("planned", "submitted"), ("planned", "missed"), ("planned", "cancelled"),
     ("submitted", "running"), ("submitted", "finished"), ("submitted", "failed"), ("submitted", "cancelled"),
     ("running", "submitted"), ("running", "finished"), ("running", "failed"), ("running", "cancelled"),
+}
+
+
+EVENT_MOVES = {
+    ("leased", "fed"), ("leased", "finished"), ("leased", "zipped"), ("leased", "staged"), ("leased", "failed"), ("leased", "fatal"),
+    ("leased", "returned"),
+    ("fed", "leased"), ("fed", "finished"), ("fed", "zipped"), ("fed", "staged"), ("fed", "failed"), ("fed", "fatal"), ("fed", "returned"),
+    ("finished", "zipped"), ("finished", "failed"), ("finished", "returned"),
+    ("zipped", "staged"), ("zipped", "failed"), ("zipped", "returned"),
+    ("staged", "done"), ("staged", "dropped"), ("failed", "dropped"), ("fatal", "dropped"),
 }
 
 
@@ -59,6 +71,30 @@ def test_a_worker_moves_as_the_table_says(before: WorkerState, after: WorkerStat
         return
     with pytest.raises(ForbiddenMove):
         WorkerStep(worker_id=WorkerId(1), before=before, after=after, due=None)
+
+
+@pytest.mark.parametrize(("before", "after"), list(product(EventState, EventState)))
+def test_an_event_range_moves_as_the_table_says(before: EventState, after: EventState) -> None:
+    assert EVENT_LIFECYCLE.allows(before, after) == ((before, after) in EVENT_MOVES)
+
+
+@pytest.mark.parametrize("after", EventState)
+def test_a_worker_says_no_more_than_it_can_know(after: EventState) -> None:
+    if after in WORKER_SAYS:
+        assert EventWord(range_id="r", after=after).after is after
+        assert after is EventState.LEASED or EVENT_LIFECYCLE.allows(EventState.LEASED, after)
+        assert EVENT_LIFECYCLE.allows(EventState.FED, after)
+        return
+    if EVENT_LIFECYCLE.allows(EventState.FED, after):
+        return  # the end of a job, no word of a worker
+    with pytest.raises(ForbiddenMove):
+        EventWord(range_id="r", after=after)
+
+
+def test_every_event_state_that_is_not_final_belongs_to_one_agent() -> None:
+    assert set(EVENT_TURN) == set(EventState) - EVENT_LIFECYCLE.final
+    assert set(EVENT_TURN.values()) <= set(AGENTS)
+    assert {state for state in EventState if EVENT_TURN.get(state) == "propagator"} == set(EVENT_TOLD_AS)
 
 
 @pytest.mark.parametrize(("lifecycle", "states"), TABLES)

@@ -11,9 +11,11 @@ import pytest
 
 import harvester_hpc.store
 from harvester_hpc.model.command import CommandKind
+from harvester_hpc.model.event import EventState
 from harvester_hpc.model.file import FileKind, FileState
 from harvester_hpc.model.job import JobState, Outcome
 from harvester_hpc.model.worker import MapType, WorkerState
+from harvester_hpc.store.event_request import Call
 from harvester_hpc.store.sql import QUERIES, sentences
 
 MIGRATIONS = Path(harvester_hpc.store.__file__).parent / "migrations"
@@ -50,6 +52,7 @@ def schema() -> Iterator[sqlite3.Connection]:
 @pytest.mark.parametrize(("table", "column", "states"), [
     ("job", "state", JobState), ("job", "outcome", Outcome), ("worker", "state", WorkerState), ("worker", "map_type", MapType),
     ("file", "kind", FileKind), ("file", "state", FileState), ("report", "state", JobState), ("command", "kind", CommandKind),
+    ("event", "state", EventState), ("event_call", "what", Call),
 ])
 def test_a_check_holds_exactly_the_states_of_the_model(schema: sqlite3.Connection, table: str, column: str, states: type[StrEnum]) -> None:
     text = schema.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()[0]

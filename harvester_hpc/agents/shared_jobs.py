@@ -1,0 +1,80 @@
+"""Jobs with several workers (OneToMany): who gets more of them, and what becomes of the job when the last has ended."""
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+
+from harvester_hpc.model.event import EventState
+from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, step
+from harvester_hpc.model.queue import Queue
+from harvester_hpc.model.worker import MapType, WorkerState
+from harvester_hpc.policy.shared_job import outcome_of, state_of, workers_to_add
+from harvester_hpc.policy.verdict import verdict
+from harvester_hpc.ports.batch import Seen
+from harvester_hpc.store import event as events
+from harvester_hpc.store import job as jobs
+from harvester_hpc.store import worker as workers
+from harvester_hpc.store.database import Write
+
+log = logging.getLogger(__name__)
+
+
+def more_workers(connection: sqlite3.Connection, queue: Queue, job: Job, states: Sequence[WorkerState], at_once: int) -> int:
+    """Return how many more workers a job of a OneToMany queue gets now. A job without event ranges cannot be shared: it gets one.
+
+    Args:
+        states: of all workers that it ever had.
+        at_once: workers that it is to have at the same time.
+    """
+    if job.cancel:
+        return 0
+    work = events.jobs(connection, [job.id])
+    if job.id not in work:
+        return 1 if job.state is JobState.PREPARED else 0
+    has_work = not work[job.id] or events.number_in(connection, job.id, EventState.LEASED) > 0
+    return workers_to_add(queue, states, at_once, has_work=has_work)
+
+
+def goes_on(connection: sqlite3.Connection, queue: Queue, job: Job, states: Sequence[WorkerState]) -> bool:
+    """Tell whether a job all of whose workers have ended gets another one."""
+    return queue.map_type is MapType.ONE_TO_MANY and more_workers(connection, queue, job, states, 1) > 0
+
+
+def judged_together(job: Job, seen: Seen, states: Sequence[WorkerState], now: float) -> JobStep:
+    """Return the end of a job by the ends of all its workers.
+
+    Args:
+        seen: the end of the last one; says why if none has finished.
+    """
+    if job.cancel:
+        return step(job, JobState.TO_TRANSFER, now, why=job.cancel, outcome=Outcome.CANCELLED)
+    outcome = outcome_of(states)
+    if outcome is Outcome.FINISHED:
+        whole = replace(seen, state=WorkerState.FINISHED, why="")
+        outcome, why = verdict(job, whole, None, job.attributes, job.files)
+    else:
+        _, why = verdict(job, seen, None, job.attributes, job.files)
+    log.info("the last worker of a job has ended job=%s workers=%d outcome=%s why=%s", job.id, len(states), outcome, why or "-")
+    return step(job, JobState.TO_TRANSFER, now, why=why, outcome=outcome)
+
+
+def open_jobs(connection: sqlite3.Connection, queue: Queue, limit: int) -> list[Job]:
+    """Return the jobs of a OneToMany queue that have had workers and have not ended."""
+    return [job for state in (JobState.RUNNING, JobState.SUBMITTED) for job in jobs.of_queue(connection, queue.name, state, limit)]
+
+
+def end_abandoned(write: Write, queue: Queue, found: Sequence[Job]) -> int:
+    """End jobs that have no living worker and get none any more (their last one was refused or killed); return how many."""
+    states = workers.states_of_jobs(write.connection, [job.id for job in found])
+    ended = 0
+    for job in jobs.with_files(write.connection, found):
+        of_job = states[job.id]
+        if state_of(of_job) is not None or goes_on(write.connection, queue, job, of_job):
+            continue
+        lost = Seen(state=WorkerState.FAILED, why=job.why or "no worker is left")
+        jobs.make(write, [judged_together(job, lost, of_job, write.now)])
+        events.end_of_job(write, job.id, wanted=not job.cancel)
+        ended += 1
+    return ended
