@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,8 +91,8 @@ def _create(path: Path, folder: Path) -> int:
             with closing(open_file(path)) as connection, translated(path):
                 if schema.is_empty(connection):
                     settle_journal(connection, path)
-                    for migration in schema.migrations(folder):
-                        _run(connection, path, migration, None)
+                    # In one transaction: who looks meanwhile sees no store of an older schema.
+                    _run(connection, path, schema.migrations(folder), None)
                 return schema.check(connection, path, oldest=1, newest=schema.newest(folder))
     except OSError as error:
         raise StoreUnusable(
@@ -114,7 +114,7 @@ def _upgrade(path: Path, clock: Clock, folder: Path, found: int, lease: Lease) -
             backup(path, _aside(path, found, clock.now()))
             for migration in schema.migrations(folder)[found:]:
                 lease.beat(connection, clock.now())
-                _run(connection, path, migration, lease)
+                _run(connection, path, [migration], lease)
         except BaseException:
             with suppress(sqlite3.Error, LeaseLost):
                 lease.release(connection)
@@ -129,21 +129,22 @@ def _aside(path: Path, version: int, now: float) -> Path:
     return next(name for name in names if not os.path.lexists(name))
 
 
-def _run(connection: sqlite3.Connection, path: Path, migration: schema.Migration, lease: Lease | None) -> None:
-    """Run one migration in one transaction.
+def _run(connection: sqlite3.Connection, path: Path, migrations: Sequence[schema.Migration], lease: Lease | None) -> None:
+    """Run migrations, one at least, in one transaction.
 
     Foreign keys are looked at in the end only: a table that is made anew and renamed would otherwise take its children along.
 
     Source: SQLite, "Making Other Kinds Of Table Schema Changes".
     """
-    script = migration.path.read_text(encoding="utf-8")
+    migration = migrations[0]
     connection.execute("PRAGMA foreign_keys = OFF")
     connection.execute("BEGIN IMMEDIATE")
     try:
         if lease is not None:
             lease.check(connection)
-        _execute(connection, script)
-        _check_references(connection)
+        for migration in migrations:
+            _execute(connection, migration.path.read_text(encoding="utf-8"))
+            _check_references(connection)
         connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {migration.number}")
         connection.execute("COMMIT")
