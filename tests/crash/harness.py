@@ -185,7 +185,7 @@ def deaths(kills: int, seed: int, points: Sequence[str]) -> Iterator[Death]:
     draw = random.Random(seed)
     for number in range(kills):
         if number % 2:
-            yield Death(after_s=draw.uniform(0.3, 2.0))
+            yield Death(after_s=draw.uniform(0.3, 1.3))
             continue
         point = points[(number // 2) % len(points)]
         yield Death(point=f"{point}:{draw.randint(1, 3)}")
