@@ -20,7 +20,7 @@ SHOWN = 3
 def store_event_news(write: Write, worker: Worker, news: News, *, runs_on: bool) -> None:
     """Take the worker's words on the ranges that it has; what it cannot know changes nothing and is logged."""
     words, odd = words_of(news, worker.job_ids)
-    own = events.jobs(write.connection, words)
+    own = events.jobs(write.connection, words) if words else {}
     for job_id, said in words.items():
         idle = events.take_words(write, worker.id, job_id, said) if job_id in own else [word.range_id for word in said]
         odd += [f"range {name[:80]} of job {job_id}, which it does not have, or on which it has spoken" for name in idle]
@@ -33,7 +33,7 @@ def store_event_news(write: Write, worker: Worker, news: News, *, runs_on: bool)
 def take_back_ranges(write: Write, worker: Worker) -> None:
     """A worker has ended (or was requeued and begins anew): what it held goes back."""
     own = events.jobs(write.connection, worker.job_ids)
-    back = events.give_back(write, worker.id, own, MOST_FEEDS)
+    back = events.give_back(write, worker.id, own, MOST_FEEDS) if own else 0
     requests.answered(write, worker.id)
     if back:
         log.info("ranges came back worker=%s ranges=%d", worker.id, back)

@@ -292,10 +292,11 @@ class MonitorAgent(Agent):
         store_event_news(write, worker, news, runs_on=False)
         take_back_ranges(write, worker)
         begun = [job for job in one.jobs if job.id not in one.free]
-        states = workers.states_of_jobs(write.connection, [job.id for job in begun])
+        is_shared = worker.map_type is MapType.ONE_TO_MANY
+        states = workers.states_of_jobs(write.connection, [job.id for job in begun]) if is_shared else {}
         for job in begun:
             if job.state in BOUND:
-                self._end_job(write, queue, one, job, states[job.id])
+                self._end_job(write, queue, one, job, states.get(job.id, ()))
             else:
                 jobs.give_up_files(write, job.id, FileState.EXPECTED, "the worker ended without it")
         self._give_back(write, queue, one, worked=bool(news.begun or news.job_status))

@@ -181,6 +181,8 @@ def end_of_job(write: Write, job_id: int, *, wanted: bool) -> None:
 
     Ranges that a worker has held are told as failed: it may have begun them. Those that nobody has held go back by the end of the job.
     """
+    if not jobs(write.connection, [job_id]):
+        return  # an ordinary job
     run, sql = write.connection.execute, sentences("event")
     held = (EventState.FED, EventState.LEASED)
     if wanted:
