@@ -177,7 +177,8 @@ def test_a_killed_job_is_cancelled_with_our_reason_and_its_payload_is_told(scene
     job = scene.ended("killed by us")
     assert (job["state"], job["why"]) == ("cancelled", "enough")
     assert scene.worker("killed by us")["native_status"].split()[0] == "CANCELLED"
-    assert (scene.traces / "killed by us.end").read_text() == "told\n"
+    # Slurm signals every process of a batch job, and the launcher forwards: a payload may hear it twice, and must hear it.
+    assert set((scene.traces / "killed by us.end").read_text().split()) == {"told"}
 
 
 @pytest.mark.parametrize(("name", "begun"), [("cancelled by others", 1), ("cancelled while it waits", 0)])
