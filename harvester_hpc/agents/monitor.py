@@ -203,16 +203,32 @@ class MonitorAgent(Agent):
         if not ended:
             return 0
         changed = 0
-        for part in self.in_parallel(ended, lambda some: [self._collect(plugins, *one) for one in some]):
-            complete = [one for one in part if one is not None]
-            stored = self._store_ends(plugins.queue, complete)
+        for part in self.in_parallel(ended, lambda some: self._collect(plugins, some)):
+            stored = self._store_ends(plugins.queue, part)
             for one in stored:
                 plugins.messenger.acknowledge(one.news)
             changed += len(stored)
         return changed
 
-    def _collect(self, plugins: QueuePlugins, worker: Worker, seen: Seen) -> Ended | None:
-        """Read the last letters; None if they are not all visible yet and there is time to wait for them."""
+    def _collect(self, plugins: QueuePlugins, some: Sequence[tuple[Worker, Seen]]) -> list[Ended]:
+        """Return the ends that can be judged now, with one look into the store for the jobs of all of them."""
+        heard = [(worker, seen, news) for worker, seen in some if (news := self._last_news(plugins, worker, seen)) is not None]
+        with self.database.read() as connection:
+            load = jobs.of_workers(connection, [worker.id for worker, _, _ in heard])
+            every = jobs.with_files(connection, [job for group in load.values() for job in group])
+            whole = {job.id: job for job in jobs.with_attributes(connection, every)}
+        ended = []
+        for worker, seen, news in heard:
+            mine = [whole[job.id] for job in load[worker.id]]
+            free = self._fenced(plugins, worker, mine, news)
+            if free is None:
+                self._look_again([worker], self.clock.now() + SOON_S)
+                continue
+            ended.append(Ended(worker=worker, seen=seen, news=news, jobs=tuple(_as_declared(job, news) for job in mine), free=free))
+        return ended
+
+    def _last_news(self, plugins: QueuePlugins, worker: Worker, seen: Seen) -> News | None:
+        """Return the last letters; None if they are not all visible yet and there is time to wait for them."""
         now = self.clock.now()
         ended = seen.ended or worker.gone or worker.changed
         late = now - ended > FILES_S
@@ -225,14 +241,7 @@ class MonitorAgent(Agent):
             pause = LETTERS_S if late else min(LETTERS_S, max(SOON_S, (now - ended) / 4.0))
             self._look_again([worker], max(now + pause, self.waits_until(worker.queue)))
             return None
-        with self.database.read() as connection:
-            load = jobs.with_files(connection, jobs.of_workers(connection, [worker.id])[worker.id])
-            load = jobs.with_attributes(connection, load)
-        free = self._fenced(plugins, worker, load, news)
-        if free is None:
-            self._look_again([worker], now + SOON_S)
-            return None
-        return Ended(worker=worker, seen=seen, news=news, jobs=tuple(_as_declared(job, news) for job in load), free=free)
+        return news
 
     def _fenced(self, plugins: QueuePlugins, worker: Worker, load: Sequence[Job], news: News) -> frozenset[int] | None:
         """Return the jobs of many that nobody has begun, after making sure that nobody will; None if it cannot be told now."""
