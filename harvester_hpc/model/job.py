@@ -54,6 +54,9 @@ JOB_LIFECYCLE: Lifecycle[JobState] = Lifecycle(
     },
 )
 
+#: States of a job that has a worker; its row is due only when the job is to end.
+BOUND = (JobState.SUBMITTED, JobState.RUNNING)
+
 #: What the workload management system is told for each of our states (PanDA's words).
 TOLD_AS: Mapping[JobState, str] = {
     JobState.FETCHED: "starting",

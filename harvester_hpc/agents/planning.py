@@ -1,0 +1,103 @@
+"""Which jobs share a worker, how big it is, and the intent in the store. A part of the submitter."""
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Sequence
+
+from harvester_hpc.agents.access_point import highest_number, is_any_there, place
+from harvester_hpc.agents.base import Agent
+from harvester_hpc.agents.fitting import fitted
+from harvester_hpc.agents.shared_jobs import more_workers, open_jobs
+from harvester_hpc.model.job import Job, JobState, Outcome, step
+from harvester_hpc.model.queue import Queue
+from harvester_hpc.model.worker import MapType, Worker, WorkerPlan, submit_key
+from harvester_hpc.policy.chunks import chunks_of
+from harvester_hpc.ports.plugins import QueuePlugins
+from harvester_hpc.store import job as jobs
+from harvester_hpc.store import worker as workers
+from harvester_hpc.store.worker import Intent
+
+log = logging.getLogger(__name__)
+
+
+class Planning:
+    """prepared jobs -> planned workers.
+
+    Attributes:
+        full_at: queue -> when a chunk that is not full has waited long enough; None if there is none.
+    """
+
+    def __init__(self, agent: Agent) -> None:
+        self.agent = agent
+        self.house = agent.house
+        self.database = agent.database
+        self.clock = agent.clock
+        self.full_at: dict[str, float | None] = {}
+
+    def shared(self, connection: sqlite3.Connection, plugins: QueuePlugins) -> list[Job]:
+        """Return jobs of a OneToMany queue that have workers and may get more."""
+        queue = plugins.queue
+        if queue.map_type is not MapType.ONE_TO_MANY or self.agent.waits(queue.name):
+            return []
+        at_once = max(1, plugins.worker_maker.get_num_workers_per_job(self.house.rows))
+        found = open_jobs(connection, queue, self.house.rows)
+        states = workers.states_of_jobs(connection, [job.id for job in found])
+        return [job for job in found if more_workers(connection, queue, job, states[job.id], at_once)]
+
+    def intend(self, plugins: QueuePlugins, wanted: Sequence[Job], room: int) -> list[Worker]:
+        """Store the intent of at most ``room`` workers for ``wanted``, and end the jobs that fit into none; return the workers."""
+        queue, maker = plugins.queue, plugins.worker_maker
+        if not maker.is_resource_ready():
+            return []
+        now = self.clock.now()
+        found = [(fitted(maker, queue, chunk), number) for chunk, number in self._chunks(plugins, wanted, room)]
+        misfits = [step(job, JobState.FAILED, now, why=why, outcome=Outcome.FAILED) for one, _ in found for job, why in one.misfits]
+        intents = [
+            intent for one, number in found if one.plan is not None for intent in [_intent(queue, one.plan, one.jobs)] * number
+        ]
+        self._go_past_old_folders(queue, len(intents))
+        with self.database.write() as write:
+            jobs.make(write, misfits)
+            return workers.plan(
+                write, intents,
+                lambda number: submit_key(self.house.tag, number),
+                lambda _, number: place(queue, number, self.house.instance),
+            )
+
+    def _go_past_old_folders(self, queue: Queue, count: int) -> None:
+        """Give no new worker a folder that lies there from another store (an older one put back, a new one made).
+
+        The letters in it, its claim and its batch job's name would be taken for those of the new worker, whose payload never ran.
+        """
+        with self.database.read() as connection:
+            last = workers.last_number(connection)
+        if not is_any_there(queue, range(last + 1, last + 1 + count), self.house.instance):
+            return
+        highest = highest_number(queue, self.house.instance)
+        log.warning("folders of workers that this store does not know queue=%s root=%s highest=%d", queue.name, queue.access_root, highest)
+        with self.database.write() as write:
+            workers.go_past(write, highest)
+
+    def _chunks(self, plugins: QueuePlugins, wanted: Sequence[Job], room: int) -> list[tuple[Sequence[Job], int]]:
+        """Return (jobs that share a worker, how many such workers), at most ``room`` workers in all."""
+        queue, maker = plugins.queue, plugins.worker_maker
+        if queue.map_type is not MapType.ONE_TO_MANY:
+            size = min(max(1, maker.get_num_jobs_per_worker(room)), self.house.rows)
+            full = chunks_of(wanted, size, mixture=queue.mixture, now=self.clock.now(), wait_s=maker.get_full_chunk_wait())
+            self.full_at[queue.name] = full.next
+            return [(chunk, 1) for chunk in full.ready[:room]]
+        at_once = max(1, maker.get_num_workers_per_job(room))
+        chunks: list[tuple[Sequence[Job], int]] = []
+        with self.database.read() as connection:
+            states = workers.states_of_jobs(connection, [job.id for job in wanted])
+            for job in wanted:
+                number = min(room, more_workers(connection, queue, job, states[job.id], at_once))
+                chunks += [([job], number)] if number else []
+                room -= number
+        return chunks
+
+
+def _intent(queue: Queue, plan: WorkerPlan, chunk: Sequence[Job]) -> Intent:
+    ids = tuple(job.id for job in chunk)
+    return Intent(queue=queue.name, map_type=queue.map_type, plan=plan, batch_queue=queue.resources.batch_queue, job_ids=ids)
