@@ -1,14 +1,18 @@
 """A jumbo job with the real program on this machine: our submitter starts yoda over mpiexec, and every range is counted once."""
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harvester_psij.processes import family, process_of
 from tests.conftest import lacking
 from tests.integration.instance import Instance, until
 from tests.integration.jumbo import assert_every_range_is_counted_once, done, job, queue
@@ -26,6 +30,15 @@ def _mpi() -> None:
 def configuration(folder: Path, jumbo: dict[str, Any]) -> dict[str, Any]:
     facility = {"workDir": str(folder / "work"), "python": sys.executable, "launcher": "mpiexec", "node": {"cores": 4}}
     return {"extends": "local", "facility": facility, "queues": {"Q": jumbo}}
+
+
+def kill_the_worker(instance: Instance, job_id: int) -> None:
+    """Kill everything of a job's last worker, as a machine that stops would."""
+    process = process_of(instance.batch_id(job_id))
+    assert process is not None
+    for pid in (process.pid, *family(process)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.slow
@@ -53,7 +66,7 @@ def test_a_killed_worker_and_a_killed_daemon_lose_no_range_and_repeat_none(tmp_p
         instance.serve()
         (number,) = instance.submit(job(RANGES, 0.02))
         until(lambda: done(instance) > 60, lambda: f"ranges are done\n{instance.log[-3000:]}")
-        instance("workers", "kill", instance.json("jobs", "show", number)["workers"][0], "--yes", code=None)
+        kill_the_worker(instance, number)
         instance.kill()
         instance.serve()
         assert instance.wait(number, ("finished",)) == "finished"
