@@ -81,7 +81,7 @@ def test_an_older_word_of_a_worker_never_replaces_its_last(worlds: Worlds, monke
     first, final = News(attributes={1: {"nEvents": 1}}), News(attributes={1: {"nEvents": 9}}, job_status={1: "finished"})
     collect = world.messenger.collect
 
-    def slow(point: AccessPoint, *, last: bool = False) -> News:
+    def slow(point: AccessPoint, *, last: bool = False, rung: bool = False) -> News:
         monkeypatch.setattr(world.messenger, "collect", collect)
         read = collect(point, last=last)
         world.messenger.tell(1, final)
@@ -102,7 +102,7 @@ def test_an_older_word_of_a_worker_never_replaces_its_last(worlds: Worlds, monke
 
 
 def cannot_read(error: Exception) -> Any:
-    def collect(point: AccessPoint, *, last: bool = False) -> News:
+    def collect(point: AccessPoint, *, last: bool = False, rung: bool = False) -> News:
         raise error
 
     return collect
