@@ -67,6 +67,7 @@ class Incoming:
     def __init__(self, patience: Patience, largest: int = LARGEST_NUMBERED) -> None:
         self._patience, self._largest = patience, min(largest, LARGEST_NUMBERED)
         self._next: OrderedDict[tuple[Path, str], int] = OrderedDict()
+        self._aside: OrderedDict[tuple[Path, str], set[int]] = OrderedDict()
         self._lock = threading.Lock()
 
     def look(self, path: Path, kinds: Iterable[Kind], *, last: bool = False) -> Arrival:
@@ -87,7 +88,7 @@ class Incoming:
             one.put_strange_aside(strange)
             for writer, numbers in numbered.items():
                 expected = max(self._expected(path, folder, writer), one.taken.get(writer, 0) + 1)
-                one.read(writer, sorted(numbers), expected)
+                one.read(writer, sorted(numbers), expected, self._aside_of(path, writer))
             return Arrival(letters=tuple(one.letters), bad=tuple(one.bad), more=one.more)
         finally:
             os.close(folder)
@@ -135,6 +136,17 @@ class Incoming:
         with self._lock:
             number = self._next.get((path, writer))
         return self._remember(path, writer, last_read(folder, writer) + 1) if number is None else number
+
+    def _aside_of(self, path: Path, writer: str) -> set[int]:
+        """Return the numbers of letters that were put aside: no gap."""
+        with self._lock:
+            numbers = self._aside.setdefault((path, writer), set())
+            self._aside.move_to_end((path, writer))
+            if len(self._aside) > REMEMBERED:
+                self._aside.popitem(last=False)
+            if len(numbers) > MOST:
+                numbers.clear()
+            return numbers
 
     def _remember(self, path: Path, writer: str, number: int) -> int:
         with self._lock:
@@ -200,16 +212,24 @@ class _Look:
         for name in names:
             self._put_aside(name, f"{name[:80]!r} is no name of a letter")
 
-    def read(self, writer: str, numbers: list[int], expected: int) -> None:
-        """Read a writer's letters, up to the first that is missing or not whole and may still come."""
+    def read(self, writer: str, numbers: list[int], expected: int, aside: set[int]) -> None:
+        """Read a writer's letters, up to the first that is missing or not whole and may still come.
+
+        Args:
+            aside: numbers of letters that were put aside; those of this look are added.
+        """
         for number in numbers:
+            while expected in aside:
+                expected += 1
             if self._bytes > MOST_BYTES and not self._last:
                 self.more = True
                 return
             if number > expected and not self._goes_on(writer, expected, number):
                 return
+            bad = len(self.bad)
             if not self._read_one(writer, number, late=number < expected) and number >= expected:
                 return
+            aside.update([number] if len(self.bad) > bad else [])
             expected = max(expected, number + 1)
 
     def _goes_on(self, writer: str, expected: int, number: int) -> bool:
@@ -256,7 +276,7 @@ class _Look:
         if (content.get("number"), content.get("writer")) != own:
             said = f"{content.get('number')} of {content.get('writer')}"[:80]
             return f"it says that it is letter {said}, and its name is that of letter {own[0]} of {own[1]}"
-        if content.get("kind") not in self._kinds:
+        if not isinstance(content.get("kind"), str) or content["kind"] not in self._kinds:
             return f"kind {str(content.get('kind'))[:40]!r} is none of {', '.join(sorted(self._kinds))}"
         return "" if isinstance(content.get("content"), dict) else "its content is no JSON object"
 
