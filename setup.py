@@ -21,7 +21,7 @@ EXTRAS = {
     "web": [],
     "tui": ["textual"],
     "demo": ["chromo", "numpy", "matplotlib"],
-    "test": ["pytest", "ruff", "mypy", "import-linter", "mpi4py", "mpich"],
+    "test": ["globus-sdk>=4,<5", "pytest", "ruff", "mypy", "import-linter", "mpi4py", "mpich"],
 }
 EXTRAS["all"] = sorted({need for needs in EXTRAS.values() for need in needs})
 
@@ -46,7 +46,7 @@ setup(
     packages=sorted(packages_by_root()),
     package_dir=packages_by_root(),
     package_data={
-        "harvester_hpc": ["py.typed", "store/queries/*.sql", "store/migrations/*.sql"],
+        "harvester_hpc": ["py.typed", "store/queries/*.sql", "store/migrations/*.sql", "testing/globus/*.sql"],
         "harvester_local": ["schema.sql", "queries.sql"],
         "harvester_psij": ["templates/*"],
     },
