@@ -67,7 +67,7 @@ def test_a_running_worker_whose_letters_show_no_sign_of_life_is_killed(worlds: W
 def test_a_worker_whose_letters_cannot_be_read_is_not_silent(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
     world = running(worlds, queue={"heartbeat_limit_s": 600.0})
 
-    def away(point: AccessPoint, *, last: bool = False) -> News:
+    def away(point: AccessPoint, *, last: bool = False, rung: bool = False) -> News:
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(world.messenger, "collect", away)
@@ -138,7 +138,7 @@ def test_letters_that_a_messenger_cannot_bear_hold_up_no_other_worker(worlds: Wo
     world.settle()
     collect = world.messenger.collect
 
-    def touchy(point: AccessPoint, *, last: bool = False) -> News:
+    def touchy(point: AccessPoint, *, last: bool = False, rung: bool = False) -> News:
         if point.worker_id == 1:
             raise RecursionError("a defect")
         return collect(point, last=last)
