@@ -21,7 +21,7 @@ EXTRAS = {
     "web": [],
     "tui": ["textual"],
     "demo": ["chromo", "numpy", "matplotlib"],
-    "test": ["pytest", "ruff", "mypy", "import-linter", "mpi4py", "mpich"],
+    "test": ["rucio-clients", "pytest", "ruff", "mypy", "import-linter", "mpi4py", "mpich"],
 }
 EXTRAS["all"] = sorted({need for needs in EXTRAS.values() for need in needs})
 
@@ -56,8 +56,16 @@ setup(
     entry_points={
         "console_scripts": ["harvester-hpc = harvester_hpc.cli:main"],
         "harvester_hpc.communicator": ["local = harvester_local.communicator:LocalCommunicator"],
-        "harvester_hpc.preparator": ["local = harvester_local.preparator:LocalPreparator"],
-        "harvester_hpc.stager": ["local = harvester_local.stager:LocalStager"],
+        "harvester_hpc.preparator": [
+            "local = harvester_local.preparator:LocalPreparator",
+            "rucio_download = harvester_rucio.download:RucioDownload",
+            "rucio_rule = harvester_rucio.rule:RucioRule",
+        ],
+        "harvester_hpc.stager": [
+            "local = harvester_local.stager:LocalStager",
+            "rucio_upload = harvester_rucio.upload:RucioUpload",
+            "rucio_register = harvester_rucio.register:RucioRegister",
+        ],
         "harvester_hpc.workerMaker": [
             "simple = harvester_workers.simple:SimpleWorkerMaker",
             "multi_job = harvester_workers.multi_job:MultiJobWorkerMaker",

@@ -70,8 +70,10 @@ def read_layout(folder: Path) -> Layout | None:
         told = json.loads((folder / "layout.json").read_text())
     except FileNotFoundError:
         return None
-    lists = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
-    return Layout(**{**lists, "folder": folder})
+    return Layout(
+        folder=folder, port=told["port"], rses=tuple(told["rses"]), scopes=tuple(told["scopes"]), accounts=tuple(told["accounts"]),
+        admins=tuple(told["admins"]),
+    )
 
 
 def write_layout(layout: Layout) -> None:

@@ -151,8 +151,8 @@ class RucioServer:
         # One thread: with more, writers of an SQLite catalogue meet "database is locked".
         argv = [
             str(environment / "bin/gunicorn"), "--bind", f"127.0.0.1:{self.layout.port}", "--workers", "1", "--worker-class", "gthread",
-            "--threads", "1", "--timeout", "120", "--graceful-timeout", "5", "--no-control-socket", "--worker-tmp-dir", str(folder / "scratch"),
-            "--access-logfile", str(folder / "log/access.log"), APPLICATION,
+            "--threads", "1", "--timeout", "120", "--graceful-timeout", "5", "--no-control-socket",
+            "--worker-tmp-dir", str(folder / "scratch"), "--access-logfile", str(folder / "log/access.log"), APPLICATION,
         ]
         if self._answers():
             raise ServerError(f"port {self.layout.port} is in use by another server")
