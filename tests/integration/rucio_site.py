@@ -90,8 +90,8 @@ class View:
 
         password = rucio.account("root").password_file.read_text()
         self.client = Client(
-            rucio_host=rucio.url, auth_host=rucio.url, account="root", auth_type="userpass", creds={"username": "root", "password": password},
-            logger=logging.Logger("quiet", logging.CRITICAL + 1),  # noqa: LOG001
+            rucio_host=rucio.url, auth_host=rucio.url, account="root", auth_type="userpass",
+            creds={"username": "root", "password": password}, logger=logging.Logger("quiet", logging.CRITICAL + 1),  # noqa: LOG001
         )
 
     def replicas(self, name: str, scope: str = "tests") -> dict[str, str]:
