@@ -4,11 +4,12 @@ from __future__ import annotations
 import importlib.util
 import json
 import sqlite3
+import sys
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,29 +26,33 @@ pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 #: Ranges of each job, and seconds that one takes: a worker with three slots is busy for 16 s, or for 36 s in the queue whose workers
 #: have 20 s.
 RANGES, PAUSE_S, LONG_S = 120, 0.4, 0.9
-QUIET, DRAINED, CANCELLED, LOST = "TWO_WORKERS", "DRAINED", "CANCELLED", "NODE_LOST"
+QUIET, DRAINED, CANCELLED, LOST, CHECKED = "TWO_WORKERS", "DRAINED", "CANCELLED", "NODE_LOST", "CHECKED"
 PATIENCE_S = 240.0
 
 
 def queues() -> dict[str, Any]:
     """Return the queues; those that lose nothing are kept off the node that is lost."""
-    def of(nodes: str, workers: int, walltime: int, **yoda: Any) -> dict[str, Any]:
-        section = {"attributes": {"nodelist": nodes}}
+    def of(nodes: str, workers: int, walltime: int, launch: str = "") -> dict[str, Any]:
+        section = {"attributes": {"nodelist": nodes}, "launch": launch}
         size = {"nodes": 2, "walltime": walltime, "coresPerNode": 2}
-        made = {"ranksPerNode": 2, "slots": 1, "marginS": 3, "leadS": 4, **yoda}
+        made = {"ranksPerNode": 2, "slots": 1, "marginS": 3, "leadS": 4}
         return queue(workers, 2, made, submitter=section, resources=size, nQueueLimitJob=5, nQueueLimitWorker=5, pollInterval=1)
 
     return {
         QUIET: of("n1,n2", 2, 600), DRAINED: of("n1,n2", 1, 25), CANCELLED: of("n1,n2", 1, 600), LOST: of("n3,n4", 1, 600),
+        CHECKED: of("n1,n2", 1, 600, "check"),
     }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """One instance, one job in each queue, all ended; jobs: {queue: job}."""
+    """One instance, one job in each queue, all ended; jobs: {queue: job}; ends: {batch id: state in Slurm}; misfit: what
+    check printed under an MPI that does not fit."""
 
     instance: Instance
     jobs: Mapping[str, int]
+    misfit: str
+    ends: dict[str, str] = field(default_factory=dict)
 
     def workers(self, queue_name: str) -> list[dict[str, Any]]:
         """Return what ``workers show`` tells of all workers of a job, in their order."""
@@ -84,15 +89,26 @@ def scene(slurm_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
             "facility": {"queues": [{"name": "batch", "maxNodes": 4}], "node": {"cores": 8}, "launcher": "srun", "mpi": "pmi2"},
             "queues": queues(),
         })
-        numbers = instance.submit(*(job(RANGES, LONG_S if name == DRAINED else PAUSE_S, queue=name) for name in queues()))
-        scene = Scene(instance=instance, jobs=dict(zip(queues(), numbers, strict=True)))
+        many = [job(RANGES, LONG_S if name == DRAINED else PAUSE_S, queue=name) for name in queues() if name != CHECKED]
+        numbers = instance.submit(*many, {"executable": "false", "queue": CHECKED})
+        scene = Scene(instance=instance, jobs=dict(zip(queues(), numbers, strict=True)), misfit=misfit(slurm, folder))
         instance.serve()
         disturb(scene, slurm)
         for number in numbers:
             instance.wait(number, patience_s=PATIENCE_S)
         until(lambda: all(instance.is_told(number) for number in numbers), lambda: f"the ends are told\n{instance.log[-3000:]}")
+        listed = slurm.run(["squeue", "--noheader", "--states=all", "--format=%i %T"]).stdout
+        scene.ends.update(line.split() for line in listed.splitlines())
         assert instance.stop() == 0
         yield scene
+
+
+def misfit(slurm: Cluster, folder: Path) -> str:
+    """Return what the check program prints where each rank is a world of its own."""
+    (folder / "misfit").mkdir()
+    launch = ["srun", "-N2", "-n3", "--mem=100", "--overcommit", "--mpi=none", sys.executable, "-m", "harvester_launch"]
+    done = slurm.run([*launch, "check", "--access-point", str(folder / "misfit"), "--ranks", "3"])
+    return done.stdout + done.stderr
 
 
 def disturb(scene: Scene, slurm: Cluster) -> None:
@@ -136,14 +152,28 @@ def test_a_worker_whose_time_is_over_ends_by_itself_and_the_next_goes_on(scene: 
 
 def test_a_cancelled_worker_says_what_it_has_done_and_the_next_goes_on(scene: Scene) -> None:
     first, *others = scene.workers(CANCELLED)
-    assert first["native_status"].split()[0] == "CANCELLED" and others
+    assert scene.ends[first["batch_id"]] == "CANCELLED" and others
     summary = scene.summary(first)
     assert 0 < summary["finished"] < RANGES and "told SIGTERM" in summary["why"]
 
 
 def test_a_worker_that_has_lost_a_node_ends_and_the_next_goes_on(scene: Scene) -> None:
     first, *others = scene.workers(LOST)
-    assert first["native_status"].split()[0] in ("NODE_FAIL", "COMPLETING") and others, first
+    assert scene.ends[first["batch_id"]] == "NODE_FAIL" and others, first
+
+
+def test_a_check_in_the_place_of_a_job_sees_every_rank_on_both_nodes(scene: Scene) -> None:
+    assert scene.instance.state(scene.jobs[CHECKED]) == "finished", scene.instance.why(scene.jobs[CHECKED])
+    (worker,) = scene.workers(CHECKED)
+    said = json.loads((Path(worker["access_point"]) / "check.json").read_text())
+    seen = [(one["rank"], one["host"], one["worldSize"], one["sees"], one["shown"]) for one in said["reports"]]
+    assert seen == [(0, "n1", 4, True, True), (1, "n1", 4, True, True), (2, "n2", 4, True, True), (3, "n2", 4, True, True)]
+    assert said["problems"] == [] and {one["harvester"]["HARVESTER_NTASKS"] for one in said["reports"]} == {"4"}
+
+
+def test_ranks_that_are_worlds_of_their_own_are_found_out_by_files(scene: Scene) -> None:
+    assert "problem: MPI made one world of each rank" in scene.misfit
+    assert sum(line.startswith(("0 ", "1 ", "2 ")) for line in scene.misfit.splitlines()) == 3, scene.misfit
 
 
 def test_no_batch_job_is_left_over(scene: Scene) -> None:

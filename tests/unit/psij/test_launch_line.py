@@ -175,7 +175,7 @@ def context(launcher: str, map_type: MapType, walltime_s: int | None = None) -> 
     ("single", MapType.ONE_TO_MANY, SubmitterSettings(), "'yoda' is started by MPI, and facility.launcher is 'single'"),
     ("single", MapType.ONE_TO_ONE, SubmitterSettings(launch="check"), "'check' is started by MPI"),
     ("srun", MapType.ONE_TO_MANY, SubmitterSettings(launch="yodda"), "there is: yoda, single, check (did you mean 'yoda'?)"),
-    ("srun", MapType.MANY_TO_ONE, SubmitterSettings(launch="yoda"), "no way 'yoda' for ManyToOne; there is: multijob, check"),
+    ("srun", MapType.MANY_TO_ONE, SubmitterSettings(launch="yoda"), "no way 'yoda' for ManyToOne; there is: multijob"),
     ("srun", MapType.ONE_TO_MANY, SubmitterSettings(launch="yoda", pilot=("p",)), "say launch 'single'"),
     ("srun", MapType.ONE_TO_MANY, SubmitterSettings(yoda=YodaSettings(tries=0)), "yoda.tries: is 0; it must be 1 at least"),
     ("srun", MapType.ONE_TO_MANY, SubmitterSettings(yoda=YodaSettings(tries=101)), "100 at most"),
