@@ -60,21 +60,21 @@ class Content:
 # -- what wants to move -------------------------------------------------------------------------------
 
 
-def unrouted(connection: sqlite3.Connection, mover: Mover, now: float, limit: int, *, last: bool) -> list[Parcel]:
-    """Return files of which nobody has asked the way.
+def unrouted(connection: sqlite3.Connection, mover: Mover, now: float, limit: int, *, last: bool) -> list[tuple[Parcel, float]]:
+    """Return (file, since when it wants to move) of those of which nobody has asked the way.
 
     Args:
         last: it is the last hop: an input goes to its place in the cache.
     """
     rows = connection.execute(sentences("transfer")["unrouted"], (*_of(mover), now, limit))
-    return [_parcel(row, last=last) for row in rows]
+    return [(_parcel(row, last=last), row[15]) for row in rows]
 
 
 def put_routes(write: Write, routes: Iterable[tuple[ItemId, Route]]) -> None:
     """Keep which way files go."""
     write.connection.executemany(
         sentences("transfer")["route"],
-        [(route.source.name, route.source.path, route.destination.name, route.destination.path, route.readable, json.dumps(route.options),
+        [(route.source.name, route.source.path, route.destination.name, route.destination.path, route.readable, stored(route.options),
           item_id) for item_id, route in routes],
     )
 
@@ -123,9 +123,10 @@ def due(connection: sqlite3.Connection, now: float, limit: int) -> list[tuple[Tr
     return [(_transfer(row), bool(row[25])) for row in connection.execute(sentences("transfer")["due"], (now, limit))]
 
 
-def next_due(connection: sqlite3.Connection) -> float | None:
-    """Return when a batch, or a file that waits, wants looking at next; None: nothing is on its way."""
-    times = [connection.execute(sentences("transfer")[name]).fetchone()[0] for name in ("next_due", "next_parcel")]
+def next_due(connection: sqlite3.Connection, now: float) -> float | None:
+    """Return when a batch wants looking at next, or a file that is put off may go on after ``now``; None: neither."""
+    sql = sentences("transfer")
+    times = [connection.execute(sql["next_due"]).fetchone()[0], connection.execute(sql["next_parcel"], (now,)).fetchone()[0]]
     return min((time for time in times if time is not None), default=None)
 
 
@@ -135,9 +136,9 @@ def under_way(connection: sqlite3.Connection, mover: Mover) -> int:
     return number
 
 
-def items(connection: sqlite3.Connection, transfer_id: TransferId, *, last: bool) -> list[tuple[Item, float]]:
-    """Return (file, since when it wants to move) of those in a batch that have no end yet."""
-    return [(_item(row, last=last), row[24]) for row in connection.execute(sentences("transfer")["items"], (transfer_id,))]
+def items(connection: sqlite3.Connection, transfer_id: TransferId, *, last: bool) -> list[Item]:
+    """Return the files of a batch that have no end yet."""
+    return [_item(row, last=last) for row in connection.execute(sentences("transfer")["items"], (transfer_id,))]
 
 
 def is_empty(connection: sqlite3.Connection, transfer_id: TransferId) -> bool:
@@ -155,10 +156,19 @@ def submitted(write: Write, transfer_id: TransferId, task: str, due: float) -> N
     write.connection.execute(sentences("transfer")["submitted"], (task, write.now, due, transfer_id))
 
 
-def again(write: Write, one: Transfer, due: float, why: str, remedy: str = "", *, tries: int | None = None) -> None:
-    """Look at it again at ``due``."""
-    number = one.tries if tries is None else tries
-    write.connection.execute(sentences("transfer")["again"], (due, number, why, remedy, one.id))
+def again(write: Write, one: Transfer, due: float, why: str, remedy: str = "", *, tries: int) -> None:
+    """It does not go on for now: look at it again at ``due``."""
+    write.connection.execute(sentences("transfer")["again"], (due, tries, why, remedy, write.now, one.id))
+
+
+def look_again(write: Write, one: Transfer, due: float) -> None:
+    """Look at it at ``due``; nothing has changed."""
+    write.connection.execute(sentences("transfer")["look_again"], (due, one.id))
+
+
+def hurry_parked(write: Write, mover: Mover) -> None:
+    """What a person had to mend is mended: look at all that waited for it."""
+    write.connection.execute(sentences("transfer")["hurry_parked"], (write.now, *_of(mover)))
 
 
 def progress(write: Write, transfer_id: TransferId, so_far: Progress, why: str, due: float) -> None:
@@ -181,6 +191,11 @@ def end(write: Write, transfer_id: TransferId, state: TransferState, why: str = 
 def cancel(write: Write, ids: Iterable[TransferId]) -> None:
     """Nobody wants these any more."""
     write.connection.executemany(sentences("transfer")["cancel"], [(write.now, transfer_id) for transfer_id in ids])
+
+
+def any_over(connection: sqlite3.Connection, before: float) -> bool:
+    """Tell whether a batch ended before a time."""
+    return connection.execute(sentences("transfer")["any_over"], (before,)).fetchone() is not None
 
 
 def forget(write: Write, before: float, limit: int) -> int:
@@ -219,6 +234,11 @@ def waiting(connection: sqlite3.Connection) -> dict[Mover, tuple[int, int, float
     }
 
 
+def stored(options: tuple[tuple[str, str], ...]) -> str:
+    """Return options as the store has them."""
+    return json.dumps(options)
+
+
 def _of(mover: Mover) -> tuple[str, str, int]:
     return mover.queue, mover.direction, mover.hop
 
@@ -242,7 +262,8 @@ def _item(row: Row, *, last: bool) -> Item:
 def _transfer(row: Row) -> Transfer:
     return Transfer(
         id=TransferId(row[0]), key=row[1], queue=row[2], direction=Direction(row[3]), hop=row[4], state=TransferState(row[5]),
-        source=row[6], destination=row[7], options=tuple((key, value) for key, value in json.loads(row[8])), token=row[9], task=row[10], why=row[11],
-        remedy=row[12], files=row[13], size=row[14], progress=Progress(files=row[15], size=row[16], event=row[17], faults=row[18]),
-        submissions=row[19], tries=row[20], created=row[21], changed=row[22], submitted=row[23], due=row[24],
+        source=row[6], destination=row[7], options=tuple((key, value) for key, value in json.loads(row[8])), token=row[9], task=row[10],
+        why=row[11], remedy=row[12], files=row[13], size=row[14],
+        progress=Progress(files=row[15], size=row[16], event=row[17], faults=row[18]), submissions=row[19], tries=row[20],
+        created=row[21], changed=row[22], submitted=row[23], due=row[24], stuck=row[26],
     )

@@ -58,10 +58,12 @@ CREATE TABLE transfer (
     created REAL NOT NULL,
     changed REAL NOT NULL,
     submitted REAL,
-    due REAL
+    due REAL,
+    stuck REAL
 );
 
 CREATE INDEX transfer_due ON transfer (due) WHERE due IS NOT NULL;
+CREATE INDEX transfer_over ON transfer (changed) WHERE due IS NULL;
 CREATE INDEX transfer_mover ON transfer (queue, direction, hop, state);
 
 -- A file on its way: an output (file_id) or an input (input_id). routed: whether its way is known. since: when it first wanted

@@ -14,7 +14,7 @@ WHERE parcel.state IN ('moved', 'failed', 'dropped');
 -- Files that want to move and of which nobody has asked the way.
 SELECT parcel.parcel_id, parcel.direction, parcel.job_id, job.task_id, coalesce(file.lfn, input.lfn), coalesce(file.scope, input.scope),
     coalesce(file.dataset, used.dataset, ''), coalesce(file.endpoint, used.endpoint, ''), coalesce(file.guid, used.guid, ''), parcel.size,
-    parcel.checksum, parcel.hop, parcel.at_name, parcel.at_path, coalesce(input.path, '')
+    parcel.checksum, parcel.hop, parcel.at_name, parcel.at_path, coalesce(input.path, ''), parcel.since
 FROM parcel LEFT JOIN job ON job.job_id = parcel.job_id LEFT JOIN file ON file.file_id = parcel.file_id
 LEFT JOIN input ON input.input_id = parcel.input_id
 LEFT JOIN file AS used ON used.file_id = (SELECT min(file_id) FROM input_use WHERE input_use.input_id = parcel.input_id)
@@ -58,7 +58,7 @@ UPDATE parcel SET state = 'moving', transfer_id = ? WHERE parcel_id = ? AND stat
 SELECT parcel.parcel_id, parcel.direction, parcel.job_id, job.task_id, coalesce(file.lfn, input.lfn), coalesce(file.scope, input.scope),
     coalesce(file.dataset, used.dataset, ''), coalesce(file.endpoint, used.endpoint, ''), coalesce(file.guid, used.guid, ''), parcel.size,
     parcel.checksum, parcel.hop, parcel.at_name, parcel.at_path, coalesce(input.path, ''), parcel.source, parcel.source_path,
-    parcel.destination, parcel.destination_path, parcel.readable, parcel.options, parcel.tries, parcel.file_id, parcel.input_id, parcel.since
+    parcel.destination, parcel.destination_path, parcel.readable, parcel.options, parcel.tries
 FROM parcel LEFT JOIN job ON job.job_id = parcel.job_id LEFT JOIN file ON file.file_id = parcel.file_id
 LEFT JOIN input ON input.input_id = parcel.input_id
 LEFT JOIN file AS used ON used.file_id = (SELECT min(file_id) FROM input_use WHERE input_use.input_id = parcel.input_id)
@@ -70,14 +70,15 @@ SELECT count(*) FROM parcel WHERE transfer_id = ? AND state = 'moving';
 -- name: due
 -- Batches that want looking at.
 SELECT transfer_id, key, queue, direction, hop, state, source, destination, options, token, task, why, remedy, files, size, done_files,
-    done_size, event, faults, submissions, tries, created, changed, submitted, due, cancel
+    done_size, event, faults, submissions, tries, created, changed, submitted, due, cancel, stuck
 FROM transfer WHERE due <= ? ORDER BY due LIMIT ?;
 
 -- name: next_due
 SELECT min(due) FROM transfer WHERE due IS NOT NULL;
 
 -- name: next_parcel
-SELECT min(due) FROM parcel WHERE state = 'waiting';
+-- When a file that is put off may go on.
+SELECT min(due) FROM parcel WHERE state = 'waiting' AND due > ?;
 
 -- name: under_way
 -- How many batches of a mover are under way.
@@ -89,16 +90,28 @@ UPDATE transfer SET token = ? WHERE transfer_id = ? AND state = 'planned';
 -- name: submitted
 -- From planned to active.
 UPDATE transfer SET state = 'active', task = ?1, submissions = submissions + 1, tries = 0, why = '', remedy = '', submitted = ?2, changed = ?2,
-    due = ?3
+    due = ?3, stuck = NULL
 WHERE transfer_id = ?4 AND state = 'planned';
 
 -- name: again
--- The same state, looked at again later.
-UPDATE transfer SET due = ?, tries = ?, why = ?, remedy = ? WHERE transfer_id = ? AND state IN ('planned', 'active');
+-- It does not go on for now.
+UPDATE transfer SET due = ?, tries = ?, why = ?, remedy = ?, stuck = coalesce(stuck, ?) WHERE transfer_id = ? AND state IN ('planned', 'active');
+
+-- name: look_again
+-- Nothing has changed.
+UPDATE transfer SET due = ? WHERE transfer_id = ? AND state IN ('planned', 'active');
+
+-- name: hurry_parked
+-- What a person had to mend is mended.
+UPDATE transfer SET due = ? WHERE queue = ? AND direction = ? AND hop = ? AND state IN ('planned', 'active') AND remedy <> '';
+
+-- name: any_over
+-- Whether a batch ended long ago.
+SELECT 1 FROM transfer WHERE due IS NULL AND changed < ? LIMIT 1;
 
 -- name: progress
 -- It goes on.
-UPDATE transfer SET done_files = ?, done_size = ?, event = ?, faults = ?, why = ?, remedy = '', tries = 0, due = ?
+UPDATE transfer SET done_files = ?, done_size = ?, event = ?, faults = ?, why = ?, remedy = '', tries = 0, due = ?, stuck = NULL
 WHERE transfer_id = ? AND state = 'active';
 
 -- name: planned_again
@@ -170,17 +183,17 @@ UPDATE job SET due = ?1 WHERE job_id IN (SELECT value FROM json_each(?2)) AND st
 
 -- name: forget
 -- Batches that have ended long ago.
-DELETE FROM transfer WHERE transfer_id IN (SELECT transfer_id FROM transfer WHERE due IS NULL AND changed < ? AND state IN ('ended', 'cancelled') LIMIT ?);
+DELETE FROM transfer WHERE transfer_id IN (SELECT transfer_id FROM transfer WHERE due IS NULL AND changed < ? LIMIT ?);
 
 -- name: list
 -- Batches, the newest first.
 SELECT transfer_id, key, queue, direction, hop, state, source, destination, options, token, task, why, remedy, files, size, done_files,
-    done_size, event, faults, submissions, tries, created, changed, submitted, due, cancel
+    done_size, event, faults, submissions, tries, created, changed, submitted, due, cancel, stuck
 FROM transfer WHERE transfer_id < ? ORDER BY transfer_id DESC LIMIT ?;
 
 -- name: one
 SELECT transfer_id, key, queue, direction, hop, state, source, destination, options, token, task, why, remedy, files, size, done_files,
-    done_size, event, faults, submissions, tries, created, changed, submitted, due, cancel
+    done_size, event, faults, submissions, tries, created, changed, submitted, due, cancel, stuck
 FROM transfer WHERE transfer_id = ?;
 
 -- name: contents

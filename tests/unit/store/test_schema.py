@@ -36,7 +36,6 @@ MAY_SCAN = {
     ("worker", "next_look"): "the first entry of a partial index",
     ("worker", "next_tell"): "the first entry of a partial index",
     ("transfer", "next_due"): "the first entry of a partial index",
-    ("transfer", "next_parcel"): "the first entry of a partial index",
     ("transfer", "waiting_counts"): "a partial index of what waits, once a status",
     ("command", "open"): "a partial index of open commands",
     ("command", "to_acknowledge"): "few commands",
