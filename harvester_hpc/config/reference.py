@@ -12,7 +12,15 @@ from pydantic import BaseModel
 from harvester_hpc.config.facility_file import BatchQueueSettings, FacilitySettings, NodeSettings
 from harvester_hpc.config.harvester_file import AgentPeriod, AgentsSettings, FacilityFile, HarvesterFile
 from harvester_hpc.config.later import LATER, MAP_TYPES
-from harvester_hpc.config.queue_file import SECTIONS, MessengerSettings, QueueSettings, ResourceSettings, SectionSettings
+from harvester_hpc.config.queue_file import (
+    SECTIONS,
+    InputCacheSettings,
+    MessengerSettings,
+    QueueSettings,
+    ResourceSettings,
+    SectionSettings,
+    StagingSettings,
+)
 
 INTRODUCTION = """\
 # Configuration reference
@@ -99,6 +107,8 @@ TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("queues.NAME", "Each PanDA queue: the published attributes, ours, and a section for each plugin.", QueueSettings),
     ("queues.NAME.resources", "What each worker of a queue gets.", ResourceSettings),
     ("Plugin sections", "All other members are the plugin's own settings; see its documentation.", SectionSettings),
+    ("queues.NAME.preparator, queues.NAME.stager", "Plugins that move batches of files may stand in a row.", StagingSettings),
+    ("queues.NAME.inputCache", "Inputs that come in batches are shared by the jobs that need them.", InputCacheSettings),
     ("queues.NAME.messenger", "The messenger has one member more, which the core reads.", MessengerSettings),
     ("facility", "Member `facility` of harvester.json, and a facility file.", FacilitySettings),
     ("facility.queues[]", "Each queue or partition of the batch system.", BatchQueueSettings),

@@ -79,7 +79,7 @@ def test_problems_of_all_kinds_and_places_are_reported_together(tmp_path: Path) 
         "harvester.json: queues.A.nQueueLimitWorkr: unknown key (did you mean 'nQueueLimitWorker'?)",
         "harvester.json: queues.A.resources.nodes: must be a whole number",
         "harvester.json: queues.B.monitor: must be an object",
-        "harvester.json: queues.B.stager.name: must not be empty",
+        'harvester.json: queues.B.stager: names no plugin; say {"name": ...} or {"hops": [{"name": ...}]}',
         "harvester.json: queues.C: must be an object",
         "harvester.json: stateDir: must be text",
     ]
