@@ -97,6 +97,13 @@ class InputCacheSettings(FileModel):
     lowMB: Annotated[Count, Field(description="megabytes at which they stop leaving")] = 80_000
 
 
+class WorkerMakerSettings(SectionSettings):
+    """The worker maker: as every plugin, and two limits of the queue, which published files have here too."""
+
+    maxWorkersPerJobInTotal: Annotated[Number | None, Field(description="as in the queue")] = None
+    maxWorkersPerJobPerCycle: Annotated[Number | None, Field(description="as in the queue")] = None
+
+
 class MessengerSettings(SectionSettings):
     """The messenger: as every plugin, and where its letters lie."""
 
@@ -163,7 +170,7 @@ class QueueSettings(FileModel):
         Seconds, Field(description="hours for which a file waits for a staging service that does not work, before it has failed")
     ] = 72.0
     preparator: Annotated[StagingSettings | None, Field(description="plugin that brings inputs")] = None
-    workerMaker: Annotated[SectionSettings | None, Field(description="plugin that sizes workers")] = None
+    workerMaker: Annotated[WorkerMakerSettings | None, Field(description="plugin that sizes workers")] = None
     submitter: Annotated[SectionSettings | None, Field(description="plugin that submits workers")] = None
     messenger: Annotated[MessengerSettings | None, Field(description="plugin that exchanges letters with workers")] = None
     monitor: Annotated[SectionSettings | None, Field(description="plugin that looks at workers")] = None
@@ -199,8 +206,8 @@ def queue_of(
         events_multiplier=settings.initEventsMultipler or settings.initEventsMultiplier,
         scattered_events=settings.scatteredEvents,
         zip_mb=settings.zipPerMB,
-        workers_per_job_in_total=settings.maxWorkersPerJobInTotal,
-        workers_per_job_per_cycle=settings.maxWorkersPerJobPerCycle,
+        workers_per_job_in_total=limit_of_maker(settings, "maxWorkersPerJobInTotal") or settings.maxWorkersPerJobInTotal,
+        workers_per_job_per_cycle=limit_of_maker(settings, "maxWorkersPerJobPerCycle") or settings.maxWorkersPerJobPerCycle,
         cache=InputCache(
             folder=inputs_folder,
             limit=settings.inputCache.limitMB * 1_000_000,
@@ -220,6 +227,12 @@ def queue_of(
             gpus_per_node=wanted.gpusPerNode,
         ),
     )
+
+
+def limit_of_maker(settings: QueueSettings, key: str) -> int | None:
+    """Return a limit of the queue that stands in the section of its worker maker; None if it does not."""
+    said: int | None = getattr(settings.workerMaker, key, None)
+    return said
 
 
 def _kept(settings: QueueSettings) -> Mapping[str, float]:

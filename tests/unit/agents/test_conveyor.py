@@ -45,7 +45,8 @@ class Place:
 
         cache = settings.pop("cache", InputCache(folder=str(folder / "inputs")))
         queue = {"cache": cache, **settings.pop("queue", {})}
-        self.world: World = make_world(folder, instant=False, queue=queue, hops=settings.pop("hops", hops), outputs=(), finishes=False, **settings)
+        movers = settings.pop("hops", hops)
+        self.world: World = make_world(folder, instant=False, queue=queue, hops=movers, outputs=(), finishes=False, **settings)
 
     @property
     def inward(self) -> Any:
