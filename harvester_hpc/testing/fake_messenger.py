@@ -86,7 +86,7 @@ class FakeMessenger:
             self.fed[point.worker_id] = jobs
             self.inputs[point.worker_id] = inputs
 
-    def collect(self, point: AccessPoint, *, last: bool = False) -> News:
+    def collect(self, point: AccessPoint, *, last: bool = False, rung: bool = False) -> News:
         """Return what the worker was made to tell, without what was acknowledged."""
         with self._lock:
             news = self._told.get(point.worker_id)
