@@ -1,6 +1,7 @@
 """Instances whose workers have many jobs (ManyToOne), or share one job (OneToMany), and what may come of them when anybody is killed."""
 from __future__ import annotations
 
+import json
 import sqlite3
 import sys
 import zipfile
@@ -22,14 +23,15 @@ class ManyJobs(Harness):
     """Many jobs in a worker. A job that was begun in a worker that is killed has failed; one that was not goes to another."""
 
     queue: Mapping[str, Any] = {
-        "mapType": "ManyToOne", "workerMaker": {"name": "multi_job", "nJobsPerWorker": 4, "waitForFullChunk": 0.5},
+        "mapType": "ManyToOne", "maxSubmissionAttempts": 1000,
+        "workerMaker": {"name": "multi_job", "nJobsPerWorker": 4, "waitForFullChunk": 0.5},
     }
     facility: Mapping[str, Any] = {"node": {"cores": 2}}
     pause_s = 0.4
-    chance = 0.15
+    chance = 0.05
 
     def check_job(self, found: Counted, job_id: int, state: str, why: str) -> None:
-        """A job is executed once at most, and has failed only if a worker of it was hit."""
+        """A job is executed once at most, and has failed only if a worker of it was hit after it had begun."""
         times = found.executions[job_id]
         workers = {int(str(number)) for (number,) in self.instance.query(f"SELECT worker_id FROM bond WHERE job_id = {job_id}")}
         if times > 1 or (times == 0 and state == "finished"):
@@ -38,6 +40,13 @@ class ManyJobs(Harness):
             self.check_output(found, job_id)
         elif state != "failed" or not workers & set(self.struck):
             found.wrong.append(f"job {job_id} is {state}, and none of its workers was hit: {why}")
+        elif times == 0 and not self._was_claimed(job_id):
+            found.wrong.append(f"job {job_id} is failed, and was never begun: {why}")
+
+    def _was_claimed(self, job_id: int) -> bool:
+        """Tell whether a launcher has taken the job: its claim names a process (ours, which fences it, has none)."""
+        claims = (self.instance.home / "work" / "CRASH").glob(f"*/{job_id}/job_claim.json")
+        return any(json.loads(claim.read_text()).get("pid") for claim in claims)
 
     def check_bonds(self, found: Counted) -> None:
         """A job may have been with several workers, but no two may have run it: executions tell."""
