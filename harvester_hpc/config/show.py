@@ -39,6 +39,11 @@ def _facility(facility: Facility) -> dict[str, Any]:
         "name": facility.name,
         "scheduler": facility.scheduler,
         "launcher": facility.launcher,
+        "launcherPath": facility.launcher_path,
+        "launchOptions": list(facility.launch_options),
+        "launchTemplate": list(facility.launch_template),
+        "mpi": facility.mpi,
+        "binding": facility.binding,
         "queues": [
             {
                 "name": queue.name,
