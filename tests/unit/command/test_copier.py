@@ -146,7 +146,8 @@ def test_a_batch_that_is_not_wanted_ends_soon(tmp_path: Path) -> None:
     stopped = threading.Event()
     threading.Timer(0.3, stopped.set).start()
     started = time.monotonic()
-    told, _ = moved(made(tmp_path, command=("bash", "-c", "sleep 600", "{source}", "{destination}")), inward(tmp_path, "in"), stopped=stopped)
+    copier = made(tmp_path, command=("bash", "-c", "sleep 600", "{source}", "{destination}"))
+    told, _ = moved(copier, inward(tmp_path, "in"), stopped=stopped)
     assert told == {}
     assert time.monotonic() - started < WITHIN_S
 
