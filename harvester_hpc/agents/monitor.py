@@ -11,7 +11,7 @@ from harvester_hpc.agents.worker_ends import WorkerEnds
 from harvester_hpc.model.job import BOUND, WITH_ITS_WORKER_S, step
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.turn import MONITOR
-from harvester_hpc.model.worker import ENDS, MapType, Worker, WorkerState, WorkerStep
+from harvester_hpc.model.worker import ENDS, Worker, WorkerState, WorkerStep
 from harvester_hpc.policy.patience import is_given_up, reason_to_kill
 from harvester_hpc.policy.shared_job import state_of
 from harvester_hpc.policy.sighting import changed, is_news, lost
@@ -115,7 +115,7 @@ class MonitorAgent(Agent):
         """A worker that starts, or is requeued, takes its job along; of many jobs each begins by itself, and only once."""
         moved = {one.worker_id: one.after for one in steps if one.before is not one.after}
         for one in workers.by_ids(write.connection, moved).values():
-            if one.map_type is MapType.MANY_TO_ONE:
+            if one.begins_one_by_one:
                 del moved[one.id]
         if not moved:
             return

@@ -53,6 +53,8 @@ class Queue:
         zip_mb: megabytes of a zip with event outputs (zipPerMB); None: a default.
         workers_per_job_in_total: workers that one job may ever have, OneToMany (maxWorkersPerJobInTotal).
         workers_per_job_per_cycle: workers that one job gets in one round, OneToMany (maxWorkersPerJobPerCycle).
+        late: workers are submitted without jobs, and get them when they ask (useJobLateBinding).
+        late_wait_s: seconds for which a worker that asks waits for a job before it hears that there is none.
         access_point: template of a worker's folder, absolute, with ${workerID}.
         access_root: the folder below which every access point lies.
     """
@@ -80,6 +82,8 @@ class Queue:
     zip_mb: int | None = None
     workers_per_job_in_total: int = 10
     workers_per_job_per_cycle: int = 1
+    late: bool = False
+    late_wait_s: float = 300.0
     access_point: str = ""
     access_root: str = ""
     resources: Resources = Resources()
