@@ -27,7 +27,7 @@ demo: $(VENV)/.demo
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
-	$(BIN)/mypy harvester_hpc launchers/harvester_launch plugins/harvester_psij plugins/harvester_local plugins/harvester_workers
+	$(BIN)/mypy harvester_hpc launchers/harvester_launch plugins/harvester_psij plugins/harvester_local plugins/harvester_workers plugins/harvester_globus plugins/harvester_rucio plugins/harvester_command
 	$(BIN)/lint-imports --no-cache
 
 test: $(VENV)/.test lint

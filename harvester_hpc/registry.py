@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from harvester_hpc.errors import ConfigurationError, HarvesterError, PluginMissing, did_you_mean
 from harvester_hpc.model.facility import Facility
+from harvester_hpc.model.job import Job
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.ports.batch import Monitor, Submitter, Sweeper
+from harvester_hpc.ports.carrier import Carrier, Copier
 from harvester_hpc.ports.communicator import Communicator
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.messenger import Messenger
+from harvester_hpc.ports.outcome import Failed, Result
 from harvester_hpc.ports.plugins import QueuePlugins
 from harvester_hpc.ports.staging import Preparator, Stager
 from harvester_hpc.ports.worker_maker import WorkerMaker
@@ -41,6 +44,11 @@ PORTS: Mapping[str, type[Any]] = MappingProxyType(
     }
 )
 COMMUNICATOR = "communicator"
+
+#: Ports that a plugin of these kinds may have instead: it moves batches.
+MOVERS: Mapping[str, tuple[type[Any], ...]] = MappingProxyType({"preparator": (Carrier, Copier), "stager": (Carrier, Copier)})
+#: Key of a section that names several plugins in a row.
+HOPS = "hops"
 
 #: Keys of a section that say which plugin it is, and those that the core reads itself.
 NAMING = frozenset({"name", "module"})
@@ -158,10 +166,29 @@ class Registry:
             if kind != COMMUNICATOR:
                 place = (where or {}).get(kind, f"queues.{queue.name}.{kind}")
                 with _collected(problems):
-                    made[kind] = self.load(kind, sections.get(kind, {}), context, where=place)
+                    made[kind] = self._plugin_or_hops(kind, sections.get(kind, {}), context, place)
         if problems:
             raise ConfigurationError(f"the plugins of queue {queue.name} cannot be used", tuple(problems))
+        for kind, direction in (("preparator", "inward"), ("stager", "outward")):
+            if isinstance(made[kind], tuple):
+                made[direction], made[kind] = made[kind], InBatches()
         return QueuePlugins(queue=queue, worker_maker=made.pop("workerMaker"), **made)
+
+    def _plugin_or_hops(self, kind: str, section: Mapping[str, Any], context: Context, where: str) -> Any:
+        """Return the plugin of a section; a tuple if it moves batches, with one for each hop."""
+        if HOPS not in section or kind not in MOVERS:
+            plugin = self.load(kind, section, context, where=where)
+            return (plugin,) if _moves_batches(kind, type(plugin)) else plugin
+        hops = section[HOPS]
+        if len(section) > 1 or not isinstance(hops, (list, tuple)) or not hops or not all(isinstance(hop, Mapping) for hop in hops):
+            line = f"{where}: with hops it has nothing else, and hops is a list of sections, one for each plugin"
+            raise ConfigurationError(f"{where}: cannot be used", (line,))
+        made = tuple(self.load(kind, hop, context, where=f"{where}.{HOPS}[{number}]") for number, hop in enumerate(hops))
+        alone = [type(hop).__name__ for hop in made if not _moves_batches(kind, type(hop))]
+        if alone:
+            line = f"{where}: {', '.join(alone)} moves the files of a job by itself and cannot be a hop"
+            raise ConfigurationError(f"{where}: cannot be used", (line,))
+        return made
 
     def plugins_of(self, configuration: Configured) -> Mapping[str, QueuePlugins]:
         """Return the plugins of all queues, by the queue's name.
@@ -209,7 +236,7 @@ class Registry:
         if not isinstance(name, str) or not isinstance(module, str | None):
             raise PluginMissing(f"{where}: names no {kind}", remedy='say {"name": ...}, with "module" unless it is an entry point')
         found = self._installed_class(kind, name, where) if module is None else _class_in(module, name, where)
-        missing = [method for method in _methods(PORTS[kind]) if not callable(getattr(found, method, None))]
+        missing = min((_missing(found, port) for port in (PORTS[kind], *MOVERS.get(kind, ()))), key=len)
         if not isinstance(found, type) or missing:
             raise PluginMissing(f"{where}: {name} is no {kind}", why=f"it has no {', '.join(missing)}" if missing else "it is no class")
         if not dataclasses.is_dataclass(getattr(found, "Settings", None)):
@@ -248,8 +275,27 @@ def _class_in(module: str, name: str, where: str) -> Any:
     return getattr(loaded, name)
 
 
+def _missing(found: Any, port: type[Any]) -> list[str]:
+    return [method for method in _methods(port) if not callable(getattr(found, method, None))]
+
+
+def _moves_batches(kind: str, plugin: type[Any]) -> bool:
+    return bool(_missing(plugin, PORTS[kind])) and any(not _missing(plugin, port) for port in MOVERS.get(kind, ()))
+
+
 def _methods(port: type[Any]) -> Iterator[str]:
-    return (name for name, member in vars(port).items() if callable(member) and not name.startswith("_"))
+    own = (one for one in reversed(port.__mro__) if one.__module__ == port.__module__)
+    return (name for one in own for name, member in vars(one).items() if callable(member) and not name.startswith("_"))
+
+
+class InBatches:
+    """In the place of a preparator or stager whose plugin moves batches: nobody is to call it."""
+
+    def trigger_preparation(self, job: Job) -> Result:
+        """Refuse."""
+        return Failed(why="files of this queue go in batches")
+
+    check_status = resolve_input_paths = release = trigger_stage_out = zip_output = trigger_preparation
 
 
 def _surroundings(configuration: Configured) -> Context:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from harvester_hpc.agents import attributes
 from harvester_hpc.agents.access_point import letters_in, point_of
 from harvester_hpc.agents.base import Agent, Surroundings, by_queue
 from harvester_hpc.agents.event_news import store_event_news
@@ -120,7 +121,7 @@ class MessengerAgent(Agent):
         kinds = (FileKind.OUTPUT, FileKind.LOG)
         jobs.declare(write, [file for file in news.files if file.job_id in own and file.kind in kinds])
         if runs_on:  # else the monitor has stored its last word, and this is an older one
-            jobs.set_attributes(write, {job_id: told for job_id, told in news.attributes.items() if job_id in own})
+            attributes.take(write, worker, news.attributes)
             if worker.begins_one_by_one:
                 self._move_jobs(write, worker, news)
         store_event_news(write, worker, news, runs_on=runs_on)

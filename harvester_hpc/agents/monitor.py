@@ -4,6 +4,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from harvester_hpc.agents import attributes
 from harvester_hpc.agents.base import Agent, Surroundings, by_queue, next_look
 from harvester_hpc.agents.event_news import take_back_ranges
 from harvester_hpc.agents.unwanted_jobs import UnwantedJobs
@@ -11,7 +12,7 @@ from harvester_hpc.agents.worker_ends import WorkerEnds
 from harvester_hpc.model.job import BOUND, WITH_ITS_WORKER_S, step
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.turn import MONITOR
-from harvester_hpc.model.worker import ENDS, Worker, WorkerState, WorkerStep
+from harvester_hpc.model.worker import ENDS, MapType, Worker, WorkerState, WorkerStep
 from harvester_hpc.policy.patience import is_given_up, reason_to_kill
 from harvester_hpc.policy.shared_job import state_of
 from harvester_hpc.policy.sighting import changed, is_news, lost
@@ -114,12 +115,13 @@ class MonitorAgent(Agent):
     def _move_jobs(self, write: Write, steps: Sequence[WorkerStep]) -> None:
         """A worker that starts, or is requeued, takes its job along; of many jobs each begins by itself, and only once."""
         moved = {one.worker_id: one.after for one in steps if one.before is not one.after}
-        for one in workers.by_ids(write.connection, moved).values():
-            if one.begins_one_by_one:
-                del moved[one.id]
+        found = workers.by_ids(write.connection, moved)
+        moved = {number: after for number, after in moved.items() if not found[number].begins_one_by_one}
         if not moved:
             return
         load = {job.id: job for group in jobs.of_workers(write.connection, moved).values() for job in group}
+        shared = [found[number] for number in moved if found[number].map_type is MapType.ONE_TO_MANY]
+        attributes.add_up(write, {job_id for worker in shared for job_id in worker.job_ids})
         states = workers.states_of_jobs(write.connection, load)
         jobs.make(write, [
             step(job, wanted, write.now, due=write.now + WITH_ITS_WORKER_S)

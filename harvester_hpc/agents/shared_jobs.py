@@ -6,7 +6,9 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 
+from harvester_hpc.agents import attributes
 from harvester_hpc.model.event import EventState
+from harvester_hpc.model.file import FileState
 from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, step
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.worker import MapType, WorkerState
@@ -46,7 +48,7 @@ def judged_together(job: Job, seen: Seen, states: Sequence[WorkerState], now: fl
     """Return the end of a job by the ends of all its workers.
 
     Args:
-        seen: the end of the last one; says why if none has finished.
+        seen: the end of the last one; says why if none has finished, beside what the deciding worker has told (``job.attributes``).
     """
     if job.cancel:
         return step(job, JobState.TO_TRANSFER, now, why=job.cancel, outcome=Outcome.CANCELLED)
@@ -55,7 +57,8 @@ def judged_together(job: Job, seen: Seen, states: Sequence[WorkerState], now: fl
         whole = replace(seen, state=WorkerState.FINISHED, why="")
         outcome, why = verdict(job, whole, None, job.attributes, job.files)
     else:
-        _, why = verdict(job, seen, None, job.attributes, job.files)
+        said = "failed" if job.attributes.get("exeErrorDiag") or job.attributes.get("pilotErrorDiag") else None
+        _, why = verdict(job, seen, said, job.attributes, job.files)
     log.info("the last worker of a job has ended job=%s workers=%d outcome=%s why=%s", job.id, len(states), outcome, why or "-")
     return step(job, JobState.TO_TRANSFER, now, why=why, outcome=outcome)
 
@@ -74,7 +77,10 @@ def end_abandoned(write: Write, queue: Queue, found: Sequence[Job]) -> int:
         if state_of(of_job) is not None or goes_on(write.connection, queue, job, of_job):
             continue
         lost = Seen(state=WorkerState.FAILED, why=job.why or "no worker is left")
-        jobs.make(write, [judged_together(job, lost, of_job, write.now)])
+        attributes.add_up(write, [job.id])
+        (whole,) = jobs.with_attributes(write.connection, [job])
+        jobs.make(write, [judged_together(whole, lost, of_job, write.now)])
         events.end_of_job(write, job.id, wanted=not job.cancel)
+        jobs.give_up_files(write, job.id, FileState.EXPECTED, "no worker is left")
         ended += 1
     return ended

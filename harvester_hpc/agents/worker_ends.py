@@ -3,9 +3,10 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from harvester_hpc.agents import attributes
 from harvester_hpc.agents.base import Agent
 from harvester_hpc.agents.event_news import store_event_news, take_back_ranges
 from harvester_hpc.agents.last_letters import Ended, LastLetters
@@ -99,14 +100,17 @@ def _store_end(write: Write, queue: Queue, one: Ended, now: float) -> None:
     one = replace(one, jobs=_as_of_now(write, one.jobs))
     own = frozenset(worker.job_ids)
     jobs.declare(write, [file for file in news.files if file.job_id in own and file.kind in (FileKind.OUTPUT, FileKind.LOG)])
-    jobs.set_attributes(write, {job_id: told for job_id, told in news.attributes.items() if job_id in own})
+    attributes.take(write, worker, news.attributes)
     for bad in news.bad:
         log.warning("bad letter worker=%s file=%s why=%s", worker.id, bad.path, bad.why)
     store_event_news(write, worker, news, runs_on=False)
     take_back_ranges(write, worker)
     begun = [job for job in one.jobs if job.id not in one.free]
-    is_shared = worker.map_type is MapType.ONE_TO_MANY
-    states = workers.states_of_jobs(write.connection, [job.id for job in begun]) if is_shared else {}
+    states: Mapping[int, Sequence[WorkerState]] = {}
+    if worker.map_type is MapType.ONE_TO_MANY:
+        attributes.add_up(write, [job.id for job in begun])
+        begun = jobs.with_attributes(write.connection, begun)
+        states = workers.states_of_jobs(write.connection, [job.id for job in begun])
     for job in begun:
         if job.state in BOUND:
             _end_job(write, queue, one, job, states.get(job.id, ()))

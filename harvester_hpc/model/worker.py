@@ -1,9 +1,10 @@
 """A worker: one batch job that we submit, its states, and its steps as values."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NewType
+from typing import Any, NewType
 
 from harvester_hpc.model.lifecycle import Lifecycle
 
@@ -119,6 +120,24 @@ class Worker:
     def begins_one_by_one(self) -> bool:
         """Tell whether its jobs begin by themselves, each with a claim, and not with the worker."""
         return self.late or self.map_type is MapType.MANY_TO_ONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """The part of one worker in a job that has several.
+
+    Attributes:
+        cores: of all its nodes.
+        started, ended: seconds since 1970; None before that.
+        attributes: what it has told of the job last; empty if nothing.
+    """
+
+    worker_id: WorkerId
+    cores: int
+    state: WorkerState
+    started: float | None = None
+    ended: float | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harvester_hpc.model.queue import Queue
+from harvester_hpc.model.transfer import Direction
 from harvester_hpc.ports.batch import Monitor, Submitter, Sweeper
+from harvester_hpc.ports.carrier import Carrier, Copier
 from harvester_hpc.ports.messenger import Messenger
 from harvester_hpc.ports.staging import Preparator, Stager
 from harvester_hpc.ports.worker_maker import WorkerMaker
@@ -12,7 +14,12 @@ from harvester_hpc.ports.worker_maker import WorkerMaker
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuePlugins:
-    """A queue with its plugins, one of each kind."""
+    """A queue with its plugins, one of each kind.
+
+    Attributes:
+        inward, outward: the hops over which inputs and outputs go, if the queue's preparator or stager moves batches; then the
+            agents do not call ``preparator`` or ``stager``.
+    """
 
     queue: Queue
     preparator: Preparator
@@ -22,3 +29,9 @@ class QueuePlugins:
     monitor: Monitor
     stager: Stager
     sweeper: Sweeper
+    inward: tuple[Carrier | Copier, ...] = ()
+    outward: tuple[Carrier | Copier, ...] = ()
+
+    def hops(self, direction: Direction) -> tuple[Carrier | Copier, ...]:
+        """Return the hops of one direction; () if the plugin moves the files of each job by itself."""
+        return self.inward if direction is Direction.IN else self.outward

@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from harvester_local.adler32 import BLOCK, Checksum, checksum_of
+from harvester_hpc.model.checksum import BLOCK, Checksum, checksum_of
 from harvester_local.durable import sync_folder
 
 #: A hard link is not possible here; a copy is.

@@ -1,15 +1,15 @@
-"""By hand: ``python -m tests.bench [pipeline] [command_line] [idle] [dispatch] [droids] [events]``: figures beside their yardsticks."""
+"""By hand: ``python -m tests.bench [PART ...]``: figures beside their yardsticks; without a part, all of them."""
 from __future__ import annotations
 
 import argparse
 import tempfile
 from pathlib import Path
 
-from tests.bench import command_line, dispatch, droids, events, idle, pipeline
+from tests.bench import command_line, dispatch, droids, events, idle, pipeline, zips
 from tests.bench.measure import HEADER
 
 PARTS = {"pipeline": pipeline.run, "command_line": command_line.run, "idle": idle.run,
-         "dispatch": dispatch.run, "droids": droids.run, "events": events.run}
+         "dispatch": dispatch.run, "droids": droids.run, "events": events.run, "zips": zips.run}
 
 
 def main() -> None:

@@ -1,12 +1,10 @@
-"""Event ranges in the store: what a million of them cost, in time, in memory and on disk; and what zipping costs."""
+"""Event ranges in the store: what a million of them cost, in time, in memory and on disk."""
 from __future__ import annotations
 
 import json
 import resource
-import shutil
 import sys
 import time
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +16,6 @@ from harvester_hpc.store import event_zip as zips
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store.database import Database
 from harvester_hpc.store.migrate import migrate
-from harvester_hpc.zip_file import write_zip
 from tests.bench.measure import Figure
 
 RANGES = 1_000_000
@@ -28,12 +25,8 @@ SOURCE = "aim: 25 us a step"
 
 
 def run(folder: Path, ranges: int = RANGES) -> list[Figure]:
-    """Send ``ranges`` ranges of one job through the store, then zip small and large files."""
+    """Send ``ranges`` ranges of one job through the store."""
     folder.mkdir(parents=True)
-    return [*_through_the_store(folder, ranges), *_zipped(folder)]
-
-
-def _through_the_store(folder: Path, ranges: int) -> list[Figure]:
     path = folder / "store.db"
     clock = SystemClock()
     migrate(path, clock)
@@ -141,52 +134,3 @@ def _done(database: Database) -> int:
 
 def _memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024.0 if sys.platform == "linux" else 2.0**20)
-
-
-def _zipped(folder: Path) -> list[Figure]:
-    small = folder / "small"
-    small.mkdir()
-    for number in range(10_000):
-        (small / f"{number:05d}").write_bytes(b"e" * 10_000)
-    large = folder / "large"
-    with large.open("wb") as stream:
-        for _ in range(512):
-            stream.write(b"E" * (1 << 20))
-    figures = []
-    for what, files in (("10,000 files of 10 kB", sorted(small.iterdir())), ("one file of 0.5 GB", [large])):
-        megabytes = sum(file.stat().st_size for file in files) / 1e6
-        times = {"ours": _best(lambda files=files: _ours(folder, files)), "zipfile": _best(lambda files=files: _plain(folder, files)),
-                 "copy": _best(lambda files=files: _copied(folder, files))}
-        for yardstick in ("zipfile", "copy"):
-            figures.append(Figure(
-                name=f"zip of {what}", value=megabytes / times["ours"], unit="MB/s", yardstick=megabytes / times[yardstick],
-                source=f"{'plain zipfile, not synced' if yardstick == 'zipfile' else 'copy of the files, not synced'}", smaller=False,
-            ))
-    return figures
-
-
-def _best(act: object, times: int = 3) -> float:
-    assert callable(act)
-    shortest = float("inf")
-    for _ in range(times):
-        begin = time.perf_counter()
-        act()
-        shortest = min(shortest, time.perf_counter() - begin)
-    return shortest
-
-
-def _ours(folder: Path, files: list[Path]) -> None:
-    write_zip(folder / "ours.zip", [(file.name, file) for file in files])
-
-
-def _plain(folder: Path, files: list[Path]) -> None:
-    with zipfile.ZipFile(folder / "plain.zip", "w", zipfile.ZIP_STORED) as archive:
-        for file in files:
-            archive.write(file, file.name)
-
-
-def _copied(folder: Path, files: list[Path]) -> None:
-    target = folder / "copied"
-    target.mkdir(exist_ok=True)
-    for file in files:
-        shutil.copyfile(file, target / file.name)

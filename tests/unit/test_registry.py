@@ -16,11 +16,16 @@ from harvester_hpc.config.queue_file import SECTIONS, MessengerSettings
 from harvester_hpc.config.values import Configuration, QueueConfiguration
 from harvester_hpc.errors import ConfigurationError, PluginMissing
 from harvester_hpc.model.facility import Facility
+from harvester_hpc.model.job import Job, JobId, JobState
 from harvester_hpc.model.queue import Queue
+from harvester_hpc.model.transfer import Direction
+from harvester_hpc.ports.carrier import Carrier, Copier
 from harvester_hpc.ports.context import Context
+from harvester_hpc.ports.outcome import Failed
 from harvester_hpc.registry import CORE_OWNED, NAMING, PORTS, Registry, installed
 
 BASE = Context(instance="me", tag="abcde", state_dir=Path("/nowhere"), facility=Facility(name="here", scheduler="local"))
+JOB = Job(id=JobId(1), queue="Q", state=JobState.FETCHED)
 QUEUE = Queue(name="Q")
 WHERE = "harvester.json: queues.Q.sweeper"
 
@@ -107,6 +112,17 @@ def everything(port: type[Any]) -> type[Any]:
     methods: dict[str, Any] = {name: lambda self: None for name in vars(port) if not name.startswith("_")}
     return type("Everything", (Plain,), methods)
 
+
+def everything_with_bases(port: type[Any]) -> type[Any]:
+    """Return a class with all methods of a port that builds on another one."""
+    methods: dict[str, Any] = {}
+    for one in port.__mro__:
+        if one.__module__ == port.__module__:
+            methods |= {name: lambda self: None for name in vars(one) if not name.startswith("_")}
+    return type("Everything", (Plain,), methods)
+
+
+ACarrier, ACopier = everything_with_bases(Carrier), everything_with_bases(Copier)
 
 AllPreparator, AllWorkerMaker, AllSubmitter, AllMessenger, AllMonitor, AllStager, AllSweeper, AllCommunicator = map(
     everything, PORTS.values()
@@ -299,6 +315,7 @@ def test_a_queue_gets_its_seven_plugins_made_for_it() -> None:
     plugins = Registry(Finder()).plugins_for(queue.queue, queue.sections, BASE)
     made: dict[str, Any] = {field.name: getattr(plugins, field.name) for field in dataclasses.fields(plugins)}
     assert made.pop("queue") == queue.queue
+    assert (made.pop("inward"), made.pop("outward")) == ((), ())
     assert {name: type(plugin) for name, plugin in made.items()} == {
         "preparator": AllPreparator, "worker_maker": AllWorkerMaker, "submitter": AllSubmitter, "messenger": AllMessenger,
         "monitor": AllMonitor, "stager": AllStager, "sweeper": AllSweeper,
@@ -341,3 +358,35 @@ def test_what_is_installed_is_found_in_this_interpreter() -> None:
     there = {(entry_point.group, entry_point.name) for entry_point in installed()}
     assert ("harvester_hpc.submitter", "psij") in there
     assert ("harvester_hpc.communicator", "local") in there
+
+
+def test_a_plugin_that_moves_batches_stands_as_a_hop_of_its_direction() -> None:
+    queue = configured("Q", preparator=a("ACopier"), stager={"hops": [a("ACarrier", retries=2), a("ACopier")]})
+    plugins = Registry(Finder()).plugins_for(queue.queue, queue.sections, BASE)
+    assert [type(hop) for hop in plugins.hops(Direction.IN)] == [ACopier]
+    assert [type(hop) for hop in plugins.hops(Direction.OUT)] == [ACarrier, ACopier]
+    assert isinstance(plugins.preparator.trigger_preparation(JOB), Failed)
+    assert isinstance(plugins.stager.trigger_stage_out(JOB), Failed)
+
+
+@pytest.mark.parametrize(
+    ("stager", "says"),
+    [
+        ({"hops": []}, "hops is a list of sections"),
+        ({"hops": "globus"}, "hops is a list of sections"),
+        ({"hops": [a("ACarrier")], "name": "globus"}, "with hops it has nothing else"),
+        ({"hops": [a("ACarrier"), a("AllStager")]}, "moves the files of a job by itself"),
+        ({"hops": [a("AllStager")]}, "moves the files of a job by itself"),
+        ({"hops": [a("ACarrier", retires=2)]}, "hops[0].retires: unknown key"),
+    ],
+)
+def test_hops_that_cannot_be_used_say_why(stager: Mapping[str, Any], says: str) -> None:
+    queue = configured("Q", stager=stager)
+    with pytest.raises(ConfigurationError) as caught:
+        Registry(Finder()).plugins_for(queue.queue, queue.sections, BASE)
+    assert says in " ".join(caught.value.problems)
+
+
+def test_a_monitor_cannot_move_batches() -> None:
+    with pytest.raises(PluginMissing, match="is no monitor"):
+        load(a("ACarrier"), kind="monitor")

@@ -82,6 +82,18 @@ SELECT job_id, attributes FROM job_attributes WHERE job_id IN (SELECT value FROM
 INSERT INTO job_attributes (job_id, attributes) VALUES (?, ?)
 ON CONFLICT (job_id) DO UPDATE SET attributes = excluded.attributes;
 
+-- name: set_share
+-- The newest word of one of several workers replaces its older one; the same word again changes nothing.
+INSERT INTO share (job_id, worker_id, attributes) VALUES (?, ?, ?)
+ON CONFLICT (job_id, worker_id) DO UPDATE SET attributes = excluded.attributes WHERE attributes <> excluded.attributes;
+
+-- name: shares
+-- The workers of a job, the oldest first, and what each has told of it.
+SELECT bond.worker_id, worker.cores, worker.state, worker.started, worker.ended, share.attributes
+FROM bond JOIN worker ON worker.worker_id = bond.worker_id
+     LEFT JOIN share ON share.job_id = bond.job_id AND share.worker_id = bond.worker_id
+WHERE bond.job_id = ? ORDER BY bond.worker_id;
+
 -- name: cancel
 -- Mark a job for its owner to cancel; the first reason stays.
 UPDATE job SET cancel = CASE WHEN cancel = '' THEN ? ELSE cancel END, due = ?

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from harvester_hpc.model.checksum import BLOCK, adler32_of
 from harvester_local import placing
-from harvester_local.adler32 import BLOCK, adler32_of
 from harvester_local.placing import Differs, NotNow, Occupied, Placed, Wanted, place
 
 CONTENT = b"events " * 100

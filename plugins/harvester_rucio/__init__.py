@@ -1,0 +1,1 @@
+"""Staging over Rucio: replicas are downloaded, outputs uploaded or registered, rules waited for."""
