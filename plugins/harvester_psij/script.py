@@ -5,6 +5,7 @@ launcher caps, so the log needs no cap of its own.
 """
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from collections.abc import Mapping
@@ -28,6 +29,11 @@ LOCAL_IDENTITY = (
     'batch_id="$$.${stat[19]}@$(uname -n)"',
     "restart=0",
 )
+
+#: What the launcher does, where that is not one job.
+WAYS: Mapping[MapType, str] = {MapType.MANY_TO_ONE: "multijob", MapType.NO_JOB: "pull"}
+#: Seconds after which a late worker gives the login node up that should have answered, be it that there are no jobs.
+ANSWER_S = 60.0
 
 IMPORTED_ON_THE_NODE = ("harvester_hpc", "harvester_launch")
 
@@ -59,13 +65,18 @@ def source_roots() -> tuple[str, ...]:
     return tuple(dict.fromkeys(roots))
 
 
-def program(worker: Worker, python: str, extras: ScriptExtras) -> list[str]:
-    """Return the argv of the launcher inside the allocation, on each of the nodes where it runs."""
+def program(worker: Worker, python: str, extras: ScriptExtras, late_wait_s: float = 0.0) -> list[str]:
+    """Return the argv of the launcher inside the allocation, on each of the nodes where it runs.
+
+    Args:
+        late_wait_s: seconds for which the login node lets a late worker wait for a job.
+    """
     many = worker.map_type is MapType.MANY_TO_ONE
     return [
-        *extras.container, python or sys.executable, "-m", "harvester_launch", "multijob" if many else "single",
+        *extras.container, python or sys.executable, "-m", "harvester_launch", WAYS.get(worker.map_type, "single"),
         "--access-point", worker.access_point, "--walltime", str(worker.plan.walltime_s),
         *(_of_node(worker) if many else ()),
+        *(("--late", str(math.ceil(late_wait_s + ANSWER_S))) if worker.late else ()),
         *(f"--wrapper={argument}" for argument in extras.pilot),
     ]
 
@@ -79,7 +90,8 @@ def script_values(worker: Worker, context: Context, extras: ScriptExtras) -> dic
     """Return what the template needs; every value is quoted for the shell already."""
     facility = context.facility
     slurm = facility.scheduler == "slurm"
-    line = launch_line(facility.launcher, tasks_of(worker), program(worker, facility.python, extras))
+    late_wait_s = context.queue.late_wait_s if context.queue else 0.0
+    line = launch_line(facility.launcher, tasks_of(worker), program(worker, facility.python, extras, late_wait_s))
     return {
         "directives": slurm_directives(slurm_options(worker, facility, extras.attributes)) if slurm else [],
         "slurm": slurm,

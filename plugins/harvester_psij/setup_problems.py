@@ -4,6 +4,7 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
+from harvester_hpc.model.worker import MapType
 from harvester_hpc.ports.context import Context
 from harvester_psij.launch_line import LAUNCHERS
 
@@ -34,6 +35,8 @@ def setup_problems(settings: Timed, context: Context) -> tuple[str, ...]:
     for name in ("grace_s", "lock_wait_s"):
         if getattr(settings, name, 0) < 0:
             found.append(f"{name}: is {getattr(settings, name)}; it must not be below 0")
+    if context.queue is not None and context.queue.map_type is MapType.NO_JOB and not getattr(settings, "pilot", True):
+        found.append("pilot: mapType NoJob wants a pilot, which fetches the jobs; it is empty")
     options = dict(facility.attributes) | dict(getattr(settings, "attributes", {}))
     for option, value in options.items():
         if not OPTION_NAME.fullmatch(option):
