@@ -12,7 +12,7 @@ from harvester_launch.assignment import Worker
 from harvester_launch.telling import say
 
 #: Seconds between two looks for an answer: at first, and in the end; each is so many times longer than the one before.
-FIRST_S, LONGEST_S, LONGER = 0.1, 5.0, 1.4
+FIRST_S, LONGEST_S, LONGER = 0.1, 2.0, 1.4
 
 
 class Answer(Enum):

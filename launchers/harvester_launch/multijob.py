@@ -73,13 +73,15 @@ def run(options: Options, environ: Mapping[str, str] = os.environ) -> int:
     except Unusable as error:
         say(f"cannot run: {error}")
         return JOB_UNUSABLE
-    return Node(options, around, job_ids).run()
+    nodes = environ.get("HARVESTER_NNODE", "")
+    return Node(options, around, job_ids, int(nodes) if nodes.isascii() and nodes.isdigit() else 1).run()
 
 
 class Node:
-    """The jobs of one node."""
+    """The jobs of one node; ``nodes``: of the worker."""
 
-    def __init__(self, options: Options, around: Surroundings, job_ids: list[int]) -> None:
+    def __init__(self, options: Options, around: Surroundings, job_ids: list[int], nodes: int = 1) -> None:
+        self._nodes = max(1, nodes)
         self._options = options
         self._around = around
         self._whole = Room(cores=options.cores, memory_mb=options.memory_mb)
@@ -160,7 +162,8 @@ class Node:
         """Look for an answer if it is time to; True if something has come of it."""
         if self._asking is None or now < self._look_at:
             return False
-        found = self._asking.look(self._room.cores, now)
+        # For the neighbours too, who else would ask one after the other; the login node knows what is free in all.
+        found = self._asking.look(self._room.cores * self._nodes, now)
         self._look_at = now + self._asking.pause_s
         if found is Answer.NOT_YET:
             return False
