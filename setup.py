@@ -21,7 +21,7 @@ EXTRAS = {
     "web": [],
     "tui": ["textual"],
     "demo": ["chromo", "numpy", "matplotlib"],
-    "test": ["pytest", "ruff", "mypy", "import-linter", "mpi4py", "mpich"],
+    "test": ["globus-sdk>=4,<5", "pytest", "ruff", "mypy", "import-linter", "mpi4py", "mpich"],
 }
 EXTRAS["all"] = sorted({need for needs in EXTRAS.values() for need in needs})
 
@@ -46,7 +46,7 @@ setup(
     packages=sorted(packages_by_root()),
     package_dir=packages_by_root(),
     package_data={
-        "harvester_hpc": ["py.typed", "store/queries/*.sql", "store/migrations/*.sql"],
+        "harvester_hpc": ["py.typed", "store/queries/*.sql", "store/migrations/*.sql", "testing/globus/*.sql"],
         "harvester_local": ["schema.sql", "queries.sql"],
         "harvester_psij": ["templates/*"],
     },
@@ -56,8 +56,11 @@ setup(
     entry_points={
         "console_scripts": ["harvester-hpc = harvester_hpc.cli:main"],
         "harvester_hpc.communicator": ["local = harvester_local.communicator:LocalCommunicator"],
-        "harvester_hpc.preparator": ["local = harvester_local.preparator:LocalPreparator"],
-        "harvester_hpc.stager": ["local = harvester_local.stager:LocalStager"],
+        "harvester_hpc.preparator": [
+            "local = harvester_local.preparator:LocalPreparator",
+            "globus = harvester_globus.carrier:GlobusCarrier",
+        ],
+        "harvester_hpc.stager": ["local = harvester_local.stager:LocalStager", "globus = harvester_globus.carrier:GlobusStager"],
         "harvester_hpc.workerMaker": [
             "simple = harvester_workers.simple:SimpleWorkerMaker",
             "multi_job = harvester_workers.multi_job:MultiJobWorkerMaker",
@@ -66,6 +69,7 @@ setup(
         "harvester_hpc.submitter": ["psij = harvester_psij.submitter:PsijSubmitter"],
         "harvester_hpc.monitor": ["psij = harvester_psij.monitor:PsijMonitor"],
         "harvester_hpc.sweeper": ["psij = harvester_psij.sweeper:PsijSweeper"],
+        "harvester_hpc.cli": ["globus = harvester_globus.cli:command"],
         "harvester_hpc.messenger": ["shared_file = harvester_hpc.messenger.shared_file:SharedFileMessenger"],
     },
 )

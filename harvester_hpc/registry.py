@@ -52,7 +52,9 @@ HOPS = "hops"
 
 #: Keys of a section that say which plugin it is, and those that the core reads itself.
 NAMING = frozenset({"name", "module"})
-CORE_OWNED: Mapping[str, frozenset[str]] = MappingProxyType({"messenger": frozenset({"accessPoint"})})
+CORE_OWNED: Mapping[str, frozenset[str]] = MappingProxyType(
+    {"messenger": frozenset({"accessPoint"}), "workerMaker": frozenset({"maxWorkersPerJobInTotal", "maxWorkersPerJobPerCycle"})}
+)
 
 
 class QueueSections(Protocol):

@@ -42,10 +42,10 @@ def inputs_of(job: Job) -> dict[str, str]:
     return {file.lfn: file.path for file in job.files if file.kind is FileKind.INPUT and file.path}
 
 
-def letters_in(messenger: Messenger, point: AccessPoint, *, last: bool = False) -> News | OSError:
+def letters_in(messenger: Messenger, point: AccessPoint, *, last: bool = False, rung: bool = False) -> News | OSError:
     """Return a worker's letters, or why they cannot be read: the trouble of one worker, not of its queue."""
     try:
-        return messenger.collect(point, last=last)
+        return messenger.collect(point, last=last, rung=rung)
     except OSError as error:
         log.warning("letters cannot be read worker=%s access_point=%s why=%s", point.worker_id, point.path, error)
         return error

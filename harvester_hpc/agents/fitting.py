@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harvester_hpc.model.job import Job
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.worker import WorkerPlan
-from harvester_hpc.ports.outcome import Failed
+from harvester_hpc.ports.outcome import Failed, Retry
 from harvester_hpc.ports.worker_maker import WorkerMaker
 
 
@@ -19,11 +19,13 @@ class Fitted:
         plan: the size of its worker; None: not now, or nobody is left.
         jobs: those that get the worker.
         misfits: (job, why) of those that fit into no worker.
+        wait: why ``jobs`` get no worker now; "" if they get one.
     """
 
     plan: WorkerPlan | None
     jobs: tuple[Job, ...] = ()
     misfits: tuple[tuple[Job, str], ...] = ()
+    wait: str = ""
 
 
 def fitted(maker: WorkerMaker, queue: Queue, chunk: Sequence[Job]) -> Fitted:
@@ -32,7 +34,7 @@ def fitted(maker: WorkerMaker, queue: Queue, chunk: Sequence[Job]) -> Fitted:
     if isinstance(answer, WorkerPlan):
         return Fitted(plan=answer, jobs=tuple(chunk))
     if not isinstance(answer, Failed):
-        return Fitted(plan=None)
+        return Fitted(plan=None, jobs=tuple(chunk), wait=answer.why if isinstance(answer, Retry) else "")
     alone = {job.id: _ask(maker, queue, [job]) for job in chunk} if len(chunk) > 1 else {}
     misfits = tuple((job, one.why) for job in chunk if isinstance(one := alone.get(job.id), Failed))
     rest = tuple(job for job in chunk if not isinstance(alone.get(job.id), Failed))

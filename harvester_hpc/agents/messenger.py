@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,7 +60,8 @@ class MessengerAgent(Agent):
             by_bell = list(workers.by_ids(connection, rung - by_clock).values())
             found += [worker for worker in by_bell if worker.state is WorkerState.RUNNING]
         self._late.hear(by_bell)
-        read = sum(self._read(name, group) for name, group in by_queue(found, lambda worker: worker.queue).items())
+        only_rung = rung - by_clock
+        read = sum(self._read(name, group, only_rung) for name, group in by_queue(found, lambda worker: worker.queue).items())
         return len(rung) + read + self._late.run_once()
 
     def next_due(self) -> float | None:
@@ -75,13 +76,13 @@ class MessengerAgent(Agent):
         root = Path(plugins.queue.access_root)
         return self.attempt(name, lambda: plugins.messenger.rung(root)) or ()
 
-    def _read(self, name: str, group: Sequence[Worker]) -> int:
+    def _read(self, name: str, group: Sequence[Worker], rung: Collection[int]) -> int:
         plugins = self.house.queues.get(name)
         if plugins is None or self.waits(name):
             return 0
         changed = 0
         over = self._jobs_that_are_over(group)
-        for part in self.in_parallel(group, lambda some: [(worker, self._look(plugins, worker, over)) for worker in some]):
+        for part in self.in_parallel(group, lambda some: self._looks(plugins, some, over, rung)):
             self._store(plugins.queue, part)
             for _, news in part:
                 if news is not None:
@@ -98,11 +99,16 @@ class MessengerAgent(Agent):
             load = jobs.of_workers(connection, crowds)
         return frozenset(job.id for some in load.values() for job in some if JOB_LIFECYCLE.is_final(job.state))
 
-    def _look(self, plugins: QueuePlugins, worker: Worker, over: frozenset[int]) -> News | None:
+    def _looks(
+        self, plugins: QueuePlugins, some: Sequence[Worker], over: frozenset[int], rung: Collection[int]
+    ) -> list[tuple[Worker, News | None]]:
+        return [(worker, self._look(plugins, worker, over, rung=worker.id in rung)) for worker in some]
+
+    def _look(self, plugins: QueuePlugins, worker: Worker, over: frozenset[int], *, rung: bool) -> News | None:
         """Return the worker's letters; None if they cannot be read: nothing is known."""
         point = point_of(worker, plugins.queue, self.house.instance)
         point = replace(point, job_ids=tuple(one for one in point.job_ids if one not in over))
-        news = self.attempt(worker.queue, lambda: letters_in(plugins.messenger, point))
+        news = self.attempt(worker.queue, lambda: letters_in(plugins.messenger, point, rung=rung))
         return news if isinstance(news, News) else None
 
     def _store(self, queue: Queue, taken: Sequence[tuple[Worker, News | None]]) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from harvester_hpc.agents.access_point import highest_number, is_any_there, place
 from harvester_hpc.agents.base import Agent
+from harvester_hpc.agents.event_load import with_load
 from harvester_hpc.agents.fitting import fitted
 from harvester_hpc.agents.shared_jobs import more_workers, open_jobs
 from harvester_hpc.errors import Unavailable
-from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, step
+from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, look_again, step
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.worker import MapType, Worker, WorkerPlan, submit_key
 from harvester_hpc.policy.chunks import chunks_of
@@ -54,13 +55,20 @@ class Planning:
         queue, maker = plugins.queue, plugins.worker_maker
         if not maker.is_resource_ready():
             return []
+        ready = maker.num_ready_resources()
+        room = room if ready is None else min(room, ready)
         now = self.clock.now()
         found = [(fitted(maker, queue, chunk), number) for chunk, number in self._chunks(plugins, wanted, room)]
         misfits = [step(job, JobState.FAILED, now, why=why, outcome=Outcome.FAILED) for one, _ in found for job, why in one.misfits]
         intents = [
             intent for one, number in found if one.plan is not None for intent in [_intent(queue, one.plan, one.jobs)] * number
         ]
-        return self._plan(queue, intents, misfits)
+        waiting = [
+            look_again(job, job.due or now, why=one.wait)
+            for one, _ in found if one.wait
+            for job in one.jobs if job.state is JobState.PREPARED and job.why != one.wait
+        ]
+        return self._plan(queue, intents, [*misfits, *waiting])
 
     def intend_pull(self, plugins: QueuePlugins, room: int) -> list[Worker]:
         """Store the intent of ``room`` workers that fetch their jobs themselves; return them.
@@ -71,15 +79,17 @@ class Planning:
         queue, maker = plugins.queue, plugins.worker_maker
         if not maker.is_resource_ready():
             return []
+        ready = maker.num_ready_resources()
+        room = room if ready is None else min(room, ready)
         plan = maker.make_worker((), queue, queue.resource_type)
         if isinstance(plan, Failed):
             raise Unavailable("no worker can be made", why=plan.why, remedy="check the queue's resources")
         return [] if isinstance(plan, Retry) else self._plan(queue, [_intent(queue, plan, ())] * room)
 
-    def _plan(self, queue: Queue, intents: Sequence[Intent], misfits: Sequence[JobStep] = ()) -> list[Worker]:
+    def _plan(self, queue: Queue, intents: Sequence[Intent], steps: Sequence[JobStep] = ()) -> list[Worker]:
         self._go_past_old_folders(queue, len(intents))
         with self.database.write() as write:
-            jobs.make(write, misfits)
+            jobs.make(write, steps)
             return workers.plan(
                 write, intents,
                 lambda number: submit_key(self.house.tag, number),
@@ -115,7 +125,7 @@ class Planning:
             states = workers.states_of_jobs(connection, [job.id for job in wanted])
             for job in wanted:
                 number = min(room, more_workers(connection, queue, job, states[job.id], at_once))
-                chunks += [([job], number)] if number else []
+                chunks += [([with_load(connection, job, self.clock.now())], number)] if number else []
                 room -= number
         return chunks
 

@@ -6,13 +6,16 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harvester_hpc.cli.exits import Exit, exit_code_of
 from harvester_hpc.cli.instance import Instance
-from harvester_hpc.errors import ConfigurationError, HarvesterError, did_you_mean
+from harvester_hpc.errors import ConfigurationError, HarvesterError, PluginMissing, did_you_mean
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 PROGRAM = "harvester-hpc"
 
@@ -37,17 +40,39 @@ COMMANDS: Mapping[str, str] = {
 }
 
 
+#: Entry points of commands that plugins bring; each is a click command, and its context object is an Instance.
+GROUP = "harvester_hpc.cli"
+
+
+def brought() -> Mapping[str, EntryPoint]:
+    """Return the commands that plugins bring, by name; reads the disk, and imports none of them."""
+    from harvester_hpc.registry import installed
+
+    found = {one.name: one for one in installed() if one.group == GROUP and one.name not in COMMANDS}
+    return dict(sorted(found.items()))
+
+
+def _loaded(entry_point: EntryPoint) -> click.Command:
+    try:
+        command: click.Command = entry_point.load()
+    except Exception as error:  # a module may raise anything while it is imported
+        why = f"{type(error).__name__}: {error}"
+        raise PluginMissing(f"the command {entry_point.name!r} cannot be imported", why=why) from error
+    return command
+
+
 class Commands(click.Group):
     """A group whose commands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the help."""
-        return list(COMMANDS)
+        return [*COMMANDS, *brought()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command; None if there is no such one."""
         if cmd_name not in COMMANDS:
-            return None
+            entry_point = brought().get(cmd_name)
+            return None if entry_point is None else _loaded(entry_point)
         command: click.Command = import_module(f"harvester_hpc.cli.{cmd_name}").command
         return command
 
@@ -55,13 +80,22 @@ class Commands(click.Group):
         """Find the command that is meant; an unknown one is answered with the nearest."""
         word = args[0]
         if word not in COMMANDS and not word.startswith("-"):
-            raise click.UsageError(f"no command {word!r}{did_you_mean(word, COMMANDS)}", ctx)
+            known = brought()
+            if word not in known:
+                raise click.UsageError(f"no command {word!r}{did_you_mean(word, [*COMMANDS, *known])}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing one."""
+        """Write the list of commands; of ours none is imported."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl([*COMMANDS.items(), *((name, _about(one)) for name, one in brought().items())])
+
+
+def _about(entry_point: EntryPoint) -> str:
+    try:
+        return _loaded(entry_point).get_short_help_str(100)
+    except PluginMissing as error:
+        return f"({error.why})"
 
 
 _NO_SPACE, _NO_PERMISSION = "free some space or quota there", "look at the permissions of the file and its folder"

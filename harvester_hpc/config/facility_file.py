@@ -14,7 +14,7 @@ from harvester_hpc.config.problems import Finding
 from harvester_hpc.config.validate import FileModel
 from harvester_hpc.config.walltime import PATTERN, seconds_of
 from harvester_hpc.errors import did_you_mean
-from harvester_hpc.model.facility import BatchQueue, Facility, NodeShape
+from harvester_hpc.model.facility import BatchQueue, Facility, NodeBin, NodeShape
 
 SCHEDULERS = ("local", "slurm")
 SCHEDULERS_LATER = ("pbs", "pbs_classic", "lsf", "flux", "cobalt")
@@ -47,6 +47,14 @@ OptionValue = Annotated[
 ]
 
 
+class NodeBinSettings(FileModel):
+    """How long batch jobs of some numbers of nodes may run, where that depends on the number."""
+
+    minNodes: Annotated[Number, Field(description="from so many nodes")] = 1
+    maxNodes: Annotated[Number, Field(description="to so many nodes")]
+    maxWalltime: Annotated[Walltime, Field(description="longest walltime of such a batch job")]
+
+
 class BatchQueueSettings(FileModel):
     """A queue or partition of the batch system."""
 
@@ -55,6 +63,9 @@ class BatchQueueSettings(FileModel):
     maxNodes: Annotated[Number | None, Field(description="nodes of one batch job, at most; null: no limit known")] = None
     maxWalltime: Annotated[Walltime | None, Field(description="longest walltime; null: no limit known")] = None
     qos: Annotated[OneLine, Field(description="quality of service to name with it")] = ""
+    bins: Annotated[
+        list[NodeBinSettings], Field(description="longest walltimes by number of nodes; a number of nodes in none of them is not taken")
+    ] = []
 
 
 class NodeSettings(FileModel):
@@ -99,7 +110,8 @@ def facility_of(settings: FacilitySettings, *, default_name: str, home: Path, en
         launcher=settings.launcher,
         queues=tuple(
             BatchQueue(
-                name=queue.name, min_nodes=queue.minNodes, max_nodes=queue.maxNodes, max_walltime_s=queue.maxWalltime, qos=queue.qos
+                name=queue.name, min_nodes=queue.minNodes, max_nodes=queue.maxNodes, max_walltime_s=queue.maxWalltime, qos=queue.qos,
+                bins=tuple(NodeBin(min_nodes=one.minNodes, max_nodes=one.maxNodes, max_walltime_s=one.maxWalltime) for one in queue.bins),
             )
             for queue in settings.queues
         ),
@@ -127,10 +139,23 @@ def facility_findings(settings: FacilitySettings) -> Iterator[Finding]:
         if queue.maxNodes is not None and queue.maxNodes < queue.minNodes:
             yield Finding(keys=("queues", number, "maxNodes"), message=f"{queue.maxNodes} is less than minNodes, {queue.minNodes}")
         names.append(queue.name)
+        yield from _bin_findings(number, queue)
     for option in settings.attributes:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", option):
             message = "is no option of a submit command; write its long name without dashes, such as constraint"
             yield Finding(keys=("attributes", option), message=message)
+
+
+def _bin_findings(number: int, queue: BatchQueueSettings) -> Iterator[Finding]:
+    taken = 0
+    for place, one in enumerate(queue.bins):
+        keys = ("queues", number, "bins", place)
+        if one.maxNodes < one.minNodes:
+            yield Finding(keys=(*keys, "maxNodes"), message=f"{one.maxNodes} is less than minNodes, {one.minNodes}")
+        if one.minNodes <= taken:
+            message = f"{one.minNodes} is in the bin before, which goes to {taken}; the smallest come first"
+            yield Finding(keys=(*keys, "minNodes"), message=message)
+        taken = max(taken, one.maxNodes)
 
 
 def _word(key: str, word: str, known: tuple[str, ...], later: tuple[str, ...]) -> Iterator[Finding]:

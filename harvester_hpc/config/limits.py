@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 from harvester_hpc.config.facility_file import BatchQueueSettings, FacilitySettings, NodeSettings
 from harvester_hpc.config.later import MAP_TYPES
 from harvester_hpc.config.problems import Finding
-from harvester_hpc.config.queue_file import QueueSettings, ResourceSettings
+from harvester_hpc.config.queue_file import QueueSettings, ResourceSettings, limit_of_maker
 from harvester_hpc.errors import did_you_mean
+
+#: Limits of a queue that published files have in the section of its worker maker.
+LIMITS_OF_MAKER = ("maxWorkersPerJobInTotal", "maxWorkersPerJobPerCycle")
 
 
 def queue_findings(name: str, settings: QueueSettings, facility: FacilitySettings | None) -> Iterator[Finding]:
@@ -22,6 +25,10 @@ def queue_findings(name: str, settings: QueueSettings, facility: FacilitySetting
     if said_twice and settings.initEventsMultipler != settings.initEventsMultiplier:
         message = f"is {settings.initEventsMultipler}, and initEventsMultiplier is {settings.initEventsMultiplier}; keep one"
         yield Finding(keys=("initEventsMultipler",), message=message)
+    for key in LIMITS_OF_MAKER:
+        twice = (limit_of_maker(settings, key), getattr(settings, key))
+        if key in settings.model_fields_set and twice[0] not in (None, twice[1]):
+            yield Finding(keys=("workerMaker", key), message=f"is {twice[0]}, and that of the queue is {twice[1]}; keep one")
     for key, said in (("pandaQueueName", settings.pandaQueueName), ("queueName", settings.queueName)):
         if said not in (None, name):
             yield Finding(keys=(key,), message=f"another name than the queue's own: not yet; siteName may be another (it is {said!r})")
@@ -72,11 +79,17 @@ def _batch_findings(settings: QueueSettings, queue: BatchQueueSettings) -> Itera
         yield Finding(keys=("resources", "nodes"), message=f"{nodes} is less than batch queue {queue.name} accepts, {queue.minNodes}")
     if queue.maxNodes is not None and nodes > queue.maxNodes:
         yield Finding(keys=("resources", "nodes"), message=f"{nodes} is more than batch queue {queue.name} has, {queue.maxNodes}")
-    if queue.maxWalltime is None:
+    taken = [one for one in queue.bins if one.minNodes <= nodes <= one.maxNodes]
+    if queue.bins and not taken:
+        there = ", ".join(f"{one.minNodes} to {one.maxNodes}" for one in queue.bins)
+        yield Finding(keys=("resources", "nodes"), message=f"{nodes} is in no bin of batch queue {queue.name}; there is: {there}")
+    limits = [*([] if queue.maxWalltime is None else [queue.maxWalltime]), *(one.maxWalltime for one in taken[:1])]
+    if not limits:
         return
+    of_size = f" with {nodes} node(s)" if taken else ""
     for keys, walltime in ((("resources", "walltime"), settings.resources.walltime), (("walltimeLimit",), settings.walltimeLimit)):
-        if walltime is not None and walltime > queue.maxWalltime:
-            yield Finding(keys=keys, message=f"{walltime} s is longer than batch queue {queue.name} allows, {queue.maxWalltime} s")
+        if walltime is not None and walltime > min(limits):
+            yield Finding(keys=keys, message=f"{walltime} s is longer than batch queue {queue.name} allows{of_size}, {min(limits)} s")
 
 
 def _node_findings(wanted: ResourceSettings, node: NodeSettings) -> Iterator[Finding]:

@@ -67,6 +67,13 @@ class SectionSettings(FileModel):
     module: Annotated[str | None, Field(min_length=1, description="module of the class; leave it out to use an entry point")] = None
 
 
+class WorkerMakerSettings(SectionSettings):
+    """The worker maker: as every plugin, and two limits of the queue, which published files have here too."""
+
+    maxWorkersPerJobInTotal: Annotated[Number | None, Field(description="as in the queue")] = None
+    maxWorkersPerJobPerCycle: Annotated[Number | None, Field(description="as in the queue")] = None
+
+
 class MessengerSettings(SectionSettings):
     """The messenger: as every plugin, and where its letters lie."""
 
@@ -135,7 +142,7 @@ class QueueSettings(FileModel):
     keepCancelled: Annotated[Keep, Field(description="the same of a cancelled worker")] = 72.0
     keepMissed: Annotated[Keep, Field(description="the same of a worker that the batch system never had")] = 24.0
     preparator: Annotated[SectionSettings | None, Field(description="plugin that brings inputs")] = None
-    workerMaker: Annotated[SectionSettings | None, Field(description="plugin that sizes workers")] = None
+    workerMaker: Annotated[WorkerMakerSettings | None, Field(description="plugin that sizes workers")] = None
     submitter: Annotated[SectionSettings | None, Field(description="plugin that submits workers")] = None
     messenger: Annotated[MessengerSettings | None, Field(description="plugin that exchanges letters with workers")] = None
     monitor: Annotated[SectionSettings | None, Field(description="plugin that looks at workers")] = None
@@ -169,8 +176,8 @@ def queue_of(name: str, settings: QueueSettings, access_point: str, access_root:
         events_multiplier=settings.initEventsMultipler or settings.initEventsMultiplier,
         scattered_events=settings.scatteredEvents,
         zip_mb=settings.zipPerMB,
-        workers_per_job_in_total=settings.maxWorkersPerJobInTotal,
-        workers_per_job_per_cycle=settings.maxWorkersPerJobPerCycle,
+        workers_per_job_in_total=limit_of_maker(settings, "maxWorkersPerJobInTotal") or settings.maxWorkersPerJobInTotal,
+        workers_per_job_per_cycle=limit_of_maker(settings, "maxWorkersPerJobPerCycle") or settings.maxWorkersPerJobPerCycle,
         late=settings.useJobLateBinding,
         late_wait_s=settings.lateBindingWait,
         access_point=access_point,
@@ -191,6 +198,12 @@ def _fetched(settings: QueueSettings, side_by_side: int) -> int | None:
     if settings.mapType == "NoJob":
         return None
     return 2 * side_by_side if settings.nQueueLimitJob is None else settings.nQueueLimitJob
+
+
+def limit_of_maker(settings: QueueSettings, key: str) -> int | None:
+    """Return a limit of the queue that stands in the section of its worker maker; None if it does not."""
+    said: int | None = getattr(settings.workerMaker, key, None)
+    return said
 
 
 def _kept(settings: QueueSettings) -> Mapping[str, float]:

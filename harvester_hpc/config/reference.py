@@ -9,10 +9,17 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from harvester_hpc.config.facility_file import BatchQueueSettings, FacilitySettings, NodeSettings
+from harvester_hpc.config.facility_file import BatchQueueSettings, FacilitySettings, NodeBinSettings, NodeSettings
 from harvester_hpc.config.harvester_file import AgentPeriod, AgentsSettings, FacilityFile, HarvesterFile
 from harvester_hpc.config.later import LATER, MAP_TYPES
-from harvester_hpc.config.queue_file import SECTIONS, MessengerSettings, QueueSettings, ResourceSettings, SectionSettings
+from harvester_hpc.config.queue_file import (
+    SECTIONS,
+    MessengerSettings,
+    QueueSettings,
+    ResourceSettings,
+    SectionSettings,
+    WorkerMakerSettings,
+)
 
 INTRODUCTION = """\
 # Configuration reference
@@ -90,6 +97,29 @@ seconds. It has as many nodes as they fill side by side by cores (and by memory,
 `resources.nodes`; `nodesPerWorker` fixes the number. It has the walltime that they need one after the other, and `reserveS` seconds, at
 most what the batch queue gives; `resources.walltime` fixes it. Several nodes want a `facility.launcher` that starts on all of them, such
 as `srun`. What a worker does not get to goes to another one.
+
+Where the facility's batch queue has `bins` (more nodes may have more time), a worker gets more nodes than its jobs fill only if so few
+may not have the time that its longest job takes. `leastFilled` (0 to 1) is the share of the nodes that its jobs must fill then; with less
+they wait for others, and `jobs show` says so.
+
+## Several workers for one job
+
+```json
+{"mapType": "OneToMany", "maxWorkersPerJobInTotal": 20, "resources": {"nodes": 183},
+ "workerMaker": {"name": "jumbo", "nWorkersPerJob": 2, "dynamicSizing": true, "reserveS": 300}}
+```
+
+With `dynamicSizing`, `resources.nodes` is the most that a worker gets. It gets as few as can do its part of the job's event ranges in the
+time that so many may have (`resources.walltime`, the batch queue with its bins, `longestS`), and that time. What is left is known when the
+system has no more ranges, or when the job says `nEventRanges`; what a range costs is known from earlier workers of the job, or from its
+`secondsPerRange`. Where either is unknown, a worker is of the queue's size: the first worker of a PanDA job always is.
+
+## What is free now
+
+`resourceCommand` of the worker makers `multi_job` and `jumbo` names a program (a list of words; no shell runs) that prints what is free, in
+lines of nodes, or of nodes and seconds. Workers are made one at a time and fitted into it, and none is made while none fits. On Slurm:
+`["sinfo", "--noheader", "--states=idle", "--partition=batch", "--format=%D"]`. That is what is idle, not what Slurm would let us have: with
+`nQueueLimitWorker` 1, no second worker is made for the same nodes while the first one waits.
 """
 
 TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
@@ -100,8 +130,10 @@ TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("queues.NAME.resources", "What each worker of a queue gets.", ResourceSettings),
     ("Plugin sections", "All other members are the plugin's own settings; see its documentation.", SectionSettings),
     ("queues.NAME.messenger", "The messenger has one member more, which the core reads.", MessengerSettings),
+    ("queues.NAME.workerMaker", "The worker maker may have two limits of its queue, where published files have them.", WorkerMakerSettings),
     ("facility", "Member `facility` of harvester.json, and a facility file.", FacilitySettings),
     ("facility.queues[]", "Each queue or partition of the batch system.", BatchQueueSettings),
+    ("facility.queues[].bins[]", "Walltimes by number of nodes, the smallest first; a batch queue may have none.", NodeBinSettings),
     ("facility.node", "The shape of a node.", NodeSettings),
 )
 

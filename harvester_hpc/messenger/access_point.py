@@ -12,7 +12,8 @@ from pathlib import Path
 
 from harvester_hpc.messenger.doorbell import hang_up
 from harvester_hpc.messenger.letter import read_plain, write
-from harvester_hpc.messenger.names import SENTINEL
+from harvester_hpc.messenger.names import LETTERS, SENTINEL
+from harvester_hpc.messenger.numbered import VERSION
 from harvester_hpc.messenger.values import AccessPoint
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -36,7 +37,9 @@ def set_up(point: AccessPoint) -> None:
     except FileExistsError:
         _check_ours(point)
     if not _is_ours(read_plain(point.path / SENTINEL), point):
-        write(point.path / SENTINEL, {"instance": point.instance, "worker_id": point.worker_id, "root": str(point.root)})
+        # A launcher writes numbered letters only to a login node that says that it reads them.
+        whose = {"instance": point.instance, "worker_id": point.worker_id, "root": str(point.root), LETTERS: VERSION}
+        write(point.path / SENTINEL, whose)
 
 
 def _check_ours(point: AccessPoint) -> None:

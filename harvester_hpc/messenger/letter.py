@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harvester_hpc.messenger.names import IN, OUT, STRANGE
+
 #: Bytes; a longer letter is a bad one.
 LARGEST = 64 << 20
 #: Read letters that are kept of each name, for a person to look at.
@@ -123,6 +125,33 @@ def read(path: Path, *, expected: type = dict, largest: int = LARGEST) -> Readin
     return _parsed(raw, shape, expected)
 
 
+def read_in(folder: int, name: str, *, largest: int = LARGEST) -> Reading:
+    """Read a letter of an open folder as ``read`` does; a link is none, and is not followed.
+
+    Args:
+        folder: its descriptor.
+
+    Raises:
+        OSError: the file system gave no answer: nothing is known.
+    """
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=folder)
+    except FileNotFoundError:
+        return Absent()
+    except OSError as error:
+        there = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if isinstance(error, PermissionError) or not stat.S_ISREG(there.st_mode):
+            return Unfit(why=f"cannot be read: {error.strerror}", shape=shape_of(there), hopeless=not stat.S_ISREG(there.st_mode))
+        raise
+    try:
+        raw, shape = _bytes_in(descriptor, largest)
+    except _NotReadable as error:
+        return Unfit(why=str(error), shape=error.shape, hopeless=True)
+    finally:
+        os.close(descriptor)
+    return _parsed(raw, shape, dict)
+
+
 def read_plain(path: Path, largest: int = 65536) -> dict[str, Any]:
     """Return the content of a small letter; {} if there is none, or none that can be read."""
     try:
@@ -171,15 +200,19 @@ def _bytes_of(path: Path, largest: int) -> tuple[bytes, Shape]:
             raise _NotReadable(f"cannot be read: {error.strerror}", shape_of(there)) from error
         raise
     try:
-        there = os.fstat(descriptor)
-        shape = shape_of(there)
-        if not stat.S_ISREG(there.st_mode):
-            raise _NotReadable("not a regular file", shape)
-        if there.st_size > largest:
-            raise _NotReadable(f"too long: {there.st_size} bytes, and {largest} are allowed", shape)
-        return _read_at_most(descriptor, largest), shape
+        return _bytes_in(descriptor, largest)
     finally:
         os.close(descriptor)
+
+
+def _bytes_in(descriptor: int, largest: int) -> tuple[bytes, Shape]:
+    there = os.fstat(descriptor)
+    shape = shape_of(there)
+    if not stat.S_ISREG(there.st_mode):
+        raise _NotReadable("not a regular file", shape)
+    if there.st_size > largest:
+        raise _NotReadable(f"too long: {there.st_size} bytes, and {largest} are allowed", shape)
+    return _read_at_most(descriptor, largest), shape
 
 
 def _read_at_most(descriptor: int, largest: int) -> bytes:
@@ -255,6 +288,8 @@ def put_aside(path: Path, why: str, content: object = None) -> Path:
 
 
 def _own_name(path: Path) -> str:
+    if path.parent.name in (OUT, IN):
+        return STRANGE  # each letter has a name of its own there, and only so many bad ones are kept
     return path.name.split(TAKEN)[0].removesuffix(".read")
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from harvester_hpc.messenger.batch_letters import is_begun, read_claim, read_exit
-from harvester_hpc.messenger.dump import Items, items_of, updates_of
+from harvester_hpc.messenger.dump import BadItem, Items, items_of, job_number, updates_of
+from harvester_hpc.messenger.incoming import Arrival, Numbered
 from harvester_hpc.messenger.letter import Absent, Shape, Unfit, Whole, put_aside, read, shape_of, take, taken_among
 from harvester_hpc.messenger.names import Names
+from harvester_hpc.messenger.numbered import Kind
 from harvester_hpc.messenger.patience import Patience
 from harvester_hpc.messenger.values import AccessPoint, BadLetter, Claim, DeclaredFile, EventUpdate, Exit, News
 
@@ -123,9 +125,7 @@ class Look:
             return
         for job_id in job_ids:
             self.attributes[job_id] = {**(told or {}), **({} if report is None else {"metaData": report})}
-            status = (told or {}).get("jobStatus")
-            if status in ("finished", "failed"):
-                self.job_status[job_id] = status
+            self._note_status(job_id, told or {})
 
     def at_dumps(self, folder: Path, entries: Listing) -> None:
         """Read what the worker declares: letters that were taken before, then the one that lies there."""
@@ -142,6 +142,47 @@ class Look:
             content = self._content(path)
             if content is not None:
                 self._keep(path, updates_of(content))
+
+    def at_numbered(self, arrival: Arrival, box: Path) -> None:
+        """Take numbered letters in; ``box`` is their folder. Requests stay where they are until they are answered."""
+        self.bad += arrival.bad
+        if arrival.more:
+            self.waiting.append(str(box))
+        for letter in arrival.letters:
+            self.heartbeat = max(letter.written, self.heartbeat or 0.0)
+            match letter.kind:
+                case Kind.OUTPUTS:
+                    self._keep(letter.path, items_of(letter.content, self.point.path, self.point.root, last=self.last))
+                case Kind.EVENTS:
+                    self._keep(letter.path, updates_of(letter.content))
+                case Kind.ATTRIBUTES | Kind.END:
+                    self._tell(letter)
+                case Kind.REQUEST:
+                    self.wants_events = True
+                case Kind.RANGES:
+                    self._put_aside(letter.path, "event ranges go to the worker, not from it")
+
+    def _tell(self, letter: Numbered) -> None:
+        if letter.size > LARGEST_TOLD:
+            self._put_aside(letter.path, f"too long: {letter.size} bytes of attributes, and {LARGEST_TOLD} are allowed")
+            return
+        self.taken.append(letter.path)
+        for key, told in letter.content.items():
+            try:
+                job_id = job_number(key)
+            except BadItem as error:
+                self._put_aside(letter.path, str(error), {key: told})
+                continue
+            if isinstance(told, dict) and job_id in self.point.job_ids and not letter.late:
+                self.attributes[job_id] = told
+                self._note_status(job_id, told)
+                if self.point.many:
+                    self.begun.add(job_id)
+
+    def _note_status(self, job_id: int, told: Mapping[str, Any]) -> None:
+        status = told.get("jobStatus")
+        if status in ("finished", "failed"):
+            self.job_status[job_id] = status
 
     def _letters(self, folder: Path, entries: Listing, name: str) -> list[Path]:
         letters = [folder / entry for entry in taken_among(entries, name)]
@@ -161,14 +202,6 @@ class Look:
         for item, why in items.bad:
             self._put_aside(path, why, item)
         self.taken.append(path)
-
-    def keep_updates(self, path: Path, items: Items) -> None:
-        """Keep event updates of a taken letter."""
-        self._keep(path, items)
-
-    def letters(self, folder: Path, entries: Listing, name: str) -> list[tuple[Path, Any]]:
-        """Return the taken letters of a name with their content, oldest first."""
-        return [(path, content) for path in self._letters(folder, entries, name) if (content := self._content(path)) is not None]
 
     def _content(self, path: Path, largest: int | None = None) -> Any:
         """Return what a letter says; None if there is nothing to read (yet). A hopeless one is put aside."""
@@ -215,3 +248,30 @@ class Look:
                 except OSError:
                     continue
                 self.heartbeat = max(beat, self.heartbeat or 0.0)
+
+
+def at_updates(look: Look, top: Listing) -> None:
+    """Look at event updates only."""
+    for folder, entries in _folders(look.point, top):
+        look.at_updates(folder, entries)
+
+
+def at_dumps(look: Look, top: Listing) -> None:
+    """Look at declarations only."""
+    for folder, entries in _folders(look.point, top):
+        look.at_dumps(folder, entries)
+
+
+def at_attributes(look: Look, top: Listing) -> None:
+    """Look at attributes only."""
+    point = look.point
+    for folder, entries in _folders(point, top):
+        look.at_attributes(folder, entries, tuple(job_id for job_id in point.job_ids if point.folder_of(job_id) == folder))
+
+
+def _folders(point: AccessPoint, top: Listing) -> list[tuple[Path, Listing]]:
+    """Return the folders with letters of jobs, each with its listing; in ManyToOne the updates may lie at the top too."""
+    if not point.many:
+        return [(point.path, top)]
+    names = [str(job_id) for job_id in point.job_ids if str(job_id) in top and top[str(job_id)].is_dir()]
+    return [(point.path, top), *((point.path / name, listing(point.path / name)) for name in names)]

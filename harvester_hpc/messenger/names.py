@@ -7,6 +7,12 @@ from dataclasses import dataclass
 DOORBELL = ".doorbell"
 #: File in an access point that says whose it is.
 SENTINEL = ".harvester_hpc"
+#: Folders of numbered letters in an access point: from the worker, and to it.
+OUT, IN = "letters.out", "letters.in"
+#: What a bad letter of such a folder is called.
+STRANGE = "letter"
+#: Key in the sentinel: the version of numbered letters that the login node reads.
+LETTERS = "letters"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The messenger over a shared file system: the letters of the existing protocol, and a doorbell."""
+"""The messenger over a shared file system: the letters of the existing protocol, numbered letters, and a doorbell."""
 from __future__ import annotations
 
 import logging
@@ -14,9 +14,11 @@ from harvester_hpc.messenger import access_point, doorbell, feeding
 from harvester_hpc.messenger.batch_letters import fence, fence_job
 from harvester_hpc.messenger.dump import LARGEST_NUMBER
 from harvester_hpc.messenger.events import NEXT, RangeQueue, Ranges, requests_of
+from harvester_hpc.messenger.incoming import Arrival
 from harvester_hpc.messenger.letter import LARGEST, Absent, Shape, Unfit, Whole, acknowledge, read, shape_of, write
-from harvester_hpc.messenger.look import Listing, Look, listing
-from harvester_hpc.messenger.names import NAMES, Names
+from harvester_hpc.messenger.letterboxes import Letterboxes
+from harvester_hpc.messenger.look import Listing, Look, at_attributes, at_dumps, at_updates, listing
+from harvester_hpc.messenger.names import NAMES, OUT, Names
 from harvester_hpc.messenger.patience import REMEMBERED, Patience
 from harvester_hpc.messenger.values import AccessPoint, BadLetter, DeclaredFile, News
 
@@ -76,6 +78,7 @@ class SharedFileMessenger:
         self._requests: OrderedDict[Path, Shape] = OrderedDict()
         self._lock = threading.Lock()
         self._ranges = RangeQueue(self.names.event_ranges)
+        self._boxes = Letterboxes(self._patience, self.settings.largest_bytes, clock)
 
     # -- what every agent needs -------------------------------------------------------------------
 
@@ -97,16 +100,23 @@ class SharedFileMessenger:
         feeding.feed_jobs(point, jobs, inputs, self.names, strip=self.settings.strip_job_params)
         self._answered(point.path / self.names.job_request)
 
-    def collect(self, point: AccessPoint, *, last: bool = False) -> News:
+    def collect(self, point: AccessPoint, *, last: bool = False, rung: bool = False) -> News:
         """Read all letters of a worker. ``last``: the worker has ended, so unfinished letters are bad letters.
+
+        With ``rung``, of a worker that writes numbered letters these alone are read, in one folder, if there are new ones and
+        the rest was looked at a short while ago.
 
         With ``last``, an access point that is gone from a root that is there is a bad letter too: nothing will come.
 
         Raises:
             OSError: the access point cannot be read: nothing is known.
         """
+        if rung and not last and self._boxes.is_fresh(point):
+            news = self._numbered(point)
+            if news is not None:
+                return news
         try:
-            return self._look(point, last, Look.at_all)
+            return self._look(point, last, self._at_all)
         except FileNotFoundError:
             if not last or not point.root.is_dir():
                 raise
@@ -114,7 +124,7 @@ class SharedFileMessenger:
 
     def acknowledge(self, news: News) -> None:
         """Put letters away whose content is stored; one that cannot be put away is read again, which does no harm."""
-        for path in news.taken:
+        for path in self._boxes.put_away(news.taken):
             try:
                 acknowledge(path)
             except OSError as error:
@@ -181,12 +191,16 @@ class SharedFileMessenger:
     def events_requested(self, point: AccessPoint) -> Mapping[int, Mapping[str, Any]]:
         """Return {job id: what the worker asks for (nRanges, ...)}; it stays until ``feed_events`` has answered."""
         path = point.path / self.names.event_request
+        wanted: dict[int, Mapping[str, Any]] = {}
         match read(path, largest=self.settings.largest_bytes):
             case Whole(content=content, shape=shape):
                 self._remember(path, shape)
-                return requests_of(content, path)
+                wanted |= requests_of(content, path)
             case _:
-                return {}
+                pass
+        for letter, content in self._boxes.requests(point):
+            wanted |= requests_of(content, letter)
+        return wanted
 
     def feed_events(self, point: AccessPoint, ranges: Ranges) -> None:
         """Hand event ranges to the worker, {job id: ranges}, behind those it has not read; then answer the request.
@@ -194,20 +208,21 @@ class SharedFileMessenger:
         Raises:
             OSError: they were not written.
         """
-        self._ranges.feed(point, ranges)
+        if not self._boxes.feed(point, ranges):
+            self._ranges.feed(point, ranges)
         self._answered(point.path / self.names.event_request)
 
     def events_to_update(self, point: AccessPoint) -> News:
         """Return what the worker says of its event ranges (``event_updates``, ``taken``, ``bad``); then acknowledge."""
-        return self._look(point, False, _at_updates)
+        return self._look(point, False, at_updates)
 
     def get_files_to_stage_out(self, point: AccessPoint) -> tuple[DeclaredFile, ...]:
         """Return the declared files that are visible and not acknowledged."""
-        return self._look(point, False, _at_dumps).files
+        return self._look(point, False, at_dumps).files
 
     def get_work_attributes(self, point: AccessPoint) -> Mapping[int, Mapping[str, Any]]:
         """Return {job id: what the worker tells of it}."""
-        return self._look(point, False, _at_attributes).attributes
+        return self._look(point, False, at_attributes).attributes
 
     def get_panda_ids(self, point: AccessPoint) -> tuple[int, ...]:
         """Return the jobs of the worker as its list says, also one that a pull worker has written; () if there is none."""
@@ -232,13 +247,35 @@ class SharedFileMessenger:
 
     # -- within -----------------------------------------------------------------------------------
 
+    def _numbered(self, point: AccessPoint) -> News | None:
+        """Return the news in numbered letters; None if there are none: the worker has rung for something else."""
+        arrival = self._boxes.look(point)
+        if not (arrival.letters or arrival.bad or arrival.more):
+            return None
+        look = self._new_look(point)
+        self._at_numbered(look, arrival)
+        return look.news()
+
+    def _at_all(self, look: Look, top: Listing) -> None:
+        if self._boxes.looked_at_all(look.point, top):
+            self._at_numbered(look, self._boxes.look(look.point, last=look.last))
+        look.at_all(top)
+
+    def _at_numbered(self, look: Look, arrival: Arrival) -> None:
+        look.at_numbered(arrival, look.point.path / OUT)
+        if arrival.more and not look.last:
+            doorbell.ring(look.point.root, look.point.worker_id)  # the rest is read in the next round
+
+    def _new_look(self, point: AccessPoint, *, last: bool = False, bad: list[BadLetter] | None = None) -> Look:
+        return Look(
+            point=point, names=self.names, patience=self._patience, reports=self._reports,
+            largest=self.settings.largest_bytes, last=last, bad=[] if bad is None else bad,
+        )
+
     def _look(self, point: AccessPoint, last: bool, at: Callable[[Look, Listing], None]) -> News:
         bad: list[BadLetter] = []  # put aside in the first look, a bad letter is not found in the next
         for _ in range(LOOKS):
-            look = Look(
-                point=point, names=self.names, patience=self._patience, reports=self._reports,
-                largest=self.settings.largest_bytes, last=last, bad=bad,
-            )
+            look = self._new_look(point, last=last, bad=bad)
             top = listing(point.path)
             if f"{self.names.event_ranges}{NEXT}" in top and self.names.event_ranges not in top:
                 self._ranges.promote(point)
@@ -263,30 +300,6 @@ class SharedFileMessenger:
                 path.unlink()
         except FileNotFoundError:
             return
-
-
-def _at_updates(look: Look, top: Listing) -> None:
-    for folder, entries in _folders(look.point, top):
-        look.at_updates(folder, entries)
-
-
-def _at_dumps(look: Look, top: Listing) -> None:
-    for folder, entries in _folders(look.point, top):
-        look.at_dumps(folder, entries)
-
-
-def _at_attributes(look: Look, top: Listing) -> None:
-    point = look.point
-    for folder, entries in _folders(point, top):
-        look.at_attributes(folder, entries, tuple(job_id for job_id in point.job_ids if point.folder_of(job_id) == folder))
-
-
-def _folders(point: AccessPoint, top: Listing) -> list[tuple[Path, Listing]]:
-    """Return the folders with letters of jobs, each with its listing; in ManyToOne the updates may lie at the top too."""
-    if not point.many:
-        return [(point.path, top)]
-    names = [str(job_id) for job_id in point.job_ids if str(job_id) in top and top[str(job_id)].is_dir()]
-    return [(point.path, top), *((point.path / name, listing(point.path / name)) for name in names)]
 
 
 def _is_plain(name: str) -> bool:

@@ -12,6 +12,21 @@ EventId = NewType("EventId", int)
 """Number of an event range's row in the store; grows with each lease."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventLoad:
+    """What is left to do of a job's event ranges, as far as anybody knows.
+
+    Attributes:
+        left: ranges that are not done; None: only the workload management system knows.
+        core_s: core-seconds of one range; None: the job does not say, and no worker has shown it.
+        cores: cores of one payload, >= 1: so many are busy with a range.
+    """
+
+    left: int | None = None
+    core_s: float | None = None
+    cores: int = 1
+
+
 class EventState(StrEnum):
     """Whose turn it is. A range that is not final belongs to one agent, as a job does."""
 

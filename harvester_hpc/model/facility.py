@@ -6,6 +6,15 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeBin:
+    """Nodes of one batch job, from and to, both inclusive, and the walltime in seconds that jobs of that size may have."""
+
+    min_nodes: int
+    max_nodes: int
+    max_walltime_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchQueue:
     """A queue or partition of the batch system and its limits.
 
@@ -13,6 +22,7 @@ class BatchQueue:
         min_nodes, max_nodes: nodes of one batch job, inclusive; max_nodes None: no limit known.
         max_walltime_s: seconds; None: no limit known.
         qos: quality of service to name with it; "" for none.
+        bins: walltimes by the number of nodes; a number in none of them is not taken. Empty: all alike.
     """
 
     name: str
@@ -20,6 +30,19 @@ class BatchQueue:
     max_nodes: int | None = None
     max_walltime_s: int | None = None
     qos: str = ""
+    bins: tuple[NodeBin, ...] = ()
+
+    def takes(self, nodes: int) -> bool:
+        """Tell whether a batch job may have so many nodes."""
+        if nodes < self.min_nodes or (self.max_nodes is not None and nodes > self.max_nodes):
+            return False
+        return not self.bins or any(one.min_nodes <= nodes <= one.max_nodes for one in self.bins)
+
+    def longest_s(self, nodes: int) -> int | None:
+        """Return the walltime in seconds that a batch job of so many nodes may have; None: no limit known."""
+        limits = [one.max_walltime_s for one in self.bins if one.min_nodes <= nodes <= one.max_nodes][:1]
+        limits += [] if self.max_walltime_s is None else [self.max_walltime_s]
+        return min(limits, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NewType
 
+from harvester_hpc.model.event import EventLoad
 from harvester_hpc.model.file import File
 from harvester_hpc.model.lifecycle import Lifecycle
 
@@ -98,6 +99,7 @@ class Job:
         params: the job dictionary as the workload management system sent it; empty unless it was asked for.
         attributes: what its worker told of it (exit codes, times, node, counts); empty unless it was asked for.
         files: inputs, outputs and log; empty unless they were asked for.
+        events: what is left to do of its event ranges; None unless it was asked for, or if it has none.
     """
 
     id: JobId
@@ -121,6 +123,7 @@ class Job:
     params: Mapping[str, Any] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[File, ...] = ()
+    events: EventLoad | None = None
 
 
 #: Seconds: ``due`` of a job that is bound to a worker, for the worker's row says when they are looked at; a cancel brings it forward.

@@ -29,8 +29,12 @@ class Messenger(Protocol):
         """
         ...
 
-    def collect(self, point: AccessPoint, *, last: bool = False) -> News:
-        """Read all letters of a worker. ``last``: the worker has ended, so unfinished letters are bad letters.
+    def collect(self, point: AccessPoint, *, last: bool = False, rung: bool = False) -> News:
+        """Read all letters of a worker.
+
+        Args:
+            last: the worker has ended, so unfinished letters are bad letters.
+            rung: it has rung; what it has not written for this ring may be left for a later call without ``rung``.
 
         Raises:
             OSError: the access point cannot be read: nothing is known.

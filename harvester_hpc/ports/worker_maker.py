@@ -16,7 +16,7 @@ class WorkerMaker(Protocol):
     def make_worker(self, jobs: Sequence[Job], queue: Queue, resource_type: str) -> WorkerPlan | Retry | Failed:
         """Return the plan of one worker for ``jobs`` (shape (n,); empty for pull workers).
 
-        Failed: these jobs fit into no worker of the queue. Retry: not now.
+        Failed: these jobs fit into no worker of the queue. Retry: not now; the jobs wait, and say why.
         """
         ...
 
@@ -33,5 +33,18 @@ class WorkerMaker(Protocol):
         ...
 
     def is_resource_ready(self) -> bool:
-        """Tell whether workers may be made now (dynamic sizing)."""
+        """Tell whether workers may be made now (dynamic sizing).
+
+        It is asked once before the workers of a round are made, and may ask the outside.
+
+        Raises:
+            Unavailable: nobody can tell.
+        """
+        ...
+
+    def num_ready_resources(self) -> int | None:
+        """Return for how many workers ``is_resource_ready`` has found room; None: it sets no limit.
+
+        Source: existing Harvester, num_ready_resources; the published specifications have ``is_resource_ready`` only.
+        """
         ...

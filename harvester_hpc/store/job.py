@@ -69,7 +69,7 @@ def make(write: Write, steps: Iterable[JobStep]) -> list[JobId]:
         if not made:
             stale.append(step.job_id)
             continue
-        prepared |= step.after is JobState.PREPARED
+        prepared |= step.after is JobState.PREPARED and step.before is not step.after
         if step.before is JobState.SUBMITTED:
             write.ring(JOB_FETCHER)  # there is room for another one that waits
         if step.report:

@@ -92,7 +92,7 @@ class FakeMessenger:
             self.inputs[point.worker_id] = {**self.inputs.get(point.worker_id, {}), **inputs}
             self.asks_jobs.pop(point.worker_id, None)
 
-    def collect(self, point: AccessPoint, *, last: bool = False) -> News:
+    def collect(self, point: AccessPoint, *, last: bool = False, rung: bool = False) -> News:
         """Return what the worker was made to tell, without what was acknowledged."""
         with self._lock:
             news = self._told.get(point.worker_id)

@@ -17,6 +17,7 @@ class FixedWorkerMaker:
     Attributes:
         answer: the plan; a test may put Retry or Failed there.
         ready: whether workers may be made now.
+        number_ready: for how many there is room; None: no limit.
         largest_cores: jobs that ask for more make any answer Failed.
     """
 
@@ -35,6 +36,7 @@ class FixedWorkerMaker:
         self.settings = settings
         self.answer: WorkerPlan | Retry | Failed = WorkerPlan(nodes=settings.nodes, cores=settings.cores, walltime_s=settings.walltime_s)
         self.ready = True
+        self.number_ready: int | None = None
         self.largest_cores = 10**6
 
     def make_worker(self, jobs: Sequence[Job], queue: Queue, resource_type: str) -> WorkerPlan | Retry | Failed:
@@ -58,3 +60,7 @@ class FixedWorkerMaker:
     def is_resource_ready(self) -> bool:
         """Return ``ready``."""
         return self.ready
+
+    def num_ready_resources(self) -> int | None:
+        """Return ``number_ready``."""
+        return self.number_ready

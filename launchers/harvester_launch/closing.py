@@ -46,7 +46,8 @@ def summary_of(leading: Leading) -> dict[str, Any]:
     slots = leading.master.most_slots
     ended = leading.master.ended
     return {
-        "finished": counts[Place.DONE], "failed": counts[Place.FAILED], "left": counts[Place.WAITING] + counts[Place.GIVEN],
+        "finished": counts[Place.DONE], "failed": counts[Place.FAILED],
+        "left": counts[Place.WAITING] + counts[Place.GIVEN] + counts[Place.RETURNED], "returned": counts[Place.RETURNED],
         "slots": slots, "seconds": round(seconds, 3), "rangesPerSecond": round(ended / seconds, 3) if seconds else None,
         "busyShare": round(leading.used.busy_s / (seconds * slots), 4) if seconds and slots else None,
         "bunches": leading.master.bunches, "ignoredResults": leading.master.ignored, "why": leading.why,

@@ -172,10 +172,10 @@ class Droid:
         return True
 
     def _without_ended(self, results: list[Result]) -> list[Result]:
-        """Leave out what was ended because the allocation ends: no fault of the range, so it is returned."""
+        """Leave out what was ended because the allocation ends: no fault of the range, but it was begun."""
         ended = [one for one in results if not one.ok and one.why.startswith(ALLOCATION_ENDS)]
         if ended:
-            self._world.send(YODA, ("returned", [one.range.number for one in ended]))
+            self._world.send(YODA, ("interrupted", [one.range.number for one in ended]))
         return [one for one in results if one not in ended] if ended else results
 
     def _speak(self) -> None:

@@ -71,6 +71,7 @@ class Leading:
                 self._told.clear()
         self._dismiss()
         self._publish()
+        self._give_back()
 
     # -- messages ---------------------------------------------------------------------------------
 
@@ -94,6 +95,8 @@ class Leading:
                 self.master.join(rank, slots, now)
             case ("returned", numbers):
                 self.master.take_back(rank, numbers)
+            case ("interrupted", numbers):
+                self.master.interrupt(rank, numbers)
             case ("told", name):
                 self._drain(f"rank {rank} was told {name}")
             case ("gone", why):
@@ -139,13 +142,14 @@ class Leading:
 
     def _take_ranges(self) -> bool:
         arrived = self._mailbox.arrived()
-        for job_id, ranges in arrived.items():
-            self._dry[job_id] = not ranges
-            new = self.master.ledger.add(job_id, ranges)
-            if ranges:
-                say(f"job {job_id}: {new} new ranges" + (f", {len(ranges) - new} known already" if new < len(ranges) else ""))
-            else:
-                say(f"job {job_id}: there are no more ranges")
+        for letter in arrived:
+            for job_id, ranges in letter.items():
+                self._dry[job_id] = not ranges
+                new = self.master.ledger.add(job_id, ranges)
+                if ranges:
+                    say(f"job {job_id}: {new} new ranges" + (f", {len(ranges) - new} known already" if new < len(ranges) else ""))
+                else:
+                    say(f"job {job_id}: there are no more ranges")
         return bool(arrived)
 
     def _ask(self, now: float) -> None:
@@ -181,6 +185,21 @@ class Leading:
             self._drained_by = time.monotonic() + 2 * self._options.grace_s + 10.0
             for rank in self.master.droids:
                 self._world.send(rank, ("drain", self._options.grace_s))
+            self._give_back()
+
+    def _give_back(self) -> None:
+        """Give back what nobody has begun, and what has come and was not looked at yet: another worker may have it at once."""
+        try:
+            self._mailbox.withdraw()
+            for letter in self._mailbox.arrived(at_once=True):
+                for job_id, ranges in letter.items():
+                    self.master.ledger.add(job_id, ranges)
+            number = self.publisher.give_back()
+        except OSError as error:
+            say(f"what was not begun is not told: {error}")
+            return
+        if number:
+            say(f"{number} ranges that were not begun go back")
 
     def _is_over(self) -> bool:
         if self.master.draining:

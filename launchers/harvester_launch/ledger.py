@@ -21,6 +21,7 @@ class Place(IntEnum):
     GIVEN = 1
     DONE = 2
     FAILED = 3
+    RETURNED = 4
 
 
 #: Plain numbers, for speed.
@@ -73,7 +74,7 @@ class Ledger:
     def __init__(self, tries: int = 3) -> None:
         self.tries = tries
         self.ids: list[str] = []
-        self.counts = [0, 0, 0, 0]
+        self.counts = [0] * len(Place)
         self._numbers: dict[int, dict[str, int]] = {}
         self._shared: dict[str, int] = {}
         self.shared_texts: list[str] = []
@@ -86,15 +87,17 @@ class Ledger:
         self._back: deque[int] = deque()
 
     def add(self, job_id: int, ranges: Iterable[Told]) -> int:
-        """Take ranges in, and return how many were new; one that is known already changes nothing."""
+        """Take ranges in, and return how many were new; one that is known already changes nothing, unless it was returned."""
         numbers = self._numbers.get(job_id)
         if numbers is None:
             numbers = self._numbers[job_id] = {}
             self._jobs.append(job_id)
-        job, before = self._jobs.index(job_id), len(self.ids)
+        job, before, again = self._jobs.index(job_id), len(self.ids), 0
         for range_id, start, last, shared in ranges:
             number = len(self.ids)
-            if numbers.setdefault(range_id, number) != number:
+            known = numbers.setdefault(range_id, number)
+            if known != number:
+                again += self._revived(known)
                 continue
             self.ids.append(range_id)
             self._job.append(job)
@@ -106,7 +109,14 @@ class Ledger:
             self._rank.append(NOBODY)
             self._since.append(0.0)
         self.counts[Place.WAITING] += len(self.ids) - before
-        return len(self.ids) - before
+        return len(self.ids) - before + again
+
+    def _revived(self, number: int) -> bool:
+        """Take a range in again that was returned to the login node; False for any other."""
+        returned = self._place[number] == Place.RETURNED
+        if returned:
+            self._wait_again(number)
+        return returned
 
     def _shared_number(self, shared: str) -> int:
         number = self._shared.get(shared)
@@ -124,7 +134,7 @@ class Ledger:
         return self._numbers.get(job_id, {}).values()
 
     def settle(self, number: int, place: Place) -> None:
-        """Note what an earlier run of this worker has done: DONE or FAILED. Only for a range that waits."""
+        """Note what an earlier run of this worker has done, or what is returned: DONE, FAILED, RETURNED. Only for a range that waits."""
         if self._place[number] == Place.WAITING:
             self._move(number, place)
 
@@ -192,6 +202,17 @@ class Ledger:
         self._tried[number] -= 1
         self._wait_again(number)
         return True
+
+    def interrupt(self, number: int, rank: int) -> bool:
+        """Note that a range was ended in the middle, by no fault of its own; it has been begun."""
+        if not self.held_by(number, rank):
+            return False
+        self._wait_again(number)
+        return True
+
+    def untried(self) -> list[int]:
+        """Return the ranges that wait and that no rank has begun; looks at all of them."""
+        return [number for number, place in enumerate(self._place) if place == _WAITING and not self._tried[number]]
 
     def lose(self, rank: int) -> list[int]:
         """A rank is gone: what it held waits again, or has failed for good; the latter is returned."""

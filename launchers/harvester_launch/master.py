@@ -105,6 +105,12 @@ class Master:
         if rank in self.droids:
             self.droids[rank].held -= taken
 
+    def interrupt(self, rank: int, numbers: Sequence[int]) -> None:
+        """A Droid has ended ranges because the allocation ends."""
+        taken = sum(self.ledger.interrupt(number, rank) for number in numbers)
+        if rank in self.droids:
+            self.droids[rank].held -= taken
+
     def lose(self, rank: int, why: str) -> None:
         """A Droid is gone for good; what it held waits again."""
         droid = self.droids.pop(rank, None)

@@ -13,6 +13,9 @@ from harvester_launch.master import Done, Failed
 #: Results in one letter at most.
 MOST = 10_000
 
+#: The status of a range that is given back untried.
+BACK = "ready"
+
 Items = dict[int, list[dict[str, Any]]]
 
 
@@ -26,9 +29,10 @@ def recall(ledger: Ledger, mailbox: Mailbox, own: Path) -> list[Done]:
         for job_id, ranges in arrived.items():
             ledger.add(job_id, ranges)
     for line in lines(own, TOLD):
-        _settle(ledger, line["PandaID"], line["eventRangeID"], done=bool(line.get("ok")))
-    for job_id, range_id, done in mailbox.published():
-        _settle(ledger, job_id, range_id, done=done)
+        place = Place.RETURNED if line.get("back") else Place.DONE if line.get("ok") else Place.FAILED
+        _settle(ledger, line["PandaID"], line["eventRangeID"], place)
+    for job_id, range_id, status in mailbox.published():
+        _settle(ledger, job_id, range_id, {"finished": Place.DONE, BACK: Place.RETURNED}.get(status, Place.FAILED))
     untold: list[Done] = []
     for line in lines(own, DONE):
         path = str(line.get("path") or "")
@@ -48,8 +52,8 @@ def _number(ledger: Ledger, job_id: int, range_id: str) -> int:
     return number
 
 
-def _settle(ledger: Ledger, job_id: int, range_id: str, *, done: bool) -> None:
-    ledger.settle(_number(ledger, job_id, range_id), Place.DONE if done else Place.FAILED)
+def _settle(ledger: Ledger, job_id: int, range_id: str, place: Place) -> None:
+    ledger.settle(_number(ledger, job_id, range_id), place)
 
 
 class Publisher:
@@ -99,6 +103,28 @@ class Publisher:
             self.told += len(some) + len(others)
             self.ring()
         self._since = None
+
+    def give_back(self) -> int:
+        """Tell of the ranges that nobody has begun that another worker may have them; return how many they are.
+
+        Raises:
+            OSError: not all was told; the login node takes the others back when the worker has ended.
+        """
+        numbers = self._ledger.untried()
+        for start in range(0, len(numbers), MOST):
+            some = numbers[start:start + MOST]
+            items: Items = {}
+            for number in some:
+                items.setdefault(self._ledger.job_of(number), []).append({"eventRangeID": self._ledger.ids[number], "eventStatus": BACK})
+            self._mailbox.publish(items)
+            for number in some:
+                self._ledger.settle(number, Place.RETURNED)
+            self._journal.append([
+                {"PandaID": job_id, "eventRangeID": item["eventRangeID"], "back": True}
+                for job_id, listed in items.items() for item in listed
+            ])
+            self.ring()
+        return len(numbers)
 
     def later(self, now: float) -> None:
         """What could not be told is tried again after a while."""

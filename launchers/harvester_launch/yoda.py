@@ -21,7 +21,7 @@ from harvester_launch.job import JOB_UNUSABLE
 from harvester_launch.journal import TOLD, journal_of
 from harvester_launch.leading import Leading
 from harvester_launch.ledger import Ledger, Place
-from harvester_launch.mailbox import Mailbox
+from harvester_launch.mailbox import Mailbox, open_box
 from harvester_launch.master import Master
 from harvester_launch.publishing import Publisher, recall
 from harvester_launch.ranges import JobSetup, Setup
@@ -150,6 +150,7 @@ def _stop(world: Ranks) -> None:
 
 def _lead(world: Ranks, options: YodaOptions, told: Told, environ: Mapping[str, str], start: Start) -> int:
     jobs = {one.job_id: one for one in start.assignments}
+    mailbox = Mailbox(options.access_point, jobs, box=open_box(options.access_point))
     own = options.access_point / OWN
     own.mkdir(mode=0o700, exist_ok=True)
     (own / "ranges").mkdir(mode=0o700, exist_ok=True)
@@ -166,7 +167,7 @@ def _lead(world: Ranks, options: YodaOptions, told: Told, environ: Mapping[str, 
     start.attributes[0].ring()
     left = remaining_s(start.end, time.time())
     now = time.monotonic()
-    ledger, mailbox = Ledger(options.tries), Mailbox(options.access_point, jobs)
+    ledger = Ledger(options.tries)
     master = Master(ledger, ends=None if left is None else now + left - options.margin_s)
     master.done += recall(ledger, mailbox, own)
     journal = journal_of(own, TOLD, setup.run, 0)
@@ -203,7 +204,7 @@ def salvage(options: YodaOptions, environ: Mapping[str, str]) -> int:
     own = options.access_point / OWN
     if not own.is_dir():
         return 0
-    ledger, mailbox = Ledger(), Mailbox(options.access_point, jobs)
+    ledger, mailbox = Ledger(), Mailbox(options.access_point, jobs, box=open_box(options.access_point))
     done = recall(ledger, mailbox, own)
     attributes = Attributes(worker=worker_in(options.access_point, environ), folder=options.access_point)
     journal = journal_of(own, TOLD, f"{time.time_ns():x}", 0)

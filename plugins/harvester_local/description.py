@@ -34,11 +34,12 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRanges:
-    """The ranges that a job works on: how many, events in each, and how often one is tried at most."""
+    """The ranges that a job works on: how many, events in each, how often one is tried at most, and seconds of one (0: unknown)."""
 
     ranges: int
     per_range: int = 1
     attempts: int = 3
+    seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,6 +283,7 @@ INPUT_READERS: Mapping[str, Callable[[Any], Any]] = {
 
 EVENT_READERS: Mapping[str, tuple[str, Callable[[Any], int]]] = {
     "ranges": ("ranges", _number(1, 10_000_000)), "perRange": ("per_range", _number(1, 10**9)), "attempts": ("attempts", _number(1, 100)),
+    "secondsPerRange": ("seconds", _number(1, 10**7)),
 }
 
 #: {key of a job file: (attribute, reader)}

@@ -43,7 +43,8 @@ def job_dictionary(job: JobDescription, job_id: int, attempt: int, task_id: int,
         "transferType": "direct", "processingType": "local", "prodUserID": "local",
         "cloud": "NULL", "swRelease": "NULL", "homepackage": "NULL", "cmtConfig": "NULL",
         "sourceSite": "NULL", "destinationSE": "local", "nucleus": "NULL",
-        **({"eventService": "True"} if job.events else {}),
+        **({"eventService": "True", "nEventRanges": job.events.ranges} if job.events else {}),
+        **({"secondsPerRange": job.events.seconds} if job.events and job.events.seconds else {}),
         "ioIntensity": None, "ioIntensityUnit": None,
     }
 

@@ -1,19 +1,24 @@
-"""The jumbo worker maker: several workers for one job (OneToMany), each of the queue's size."""
+"""The jumbo worker maker: several workers for one job (OneToMany), each of the queue's size, or sized by the work that is left."""
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harvester_hpc.model.event import EventLoad
 from harvester_hpc.model.job import Job
-from harvester_hpc.model.queue import Queue
+from harvester_hpc.model.queue import Queue, Resources
 from harvester_hpc.model.worker import WorkerPlan
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.outcome import Failed, Retry
+from harvester_workers.dynamic import FreeRoom, problems_of_command
+from harvester_workers.limits import batch_queue_of, problems_of_plan
 from harvester_workers.simple import SimpleWorkerMaker
+from harvester_workers.sizing import Limits, Load, Node, size_for_pieces
 
 
 class JumboWorkerMaker:
-    """OneToMany: workers as the simple maker has them; a job gets several."""
+    """OneToMany: a job gets several workers; with dynamic sizing as large and as long as the rest of its work needs."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Settings:
@@ -22,23 +27,57 @@ class JumboWorkerMaker:
         Attributes:
             n_workers_per_job: workers that a job has at the same time.
             default_walltime_s: seconds, where neither the queue, the job nor the batch queue says anything.
+            dynamic_sizing: the queue's ``resources.nodes`` is the most, and what is left of the job decides. Where nobody knows what is
+                left, or what a range costs, a worker is of the queue's size.
+            reserve_s: seconds for the start and the end of a worker, on top of its work.
+            longest_s: seconds that a worker is to take at most; 0: as long as it may.
+            resource_command: argv that prints what is free now, in lines of nodes, or of nodes and seconds; workers are fitted into it.
+            resource_timeout_s: seconds for that command.
         """
 
         n_workers_per_job: int = 1
         default_walltime_s: int = 3600
+        dynamic_sizing: bool = False
+        reserve_s: int = 300
+        longest_s: int = 0
+        resource_command: tuple[str, ...] = ()
+        resource_timeout_s: float = 10.0
 
         def problems(self) -> tuple[str, ...]:
             """Return what types cannot tell."""
-            keys = ("n_workers_per_job", "default_walltime_s")
-            return tuple(f"{key}: must be 1 at least" for key in keys if getattr(self, key) < 1)
+            found = [f"{key}: must be 1 at least" for key in ("n_workers_per_job", "default_walltime_s") if getattr(self, key) < 1]
+            found += [f"{key}: must not be negative" for key in ("reserve_s", "longest_s") if getattr(self, key) < 0]
+            if self.resource_command and not self.dynamic_sizing:
+                found.append("resource_command: wants dynamicSizing")
+            return (*found, *problems_of_command(self.resource_command, self.resource_timeout_s))
 
     def __init__(self, settings: Settings, context: Context) -> None:
         self.settings = settings
+        self.facility = context.facility
         self._one = SimpleWorkerMaker(SimpleWorkerMaker.Settings(default_walltime_s=settings.default_walltime_s), context)
+        self._free = FreeRoom(
+            facility=context.facility, queue=context.queue, command=settings.resource_command, timeout_s=settings.resource_timeout_s
+        )
 
     def make_worker(self, jobs: Sequence[Job], queue: Queue, resource_type: str) -> WorkerPlan | Retry | Failed:
         """Return the plan of one of the workers."""
-        return self._one.make_worker(jobs, queue, resource_type)
+        fixed = self._one.make_worker(jobs, queue, resource_type)
+        if not self.settings.dynamic_sizing:
+            return fixed
+        batch_queue = batch_queue_of(self.facility, queue.resources.batch_queue)
+        if isinstance(batch_queue, Failed):
+            return batch_queue
+        limits = Limits(
+            queue=batch_queue, most_nodes=queue.resources.nodes, fixed_s=queue.resources.walltime_s,
+            walltime_s=self.settings.longest_s or None,
+        )
+        load = jobs[0].events if jobs else None
+        known = load is not None and load.left and load.core_s
+        sizes = (self._size(load, queue.resources, one) for one in self._free.limits(limits)) if load is not None and known else iter(())
+        size = next((size for size in sizes if size is not None), None)
+        if size is None:  # what a range has cost is a guess, and no reason to give a job up
+            return fixed if isinstance(fixed, Failed) else self._in_free_room(fixed, limits)
+        return self._checked(size, queue.resources, limits)
 
     def get_num_jobs_per_worker(self, n_workers: int) -> int:
         """One."""
@@ -49,9 +88,37 @@ class JumboWorkerMaker:
         return max(1, min(self.settings.n_workers_per_job, n_workers))
 
     def is_resource_ready(self) -> bool:
-        """Always."""
-        return True
+        """Always, unless a command says what is free and no worker fits into it."""
+        return self._free.ask()
+
+    def num_ready_resources(self) -> int | None:
+        """One at a time where a command says what is free, else no limit."""
+        return self._free.number()
 
     def get_full_chunk_wait(self) -> float:
         """No job waits for others."""
         return 0.0
+
+    def _size(self, load: EventLoad, resources: Resources, limits: Limits) -> tuple[int, int] | None:
+        """Return (nodes, seconds) for one worker's part of what is left; None if these limits leave no size."""
+        node = Node(cores=resources.cores_per_node or self.facility.node.cores)
+        ranges = math.ceil((load.left or 0) / self.settings.n_workers_per_job)
+        piece = Load(cores=load.cores, walltime_s=max(1, math.ceil((load.core_s or 0.0) / load.cores)))
+        size = size_for_pieces(ranges, piece, node, limits, self.settings.reserve_s)
+        return size if size is None or limits.fixed_s is None else (size[0], limits.fixed_s)
+
+    def _in_free_room(self, plan: WorkerPlan | Retry, limits: Limits) -> WorkerPlan | Retry:
+        """Return a worker of the queue's size, if it fits into what is free."""
+        if isinstance(plan, Retry) or self._free.slots is None:
+            return plan
+        fits = any(one.most_nodes >= plan.nodes and one.within(plan.nodes, plan.walltime_s) for one in self._free.limits(limits))
+        return plan if fits else Retry(why="waited for free nodes for long enough")
+
+    def _checked(self, size: tuple[int, int], resources: Resources, limits: Limits) -> WorkerPlan | Failed:
+        nodes, seconds = size
+        plan = WorkerPlan(
+            nodes=nodes, cores=nodes * (resources.cores_per_node or self.facility.node.cores), walltime_s=seconds,
+            ram_mb=resources.memory_mb, gpus_per_node=resources.gpus_per_node,
+        )
+        problems = tuple(problems_of_plan(plan, resources, limits.queue, self.facility))
+        return Failed(why="; ".join(problems)) if problems else plan

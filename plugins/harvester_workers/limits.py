@@ -32,8 +32,13 @@ def problems_of_plan(plan: WorkerPlan, resources: Resources, batch_queue: BatchQ
         yield f"a worker has {plan.nodes} node(s), {where} takes {batch_queue.min_nodes} and more"
     if batch_queue.max_nodes is not None and plan.nodes > batch_queue.max_nodes:
         yield f"a worker has {plan.nodes} nodes, {where} takes {batch_queue.max_nodes} at most"
-    if batch_queue.max_walltime_s is not None and plan.walltime_s > batch_queue.max_walltime_s:
-        yield f"a worker wants {plan.walltime_s} s, {where} gives {batch_queue.max_walltime_s} s at most"
+    if batch_queue.bins and not any(one.min_nodes <= plan.nodes <= one.max_nodes for one in batch_queue.bins):
+        sizes = ", ".join(f"{one.min_nodes} to {one.max_nodes}" for one in batch_queue.bins)
+        yield f"a worker has {plan.nodes} node(s), {where} takes {sizes}"
+    longest_s = batch_queue.longest_s(plan.nodes)
+    if longest_s is not None and plan.walltime_s > longest_s:
+        of_size = f" to {plan.nodes} node(s)" if batch_queue.bins else ""
+        yield f"a worker wants {plan.walltime_s} s, {where} gives {longest_s} s at most{of_size}"
     node = facility.node
     for thing, wanted, there in (
         ("core(s)", resources.cores_per_node, node.cores), ("GPU(s)", resources.gpus_per_node, node.gpus),

@@ -10,8 +10,9 @@ from harvester_hpc.model.queue import Queue, Resources
 from harvester_hpc.model.worker import WorkerPlan
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.outcome import Failed, Retry
+from harvester_workers.dynamic import FreeRoom, problems_of_command
 from harvester_workers.limits import batch_queue_of, problems_of_plan
-from harvester_workers.sizing import Load, Node, nodes_for, time_for
+from harvester_workers.sizing import Limits, Load, Node, nodes_for, size_for, time_for
 
 
 class MultiJobWorkerMaker:
@@ -27,6 +28,10 @@ class MultiJobWorkerMaker:
             wait_for_full_chunk: seconds for which jobs wait until there are enough of them for a full worker.
             default_walltime_s: seconds, where neither the queue, a job nor the batch queue says anything.
             reserve_s: seconds for the start and the end of a worker, on top of what its jobs need.
+            least_filled: share of a worker's nodes, from 0 to 1, that its jobs must fill; with less they wait for others. It matters
+                where the batch queue takes large workers only, or gives only to them the time that the jobs need.
+            resource_command: argv that prints what is free now, in lines of nodes, or of nodes and seconds; workers are fitted into it.
+            resource_timeout_s: seconds for that command.
         """
 
         n_jobs_per_worker: int = 1
@@ -34,6 +39,9 @@ class MultiJobWorkerMaker:
         wait_for_full_chunk: float = 300.0
         default_walltime_s: int = 3600
         reserve_s: int = 120
+        least_filled: float = 0.0
+        resource_command: tuple[str, ...] = ()
+        resource_timeout_s: float = 10.0
 
         def problems(self) -> tuple[str, ...]:
             """Return what types cannot tell."""
@@ -48,11 +56,17 @@ class MultiJobWorkerMaker:
                 found.append("defaultWalltimeS: must be more than 0 seconds")
             if self.reserve_s < 0:
                 found.append("reserveS: must not be negative")
+            if not 0 <= self.least_filled <= 1:
+                found.append(f"leastFilled: must be from 0 to 1, not {self.least_filled:g}")
+            found += problems_of_command(self.resource_command, self.resource_timeout_s)
             return tuple(found)
 
     def __init__(self, settings: Settings, context: Context) -> None:
         self.settings = settings
         self.facility = context.facility
+        self._free = FreeRoom(
+            facility=context.facility, queue=context.queue, command=settings.resource_command, timeout_s=settings.resource_timeout_s
+        )
 
     def make_worker(self, jobs: Sequence[Job], queue: Queue, resource_type: str) -> WorkerPlan | Retry | Failed:
         """Return the plan of one worker; Failed with the arithmetic if one job alone asks for more than a worker may have.
@@ -64,18 +78,26 @@ class MultiJobWorkerMaker:
         if isinstance(batch_queue, Failed):
             return batch_queue
         node = Node(cores=resources.cores_per_node or self.facility.node.cores, memory_mb=resources.memory_mb)
-        longest_s = resources.walltime_s or batch_queue.max_walltime_s
-        problems = [problem for job in jobs for problem in self._of_job(job, node, longest_s)]
+        limits = Limits(queue=batch_queue, most_nodes=self._most_nodes(resources, batch_queue), fixed_s=resources.walltime_s)
+        problems = [problem for job in jobs for problem in self._of_job(job, node, limits)]
         if problems:
             return Failed(why="; ".join(problems))
         loads = [Load(cores=job.cores, memory_mb=job.ram_mb, walltime_s=job.walltime_s) for job in jobs]
-        nodes = self._nodes(loads, node, resources, batch_queue)
+        sizes = (self._size(loads, node, one) for one in self._free.limits(limits))
+        size = next((size for size in sizes if size is not None), None)
+        if size is None:
+            return Retry(why="waited for free nodes for long enough") if self._free.slots is not None else Failed(why=_no_size(limits))
         plan = WorkerPlan(
-            nodes=nodes, cores=nodes * node.cores, walltime_s=self._walltime_s(loads, nodes, node, resources, batch_queue),
-            ram_mb=resources.memory_mb, gpus_per_node=resources.gpus_per_node,
+            nodes=size[0], cores=size[0] * node.cores, walltime_s=resources.walltime_s or size[1], ram_mb=resources.memory_mb,
+            gpus_per_node=resources.gpus_per_node,
         )
         problems = [*problems_of_plan(plan, resources, batch_queue, self.facility), *self._of_launcher(plan)]
-        return Failed(why="; ".join(problems)) if problems else plan
+        if problems:
+            return Failed(why="; ".join(problems))
+        filled = nodes_for(loads, node) if loads else plan.nodes
+        if filled < self.settings.least_filled * plan.nodes:
+            return Retry(why=f"waited for other jobs: {filled} node(s) are filled, the worker has {plan.nodes} (leastFilled)")
+        return plan
 
     def get_num_jobs_per_worker(self, n_workers: int) -> int:
         """As many as a full worker takes."""
@@ -90,27 +112,44 @@ class MultiJobWorkerMaker:
         return 1
 
     def is_resource_ready(self) -> bool:
-        """Always."""
-        return True
+        """Always, unless a command says what is free and no worker fits into it."""
+        return self._free.ask()
 
-    def _nodes(self, loads: Sequence[Load], node: Node, resources: Resources, batch_queue: BatchQueue) -> int:
+    def num_ready_resources(self) -> int | None:
+        """One at a time where a command says what is free, else no limit."""
+        return self._free.number()
+
+    def _most_nodes(self, resources: Resources, batch_queue: BatchQueue) -> int:
         if self.settings.nodes_per_worker:
             return self.settings.nodes_per_worker
-        most = min(resources.nodes, batch_queue.max_nodes or resources.nodes)
-        return max(batch_queue.min_nodes, min(most, nodes_for(loads, node) if loads else most))
+        return max(batch_queue.min_nodes, min(resources.nodes, batch_queue.max_nodes or resources.nodes))
 
-    def _walltime_s(self, loads: Sequence[Load], nodes: int, node: Node, resources: Resources, batch_queue: BatchQueue) -> int:
-        if resources.walltime_s:
-            return resources.walltime_s
-        most = batch_queue.max_walltime_s
+    def _size(self, loads: Sequence[Load], node: Node, limits: Limits) -> tuple[int, int] | None:
+        """Return (nodes, seconds) of a worker; None if these limits leave no size."""
+        if self.settings.nodes_per_worker:
+            nodes, longest = self.settings.nodes_per_worker, max((load.walltime_s for load in loads), default=0)
+            has_room = nodes <= limits.most_nodes and (self._free.slots is None or limits.within(nodes, limits.fixed_s or longest))
+            return (nodes, self._seconds(loads, nodes, node, limits)) if has_room else None
+        if loads and all(load.walltime_s for load in loads):
+            return size_for(loads, node, limits, self.settings.reserve_s)
+        sizes = limits.sizes()
+        if not sizes:
+            return None
+        nodes = next((one for one in sizes if one >= nodes_for(loads, node)), sizes[-1]) if loads else sizes[-1]
+        return nodes, self._seconds(loads, nodes, node, limits)
+
+    def _seconds(self, loads: Sequence[Load], nodes: int, node: Node, limits: Limits) -> int:
+        longest = limits.longest_s(nodes)
         if not loads or not all(load.walltime_s for load in loads):
             asked = max((load.walltime_s for load in loads), default=0)
-            return most or max(asked + self.settings.reserve_s, self.settings.default_walltime_s)
+            return longest or max(asked + self.settings.reserve_s, self.settings.default_walltime_s)
         needed = time_for(loads, nodes, node) + self.settings.reserve_s
-        return needed if most is None else min(needed, most)
+        return needed if longest is None else min(needed, longest)
 
-    def _of_job(self, job: Job, node: Node, longest_s: int | None) -> Iterator[str]:
+    def _of_job(self, job: Job, node: Node, limits: Limits) -> Iterator[str]:
         memory_mb = node.memory_mb or self.facility.node.memory_mb
+        times = [limits.longest_s(nodes) for nodes in limits.sizes()]
+        longest_s = None if not times or None in times else max(time for time in times if time is not None)
         for thing, asked, given in (
             ("cores", job.cores, node.cores), ("MB", job.ram_mb, memory_mb or job.ram_mb),
             ("s", job.walltime_s, longest_s or job.walltime_s),
@@ -122,3 +161,7 @@ class MultiJobWorkerMaker:
     def _of_launcher(self, plan: WorkerPlan) -> Iterator[str]:
         if plan.nodes > 1 and self.facility.launcher == "single":
             yield f"a worker has {plan.nodes} nodes, and {self.facility.name} names no launcher that starts on all of them (launcher)"
+
+
+def _no_size(limits: Limits) -> str:
+    return f"no number of nodes up to {limits.most_nodes} is taken by batch queue {limits.queue.name!r} for so long"

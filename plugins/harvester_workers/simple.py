@@ -63,9 +63,13 @@ class SimpleWorkerMaker:
         """Always."""
         return True
 
+    def num_ready_resources(self) -> int | None:
+        """No limit."""
+        return None
+
     def _plan(self, jobs: Sequence[Job], resources: Resources, batch_queue: BatchQueue) -> WorkerPlan:
         asked = max((job.walltime_s for job in jobs), default=0)
-        walltime_s = resources.walltime_s or asked or batch_queue.max_walltime_s or self.settings.default_walltime_s
+        walltime_s = resources.walltime_s or asked or batch_queue.longest_s(resources.nodes) or self.settings.default_walltime_s
         return WorkerPlan(
             nodes=resources.nodes, cores=resources.nodes * (resources.cores_per_node or self.facility.node.cores), walltime_s=walltime_s,
             ram_mb=resources.memory_mb, gpus_per_node=resources.gpus_per_node,

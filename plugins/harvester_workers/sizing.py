@@ -5,6 +5,8 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harvester_hpc.model.facility import BatchQueue
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
@@ -21,6 +23,86 @@ class Node:
 
     cores: int
     memory_mb: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one worker may have, by all who have a say.
+
+    Attributes:
+        queue: the batch queue, with its bins.
+        most_nodes: at most so many nodes; of the user, or what is free now.
+        walltime_s: at most so many seconds, of the user, or as long as nodes are free; None: as the batch queue has it.
+        fixed_s: exactly so many seconds, of the user; None: as the load needs.
+    """
+
+    queue: BatchQueue
+    most_nodes: int
+    walltime_s: int | None = None
+    fixed_s: int | None = None
+
+    def sizes(self) -> list[int]:
+        """Return the numbers of nodes that a worker may have, in order."""
+        taken = (nodes for nodes in range(self.queue.min_nodes, self.most_nodes + 1) if self.queue.takes(nodes))
+        return [nodes for nodes in taken if self.fixed_s is None or self.within(nodes, self.fixed_s)]
+
+    def longest_s(self, nodes: int) -> int | None:
+        """Return the longest walltime of a worker of so many nodes; None: no limit known."""
+        limits = [one for one in (self.queue.longest_s(nodes), self.walltime_s, self.fixed_s) if one is not None]
+        return min(limits, default=None)
+
+    def within(self, nodes: int, seconds: int) -> bool:
+        """Tell whether a worker of so many nodes may have so many seconds."""
+        longest = self.longest_s(nodes)
+        return longest is None or seconds <= longest
+
+
+def size_for(loads: Sequence[Load], node: Node, limits: Limits, reserve_s: int) -> tuple[int, int] | None:
+    """Return (nodes, seconds) of a worker for jobs side by side; None if the longest of them finds no time in any size.
+
+    Args:
+        loads: shape (n,), n >= 1; each fits into a whole node, and says how long it takes.
+        reserve_s: seconds for the start and the end of a worker.
+
+    As many nodes as the jobs fill; more only where so few are not allowed the time that the longest job takes, since larger batch
+    jobs get longer walltimes. Where there are not so many, the most there are; then jobs come to their turn one after the other, as
+    far as the time allows.
+    """
+    longest_job_s = max(load.walltime_s for load in loads)  # the reserve is no reason to take more nodes
+    sizes = [nodes for nodes in limits.sizes() if limits.within(nodes, longest_job_s)]
+    if not sizes:
+        return None
+    filled = nodes_for(loads, node)
+    enough = [nodes for nodes in sizes if nodes >= filled]
+    nodes = enough[0] if enough else sizes[-1]
+    needed = time_for(loads, nodes, node) + reserve_s
+    longest = limits.longest_s(nodes)
+    return nodes, needed if longest is None else min(needed, longest)
+
+
+def size_for_pieces(pieces: int, piece: Load, node: Node, limits: Limits, reserve_s: int) -> tuple[int, int] | None:
+    """Return (nodes, seconds) of a worker for small pieces of work, all alike; None if one piece finds no time in any size.
+
+    Args:
+        pieces: how many, >= 1.
+        piece: cores and seconds of one; a node has room for one at least.
+        reserve_s: seconds for the start and the end of a worker.
+
+    As few nodes as can do all of them in the time that so few are allowed: they wait least, and waste least at both ends. Where no
+    size can, the largest that is of use, for all its time.
+    """
+    sizes = [nodes for nodes in limits.sizes() if limits.within(nodes, piece.walltime_s)]
+    if not sizes:
+        return None
+    of_node = max(1, node.cores // piece.cores)
+    useful = [nodes for nodes in sizes if (nodes - 1) * of_node < pieces] or sizes[:1]
+
+    def needed(nodes: int) -> int:
+        return -(-pieces // (nodes * of_node)) * piece.walltime_s + reserve_s
+
+    nodes = next((nodes for nodes in useful if limits.within(nodes, needed(nodes))), useful[-1])
+    longest = limits.longest_s(nodes)
+    return nodes, needed(nodes) if longest is None else min(needed(nodes), longest)
 
 
 def fits(load: Load, node: Node) -> bool:

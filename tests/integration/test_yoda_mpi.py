@@ -189,8 +189,7 @@ def test_several_jobs_eat_side_by_side(site: MpiSite) -> None:
     (point.path / "payload.sh").write_text('echo "$1" > "$2"')
     (point.path / NAMES.event_ranges).write_text(json.dumps({str(job): ranges(0, 20) for job in jobs}))
     launch = site.start(point, *FAST, "--slots", "1")
-    until((point.path / NAMES.event_request).exists, "it asks")
-    site.messenger.events_requested(point)
+    until(lambda: site.messenger.events_requested(point), "it asks")
     site.messenger.feed_events(point, {JOB: [], 6: []})
     launch.wait(DEADLINE_S)
     assert launch.returncode == 0, site.log()
@@ -218,7 +217,7 @@ def test_a_torn_letter_of_ranges_is_waited_for(site: MpiSite) -> None:
     whole = json.dumps({str(JOB): ranges(0, 10)})
     (point.path / NAMES.event_ranges).write_text(whole[:100])
     launch = site.start(point, *FAST, "--slots", "1")
-    until(lambda: (point.path / NAMES.event_request).exists(), "it asks")
+    until(lambda: site.messenger.events_requested(point), "it asks")
     (point.path / NAMES.event_ranges).write_text(whole)
     assert site.serve(launch, point) == 0, site.log()
     assert len(site.finished()) == 10

@@ -57,3 +57,8 @@ class WorkerMakerContract:
 
     def test_readiness_is_a_plain_answer(self, worker_maker: WorkerMaker) -> None:
         assert worker_maker.is_resource_ready() in (True, False)
+
+    def test_room_is_a_number_or_no_limit(self, worker_maker: WorkerMaker) -> None:
+        assert worker_maker.is_resource_ready() or worker_maker.num_ready_resources() == 0
+        number = worker_maker.num_ready_resources()
+        assert number is None or number >= 0

@@ -67,7 +67,7 @@ def test_a_running_worker_whose_letters_show_no_sign_of_life_is_killed(worlds: W
 def test_a_worker_whose_letters_cannot_be_read_is_not_silent(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
     world = running(worlds, queue={"heartbeat_limit_s": 600.0})
 
-    def away(point: AccessPoint, *, last: bool = False) -> News:
+    def away(point: AccessPoint, *, last: bool = False, rung: bool = False) -> News:
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(world.messenger, "collect", away)
@@ -81,7 +81,7 @@ def test_an_older_word_of_a_worker_never_replaces_its_last(worlds: Worlds, monke
     first, final = News(attributes={1: {"nEvents": 1}}), News(attributes={1: {"nEvents": 9}}, job_status={1: "finished"})
     collect = world.messenger.collect
 
-    def slow(point: AccessPoint, *, last: bool = False) -> News:
+    def slow(point: AccessPoint, *, last: bool = False, rung: bool = False) -> News:
         monkeypatch.setattr(world.messenger, "collect", collect)
         read = collect(point, last=last)
         world.messenger.tell(1, final)
@@ -102,7 +102,7 @@ def test_an_older_word_of_a_worker_never_replaces_its_last(worlds: Worlds, monke
 
 
 def cannot_read(error: Exception) -> Any:
-    def collect(point: AccessPoint, *, last: bool = False) -> News:
+    def collect(point: AccessPoint, *, last: bool = False, rung: bool = False) -> News:
         raise error
 
     return collect
@@ -138,7 +138,7 @@ def test_letters_that_a_messenger_cannot_bear_hold_up_no_other_worker(worlds: Wo
     world.settle()
     collect = world.messenger.collect
 
-    def touchy(point: AccessPoint, *, last: bool = False) -> News:
+    def touchy(point: AccessPoint, *, last: bool = False, rung: bool = False) -> News:
         if point.worker_id == 1:
             raise RecursionError("a defect")
         return collect(point, last=last)

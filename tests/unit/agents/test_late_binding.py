@@ -346,14 +346,14 @@ def test_a_job_that_is_bound_while_its_worker_is_found_to_have_ended_is_not_lost
     collect = world.messenger.collect
     done: list[int] = []
 
-    def bound_meanwhile(point: Any, *, last: bool = False) -> News:
+    def bound_meanwhile(point: Any, **how: Any) -> News:
         if not done:
             done.append(1)
             world.messenger.ask_for_jobs(1, 1)
             with world.database.write() as write:
                 requests.note(write, 1)
                 assert requests.bind(write, 1, [world.job(1).id]) == [1]
-        return collect(point, last=last)
+        return collect(point, **how)
 
     world.messenger.collect = bound_meanwhile  # type: ignore[method-assign]
     look_at(world, 1)

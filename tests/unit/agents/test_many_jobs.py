@@ -177,7 +177,8 @@ def test_what_a_launcher_takes_at_the_last_moment_is_not_given_to_another(worlds
     world.messenger.begun[1] = {2}
     world.messenger.tell(1, News(begun=frozenset({1}), job_status={1: "failed"}))
     with monkeypatch.context() as patch:
-        patch.setattr(world.messenger, "collect", lambda point, last=False: News(begun=frozenset({1}), job_status={1: "failed"}))
+        older = News(begun=frozenset({1}), job_status={1: "failed"})
+        patch.setattr(world.messenger, "collect", lambda point, last=False, rung=False: older)
         world.batch.end(world.worker(1).key, exit_code=1)
         world.later(60.0)
     assert states(world, 1, 2) == ["failed", "failed"]
@@ -291,7 +292,7 @@ def test_the_folders_of_jobs_that_are_over_are_not_looked_into_again(worlds: Any
     world.later(2.0)
     collect, asked = world.messenger.collect, []
 
-    def noted(point: AccessPoint, *, last: bool = False) -> News:
+    def noted(point: AccessPoint, *, last: bool = False, rung: bool = False) -> News:
         asked.append(point.job_ids)
         return collect(point, last=last)
 

@@ -341,10 +341,25 @@ def test_a_worker_maker_that_says_later_is_asked_later(worlds: Worlds) -> None:
     plan = world.maker.answer
     world.maker.answer = Retry(why="no backfill hole")
     world.settle()
-    assert world.job(1).state is JobState.PREPARED
+    assert (world.job(1).state, world.job(1).why) == (JobState.PREPARED, "no backfill hole")
+    changed = world.job(1).changed
+    world.later(60.0)
+    assert world.job(1).changed == changed, "the same reason is not written again"
     world.maker.answer = plan
     world.settle()
     assert world.job(1).state is JobState.SUBMITTED
+
+
+def test_no_more_workers_are_made_than_there_is_room_for_now(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=3)
+    world.maker.number_ready = 1
+    world.settle()
+    assert len(world.batch.submissions) >= 1
+    world.maker.number_ready = 0
+    world.communicator.add_jobs(1)
+    before = len(world.batch.submissions)
+    world.later(60.0)
+    assert len(world.batch.submissions) == before
 
 
 # -- the batch system's odd answers -------------------------------------------------------------------

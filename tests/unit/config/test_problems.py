@@ -11,7 +11,7 @@ import pytest
 from harvester_hpc.config.later import LATER, MAP_TYPES
 from harvester_hpc.config.load import load
 from harvester_hpc.errors import ConfigurationError
-from tests.unit.config.instance import ENVIRON, SITE, of_queue, problems, write
+from tests.unit.config.instance import ENVIRON, SITE, loaded, of_queue, problems, write
 
 #: Every attribute of the published list and of the defaults of the existing program.
 PUBLISHED = """
@@ -237,6 +237,37 @@ def test_a_queue_under_another_name_is_not_yet(tmp_path: Path, key: str, name: s
 )
 def test_impossible_numbers_are_refused_and_the_limit_itself_is_not(tmp_path: Path, resources: dict[str, Any], lines: list[str]) -> None:
     assert of_queue(tmp_path, {"resources": resources}) == lines
+
+
+BINS = [{"maxNodes": 2, "maxWalltime": "2:00:00"}, {"minNodes": 4, "maxNodes": 8, "maxWalltime": "12:00:00"}]
+
+
+@pytest.mark.parametrize(("resources", "line"), [
+    ({"nodes": 2, "walltime": 7200}, ""), ({"nodes": 8, "walltime": 43200}, ""),
+    ({"nodes": 2, "walltime": 7201}, "resources.walltime: 7201 s is longer than batch queue batch allows with 2 node(s), 7200 s"),
+    ({"nodes": 3}, "resources.nodes: 3 is in no bin of batch queue batch; there is: 1 to 2, 4 to 8"),
+])
+def test_a_worker_keeps_to_the_walltime_of_its_size(tmp_path: Path, resources: dict[str, Any], line: str) -> None:
+    facility = {"queues": [{"name": "batch", "bins": BINS}]}
+    assert of_queue(tmp_path, {"resources": resources}, facility=facility) == ([line] if line else [])
+
+
+@pytest.mark.parametrize(("bins", "line"), [
+    ([{"minNodes": 3, "maxNodes": 2, "maxWalltime": 1}], "harvester.json: facility.queues[0].bins[0].maxNodes: 2 is less than minNodes, 3"),
+    ([*BINS, BINS[0]],
+     "harvester.json: facility.queues[0].bins[2].minNodes: 1 is in the bin before, which goes to 8; the smallest come first"),
+])
+def test_bins_that_contradict_each_other_are_named(tmp_path: Path, bins: list[Any], line: str) -> None:
+    assert line in problems(tmp_path, {"facility": {"queues": [{"name": "batch", "bins": bins}]}})
+
+
+def test_a_limit_may_stand_in_the_section_of_the_worker_maker_and_contradicts_nobody(tmp_path: Path) -> None:
+    section = {"maxWorkersPerJobInTotal": 4, "maxWorkersPerJobPerCycle": 3}
+    assert of_queue(tmp_path, {"workerMaker": section, "maxWorkersPerJobInTotal": 4}) == []
+    found = loaded(tmp_path, {"queues": {"Q": {"workerMaker": section}}}).queues["Q"].queue
+    assert (found.workers_per_job_in_total, found.workers_per_job_per_cycle) == (4, 3)
+    (line,) = of_queue(tmp_path, {"workerMaker": section, "maxWorkersPerJobPerCycle": 2})
+    assert line == "workerMaker.maxWorkersPerJobPerCycle: is 3, and that of the queue is 2; keep one"
 
 
 def test_a_memory_that_is_not_known_limits_nothing(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_a_result_for_a_range_that_the_rank_does_not_hold_counts_for_nothing(num
     made = ledger(2)
     made.give(1, 1, 0.0)
     assert not made.finish(number, 2) and made.fail(number, 2) is Verdict.NOT_HELD and not made.take_back(number, 2)
-    assert made.counts == [1, 1, 0, 0]
+    assert made.counts == [1, 1, 0, 0, 0]
 
 
 def test_a_range_is_done_once() -> None:
@@ -65,7 +65,7 @@ def test_what_a_lost_rank_held_waits_again() -> None:
     made.give(1, 3, 0.0)
     made.give(2, 3, 0.0)
     assert made.finish(0, 1) and made.lose(1) == [] and made.waiting == 2
-    assert made.give(2, 9, 0.0) == [1, 2] and made.lose(2) == [1, 2] and made.counts == [3, 0, 1, 2]
+    assert made.give(2, 9, 0.0) == [1, 2] and made.lose(2) == [1, 2] and made.counts == [3, 0, 1, 2, 0]
 
 
 @pytest.mark.parametrize("entry", [

@@ -105,6 +105,7 @@ def test_other_words_for_events_are_put_right(key: str) -> None:
 @pytest.mark.parametrize(("given", "meant"), [
     (5, EventRanges(ranges=5)), ({"ranges": 5}, EventRanges(ranges=5)),
     ({"ranges": 5, "perRange": 10, "attempts": 1}, EventRanges(ranges=5, per_range=10, attempts=1)),
+    ({"ranges": 5, "secondsPerRange": 60}, EventRanges(ranges=5, seconds=60)),
 ])
 def test_events_are_a_number_of_ranges_or_an_object(given: Any, meant: EventRanges) -> None:
     described = description_of({"executable": "a", "events": given})

@@ -43,7 +43,7 @@ def precious(tmp_path: Path) -> Path:
 def test_it_is_ours_alone_and_says_whose_it_is(new: AccessPoint) -> None:
     set_up(new)
     assert new.path.stat().st_mode & 0o777 == 0o700
-    assert json.loads((new.path / SENTINEL).read_text()) == {"instance": "here", "worker_id": 7, "root": str(new.root)}
+    assert json.loads((new.path / SENTINEL).read_text()) == {"instance": "here", "worker_id": 7, "root": str(new.root), "letters": 1}
     assert (new.root / ".doorbell").is_dir()
 
 
