@@ -21,7 +21,7 @@ EXTRAS = {
     "web": [],
     "tui": ["textual"],
     "demo": ["chromo", "numpy", "matplotlib"],
-    "test": ["globus-sdk>=4,<5", "pytest", "ruff", "mypy", "import-linter", "mpi4py", "mpich"],
+    "test": ["globus-sdk>=4,<5", "rucio-clients", "pytest", "ruff", "mypy", "import-linter", "mpi4py", "mpich"],
 }
 EXTRAS["all"] = sorted({need for needs in EXTRAS.values() for need in needs})
 
@@ -59,8 +59,15 @@ setup(
         "harvester_hpc.preparator": [
             "local = harvester_local.preparator:LocalPreparator",
             "globus = harvester_globus.carrier:GlobusCarrier",
+            "rucio_download = harvester_rucio.download:RucioDownload",
+            "rucio_rule = harvester_rucio.rule:RucioRule",
         ],
-        "harvester_hpc.stager": ["local = harvester_local.stager:LocalStager", "globus = harvester_globus.carrier:GlobusStager"],
+        "harvester_hpc.stager": [
+            "local = harvester_local.stager:LocalStager",
+            "globus = harvester_globus.carrier:GlobusStager",
+            "rucio_upload = harvester_rucio.upload:RucioUpload",
+            "rucio_register = harvester_rucio.register:RucioRegister",
+        ],
         "harvester_hpc.workerMaker": [
             "simple = harvester_workers.simple:SimpleWorkerMaker",
             "multi_job = harvester_workers.multi_job:MultiJobWorkerMaker",

@@ -89,7 +89,7 @@ class Look:
         if names.exit in top:
             self.exit = read_exit(point.path / names.exit)
         self.kill_requested = any(name in top for name in names.kill)
-        self.wants_events = names.event_request in top
+        self.wants_events |= names.event_request in top
         self.wants_jobs = names.job_request in top
         self._hear(top)
         if not point.many:

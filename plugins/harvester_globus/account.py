@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from harvester_hpc.errors import HarvesterError
 
 if TYPE_CHECKING:
-    from globus_sdk import ClientApp, TransferClient, UserApp
+    from globus_sdk import AuthLoginClient, ClientApp, UserApp
     from globus_sdk.globus_app.protocols import LoginFlowManagerProvider
-    from globus_sdk.transport import RequestsTransport, RetryCheckResult, RetryConfig, RetryContext
+    from globus_sdk.transport import RetryCheckResult, RetryConfig, RetryContext
 
 PROGRAM = "harvester_hpc"
 AUTH, TRANSFER = "auth.globus.org", "transfer.api.globus.org"
-#: Seconds for one answer; tries beyond the first, and the longest pause before one, in seconds.
-CALL_LIMIT_S, TRIES, PAUSE_S = 60.0, 2, 2.0
+#: Tries of a call beyond the first, and the longest pause before one, in seconds.
+TRIES, PAUSE_S = 2, 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +42,11 @@ class Account:
         """Return the command line that mends what only a login can mend."""
         return shlex.join(["harvester-hpc", "globus", "login", "--client", self.client_id, *options])
 
-    def app(self, flow: LoginFlowManagerProvider | None = None) -> UserApp | ClientApp:
-        """Make the application. Without ``flow`` nothing is ever asked of a person: what wants one raises.
+    def session(self, flow: LoginFlowManagerProvider | None = None) -> Session:
+        """Make the application and a client of the Transfer service.
+
+        Args:
+            flow: how a person logs in. Without it nothing is ever asked of a person: what wants one raises.
 
         Raises:
             HarvesterError: the secret cannot be read.
@@ -57,12 +60,10 @@ class Account:
             auto_redrive_gares=False, login_flow_manager=flow,
         )
         if self.is_person:
-            person = globus_sdk.NativeAppAuthClient(self.client_id, app_name=PROGRAM, transport=transport(), retry_config=retries())
-            return globus_sdk.UserApp(PROGRAM, login_client=person, config=config)
-        client = globus_sdk.ConfidentialAppAuthClient(
-            self.client_id, self._secret(), app_name=PROGRAM, transport=transport(), retry_config=retries()
-        )
-        return globus_sdk.ClientApp(PROGRAM, login_client=client, config=config)
+            person = globus_sdk.NativeAppAuthClient(self.client_id, app_name=PROGRAM, retry_config=retries())
+            return Session(globus_sdk.UserApp(PROGRAM, login_client=person, config=config), person)
+        client = globus_sdk.ConfidentialAppAuthClient(self.client_id, self._secret(), app_name=PROGRAM, retry_config=retries())
+        return Session(globus_sdk.ClientApp(PROGRAM, login_client=client, config=config), client)
 
     def _secret(self) -> str:
         try:
@@ -73,18 +74,25 @@ class Account:
         return secret
 
 
-def transfer_client(app: UserApp | ClientApp) -> TransferClient:
-    """Return a client of the Transfer service."""
-    import globus_sdk
+class Session:
+    """An application at work.
 
-    return globus_sdk.TransferClient(app=app, transport=transport(), retry_config=retries())
+    Args:
+        login: what it gets tokens by; closed with it.
+    """
 
+    def __init__(self, app: UserApp | ClientApp, login: AuthLoginClient) -> None:
+        import globus_sdk
 
-def transport() -> RequestsTransport:
-    """Return what sends requests."""
-    from globus_sdk.transport import RequestsTransport
+        self.app = app
+        self.transfer = globus_sdk.TransferClient(app=app, retry_config=retries())
+        self._login = login
 
-    return RequestsTransport(http_timeout=CALL_LIMIT_S)
+    def close(self) -> None:
+        """Close its connections."""
+        self.transfer.close()
+        self.app.close()
+        self._login.close()
 
 
 def retries() -> RetryConfig:

@@ -46,11 +46,11 @@ def log_in(
     Shows an address to open in a browser on any machine, and reads the code that Globus shows there. A client with a secret
     needs no browser.
     """
-    from harvester_globus.login import Session, logged_in
+    from harvester_globus.login import Demands, logged_in
 
-    session = Session(identities=identities, domains=domains, policies=policies, mfa=mfa)
+    demands = Demands(identities=identities, domains=domains, policies=policies, mfa=mfa)
     for account, named in _accounts(house, client).items():
-        click.echo(logged_in(account, [*named, *(one for one in collections if one not in named)], session))
+        click.echo(logged_in(account, [*named, *(one for one in collections if one not in named)], demands))
     return 0
 
 

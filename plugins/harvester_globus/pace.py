@@ -9,8 +9,8 @@ from harvester_hpc.errors import Unavailable
 
 #: Calls that may come at once after a pause.
 BURST = 10.0
-#: Seconds of quiet when the service asks for some and does not say how long.
-QUIET_S = 10.0
+#: Seconds of quiet when the service asks for some and does not say how long; and at most, whatever it says.
+QUIET_S, LONGEST_QUIET_S = 10.0, 900.0
 
 
 class Pace:
@@ -46,7 +46,7 @@ class Pace:
 
     def quiet(self, seconds: float | None) -> None:
         """Make no call for some time; None: the service has not said how long."""
-        self._quiet_until = max(self._quiet_until, self.now() + (QUIET_S if seconds is None else seconds))
+        self._quiet_until = max(self._quiet_until, self.now() + (QUIET_S if seconds is None else min(seconds, LONGEST_QUIET_S)))
 
     def _fill(self) -> None:
         now = self.now()

@@ -18,12 +18,19 @@ SHOWN = 300
 
 
 class RefusedError(HarvesterError):
-    """Globus has answered, and not what was asked for. outcome: what that means for what was asked; code: in its words."""
+    """Globus has answered, and not what was asked for.
 
-    def __init__(self, outcome: Retry | Failed | Parked, code: str = "") -> None:
+    Args:
+        outcome: what that means for what was asked.
+        code: the service's word for it; "" without an answer.
+        status: of HTTP; 0 without an answer.
+    """
+
+    def __init__(self, outcome: Retry | Failed | Parked, code: str = "", status: int = 0) -> None:
         super().__init__(outcome.why, remedy=outcome.remedy if isinstance(outcome, Parked) else "")
         self.outcome = outcome
         self.code = code
+        self.status = status
 
 
 def sorted_error(error: Exception, account: Account) -> RefusedError | Unavailable:
@@ -50,16 +57,16 @@ def _answered(error: GlobusAPIError, account: Account) -> RefusedError | Unavail
     code, said = error.code or "", words(error)
     parked = _for_a_person(error, account)
     if parked is not None:
-        return RefusedError(parked, code)
+        return RefusedError(parked, code, error.http_status)
     if error.http_status == 429:
         return Unavailable("Globus has asked for fewer calls", why=said)
     if error.http_status >= 500:
         if "ExternalError" in code or "EndpointError" in code:
-            return RefusedError(Retry(why=said), code)
+            return RefusedError(Retry(why=said), code, error.http_status)
         return Unavailable("Globus does not work now", why=said)
     if error.http_status == 409 or "TooMany" in code:
-        return RefusedError(Retry(why=said), code)
-    return RefusedError(Failed(why=said), code)
+        return RefusedError(Retry(why=said), code, error.http_status)
+    return RefusedError(Failed(why=said), code, error.http_status)
 
 
 def _for_a_person(error: GlobusAPIError, account: Account) -> Parked | None:

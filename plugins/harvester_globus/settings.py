@@ -54,7 +54,7 @@ class GlobusSettings:
     deadline_hours: float = 48.0
     external_checksums: bool = False
     fail_on_quota: bool = False
-    calls_per_second: float = 2.0
+    calls_per_second: float = 5.0
 
     def problems(self) -> tuple[str, ...]:
         """Return what types cannot tell, each with the name of the field."""

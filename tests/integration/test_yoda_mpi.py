@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from harvester_hpc.messenger.names import NAMES
+from harvester_hpc.messenger.letter import write
+from harvester_hpc.messenger.names import NAMES, SENTINEL
 from harvester_hpc.messenger.values import AccessPoint
 from tests.conftest import lacking
 from tests.integration.mpi_site import DEADLINE_S, JOB, MpiSite, alive, kill_all, mpiexec, ranges, until
@@ -52,6 +53,18 @@ def test_two_thousand_ranges_are_told_once(site: MpiSite) -> None:
     summary = json.loads((point.path / "yoda" / "summary.json").read_text())
     assert (summary["finished"], summary["failed"], summary["left"], summary["ignoredResults"]) == (2000, 0, 0, 0)
     assert site.bad == []
+
+
+def test_a_login_node_of_old_gets_the_letters_of_old(site: MpiSite) -> None:
+    site.stock = ranges(0, 60)
+    point = site.set_up(1, "bash", "payload.sh {eventRangeID} {out}", 'sleep 0.1; echo x > "$2"')
+    write(point.path / SENTINEL, {"instance": "here", "worker_id": 1, "root": str(point.root)})
+    launch = site.start(point, *FAST, "--slots", "1")
+    site.serve(launch, point, enough=lambda: len(site.finished()) >= 5)
+    os.kill(site.ranks(launch)[0], signal.SIGTERM)
+    assert site.serve(launch, point) == 0, site.log()
+    assert not list(point.path.glob("letters.*")) and set(site.finished().values()) == {1}
+    assert {name for name, status in site.told if status == "ready"} == set(site.fed) - set(site.finished())
 
 
 def test_a_command_runs_for_each_range(site: MpiSite) -> None:
@@ -143,6 +156,8 @@ def test_a_signal_drains(site: MpiSite, to: str) -> None:
     assert summary["failed"] == 0 and summary["left"] > 0 and "SIGTERM" in summary["why"]
     assert set(site.finished()) == _done(point.path) and set(site.finished().values()) == {1}
     assert summary["finished"] == len(site.finished()) and summary["finished"] + summary["left"] == len(site.fed)
+    back = {name for name, status in site.told if status == "ready"}
+    assert len(back) == summary["returned"] == summary["left"] and back == set(site.fed) - set(site.finished())
     assert site.messenger.collect(point, last=True).attributes[JOB]["jobStatus"] == "finished"
 
 

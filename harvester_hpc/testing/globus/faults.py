@@ -9,6 +9,7 @@
 | expired_token | 401, and the token is no longer good |
 | consent | 403 that asks for ``collections`` |
 | session | 403 with ``parameters`` of a session |
+| garbage | a page of a proxy, with 200 |
 | refused | ``status`` (400), ``code``, ``message`` as given |
 """
 from __future__ import annotations
@@ -25,10 +26,11 @@ TRANSFER_SCOPE = "urn:globus:auth:scope:transfer.api.globus.org:all"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An HTTP answer; ``body`` is sent as JSON."""
+    """An HTTP answer; ``body`` is sent as JSON, unless there is ``text``."""
 
     status: int = 200
     body: Any = None
+    text: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -92,7 +94,7 @@ def before(fault: Fault | None) -> None:
     Raises:
         LostError, RefusedError: as the fault says.
     """
-    if fault is None or fault.how.endswith("_after"):
+    if fault is None or fault.how.endswith("_after") or fault.how == "garbage":
         return
     _raise(fault)
 

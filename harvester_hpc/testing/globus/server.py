@@ -100,6 +100,8 @@ class Emulator:
             if fault is not None and fault.how == "expired_token":
                 self._expire(headers)
             faults.before(fault)
+            if fault is not None and fault.how == "garbage":
+                return Answer(text="<html>please log in to the network</html>")
             identity = self.auth.identity_of(_bearer(headers), TRANSFER, now)
             call = Call(identity=identity, now=now, id=asked, query=query, body=json.loads(body) if body else None)
             answer = self.transfer.answers[name](call)
@@ -177,7 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
         except LostError:
             self.close_connection = True
             return
-        text = json.dumps(answer.body).encode()
+        text = (answer.text or json.dumps(answer.body)).encode()
         self.send_response(answer.status)
         for name, value in {**answer.headers, "Content-Type": "application/json", "Content-Length": str(len(text))}.items():
             self.send_header(name, value)

@@ -16,11 +16,12 @@ class Guard:
 
     Args:
         folder: the folder of a started cluster.
+        module: what has a verb ``guard``; another fixture's, for its own folder.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, module: str = "harvester_hpc.testing.slurm") -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "harvester_hpc.testing.slurm", "guard", str(folder)],
+            [sys.executable, "-m", module, "guard", str(folder)],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
             cwd=Path(__file__).parents[3], env=os.environ,
         )
