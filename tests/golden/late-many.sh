@@ -95,7 +95,7 @@ set +e
 export HARVESTER_OUTER_PYTHONPATH="${PYTHONPATH-}"
 export PYTHONPATH='/opt/har vester'"${PYTHONPATH:+:$PYTHONPATH}"
 [ "$harvester_told_to_end" = 0 ] || exit 143
-mpiexec -n 2 apptainer exec '/images/el9 image.sif' /opt/python/bin/python3 -m harvester_launch multijob --access-point /scratch/me/workers/4711 --walltime 3599 --cores 48 --memory-mb 4000 --late 360 &
+mpiexec -n 2 -ppn 1 -bind-to none -disable-auto-cleanup apptainer exec '/images/el9 image.sif' /opt/python/bin/python3 -m harvester_launch multijob --access-point /scratch/me/workers/4711 --walltime 3599 --cores 48 --memory-mb 4000 --late 360 &
 harvester_child=$!
 [ "$harvester_told_to_end" = 0 ] || kill -TERM "$harvester_child"
 harvester_again=1
