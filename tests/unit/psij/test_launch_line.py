@@ -107,7 +107,7 @@ def worker(map_type: MapType, nodes: int = 2, cores: int = 16) -> Worker:
 
 def test_what_is_started_belongs_to_the_map_type() -> None:
     assert {kind: way_of(kind, "", ()) for kind in MapType} == {
-        MapType.ONE_TO_ONE: "single", MapType.ONE_TO_MANY: "yoda", MapType.MANY_TO_ONE: "multijob", MapType.NO_JOB: "single",
+        MapType.ONE_TO_ONE: "single", MapType.ONE_TO_MANY: "yoda", MapType.MANY_TO_ONE: "multijob", MapType.NO_JOB: "pull",
     }
     assert way_of(MapType.ONE_TO_MANY, "", ("pilot",)) == "single"
     assert way_of(MapType.ONE_TO_MANY, "single", ()) == "single"
@@ -176,6 +176,7 @@ def context(launcher: str, map_type: MapType, walltime_s: int | None = None) -> 
     ("single", MapType.ONE_TO_ONE, SubmitterSettings(launch="check"), "'check' is started by MPI"),
     ("srun", MapType.ONE_TO_MANY, SubmitterSettings(launch="yodda"), "there is: yoda, single, check (did you mean 'yoda'?)"),
     ("srun", MapType.MANY_TO_ONE, SubmitterSettings(launch="yoda"), "no way 'yoda' for ManyToOne; there is: multijob"),
+    ("srun", MapType.NO_JOB, SubmitterSettings(launch="single"), "no way 'single' for NoJob; there is: pull"),
     ("srun", MapType.ONE_TO_MANY, SubmitterSettings(launch="yoda", pilot=("p",)), "say launch 'single'"),
     ("srun", MapType.ONE_TO_MANY, SubmitterSettings(yoda=YodaSettings(tries=0)), "yoda.tries: is 0; it must be 1 at least"),
     ("srun", MapType.ONE_TO_MANY, SubmitterSettings(yoda=YodaSettings(tries=101)), "100 at most"),
@@ -189,6 +190,15 @@ def context(launcher: str, map_type: MapType, walltime_s: int | None = None) -> 
 def test_what_cannot_be_started_is_said_at_once(launcher: str, map_type: MapType, settings: SubmitterSettings, words: str) -> None:
     (found,) = PsijSubmitter.problems(settings, context(launcher, map_type, 600))
     assert words in found
+
+
+def test_a_late_worker_needs_a_launcher_that_asks() -> None:
+    surroundings = context("srun", MapType.ONE_TO_ONE)
+    assert surroundings.queue is not None
+    late = dataclasses.replace(surroundings, queue=dataclasses.replace(surroundings.queue, late=True))
+    assert PsijSubmitter.problems(SubmitterSettings(), late) == ()
+    (found,) = PsijSubmitter.problems(SubmitterSettings(launch="yoda"), late)
+    assert found == "launch: 'yoda' does not ask for jobs; with useJobLateBinding there is: single"
 
 
 def test_a_template_is_a_launcher() -> None:
@@ -217,3 +227,11 @@ def test_the_member_is_read_with_its_keys() -> None:
     }
     made = Registry().load("submitter", section, context("srun", MapType.ONE_TO_MANY), where="submitter")
     assert made._settings.yoda == YodaSettings(ranks_per_node=4, payload_mode="lines", margin_s=30.0)
+
+
+@pytest.mark.parametrize(("kind", "way"), [(MapType.ONE_TO_ONE, "single"), (MapType.MANY_TO_ONE, "multijob")])
+def test_a_late_worker_asks_and_waits_longer_than_the_login_node_lets_it(kind: MapType, way: str) -> None:
+    late = dataclasses.replace(worker(kind), late=True)
+    tasks = tasks_of(late, way, YodaSettings())
+    assert program(late, "python", way, tasks, (), YodaSettings(), 300.0)[-2:] == ["--late", "360"]
+    assert "--late" not in program(worker(kind), "python", way, tasks, (), YodaSettings(), 300.0)
