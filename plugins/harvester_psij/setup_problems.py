@@ -60,8 +60,6 @@ def launch_problems(settings: Launching, context: Context) -> tuple[str, ...]:
     if way in OF_RANKS and facility.launcher == SINGLE and not facility.launch_template:
         others = ", ".join(name for name in LAUNCHERS if name != SINGLE)
         found.append(f"launch: '{way}' is started by MPI, and facility.launcher is 'single'; there is: {others}; or say another way")
-    if queue.late and way in OF_RANKS:
-        found.append(f"launch: '{way}' does not ask for jobs; with useJobLateBinding there is: {', '.join(sorted(ASKING & set(ways)))}")
     if way == YODA and settings.pilot:
         found.append("pilot: 'yoda' runs the command of the job itself; for a pilot that takes event ranges say launch 'single'")
     walltime_s = queue.resources.walltime_s

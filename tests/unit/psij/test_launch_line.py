@@ -192,15 +192,6 @@ def test_what_cannot_be_started_is_said_at_once(launcher: str, map_type: MapType
     assert words in found
 
 
-def test_a_late_worker_needs_a_launcher_that_asks() -> None:
-    surroundings = context("srun", MapType.ONE_TO_ONE)
-    assert surroundings.queue is not None
-    late = dataclasses.replace(surroundings, queue=dataclasses.replace(surroundings.queue, late=True))
-    assert PsijSubmitter.problems(SubmitterSettings(), late) == ()
-    (found,) = PsijSubmitter.problems(SubmitterSettings(launch="yoda"), late)
-    assert found == "launch: 'yoda' does not ask for jobs; with useJobLateBinding there is: single"
-
-
 def test_a_template_is_a_launcher() -> None:
     site = facility("single", launch_template=("ibrun",))
     surroundings = dataclasses.replace(context("single", MapType.ONE_TO_MANY), facility=site)
