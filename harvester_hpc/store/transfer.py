@@ -206,15 +206,10 @@ def forget(write: Write, before: float, limit: int) -> int:
 # -- for those who look -------------------------------------------------------------------------------
 
 
-def listed(connection: sqlite3.Connection, limit: int, before: int = 2**62) -> list[Transfer]:
-    """Return batches, the newest first."""
-    return [_transfer(row) for row in connection.execute(sentences("transfer")["list"], (before, limit))]
-
-
-def one(connection: sqlite3.Connection, transfer_id: int) -> Transfer | None:
-    """Return a batch; None if there is none of that number."""
-    row = connection.execute(sentences("transfer")["one"], (transfer_id,)).fetchone()
-    return None if row is None else _transfer(row)
+def by_ids(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Transfer]:
+    """Return the batches that exist, by number."""
+    rows = connection.execute(sentences("transfer")["by_ids"], (json.dumps(list(ids)),))
+    return {row[0]: _transfer(row) for row in rows}
 
 
 def contents(connection: sqlite3.Connection, transfer_id: int, limit: int) -> list[Content]:

@@ -57,6 +57,7 @@ class SharedJobs(Harness):
 
     queue: Mapping[str, Any] = {
         "mapType": "OneToMany", "zipPerMB": 1, "maxWorkersPerJobPerCycle": 2, "maxWorkersPerJobInTotal": 100000,
+        "submitter": {"name": "psij", "launch": "single"},  # the payload speaks the letters itself
         "workerMaker": {"name": "jumbo", "nWorkersPerJob": 2},
     }
 

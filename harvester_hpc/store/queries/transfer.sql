@@ -185,16 +185,10 @@ UPDATE job SET due = ?1 WHERE job_id IN (SELECT value FROM json_each(?2)) AND st
 -- Batches that have ended long ago.
 DELETE FROM transfer WHERE transfer_id IN (SELECT transfer_id FROM transfer WHERE due IS NULL AND changed < ? LIMIT ?);
 
--- name: list
--- Batches, the newest first.
+-- name: by_ids
 SELECT transfer_id, key, queue, direction, hop, state, source, destination, options, token, task, why, remedy, files, size, done_files,
     done_size, event, faults, submissions, tries, created, changed, submitted, due, cancel, stuck
-FROM transfer WHERE transfer_id < ? ORDER BY transfer_id DESC LIMIT ?;
-
--- name: one
-SELECT transfer_id, key, queue, direction, hop, state, source, destination, options, token, task, why, remedy, files, size, done_files,
-    done_size, event, faults, submissions, tries, created, changed, submitted, due, cancel, stuck
-FROM transfer WHERE transfer_id = ?;
+FROM transfer WHERE transfer_id IN (SELECT value FROM json_each(?));
 
 -- name: contents
 -- The files that are, or were last, in a batch.

@@ -89,7 +89,7 @@ class Place:
 
     def transfers(self) -> list[Transfer]:
         with self.world.database.read() as connection:
-            return transfers.listed(connection, 1000)
+            return list(transfers.by_ids(connection, range(1, 1000)).values())
 
     def until(self, holds: Callable[[], bool], what: str) -> None:
         """Let time pass until something holds; threads may need real time for it."""
