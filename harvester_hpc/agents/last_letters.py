@@ -10,7 +10,7 @@ from harvester_hpc.agents.base import Agent
 from harvester_hpc.messenger.values import News
 from harvester_hpc.model.file import FileState
 from harvester_hpc.model.job import Job, JobState
-from harvester_hpc.model.worker import MapType, Worker
+from harvester_hpc.model.worker import Worker
 from harvester_hpc.policy.patience import FILES_S, letters_patience_s
 from harvester_hpc.ports.batch import Seen
 from harvester_hpc.ports.plugins import QueuePlugins
@@ -80,7 +80,7 @@ class LastLetters:
 
     def _fenced(self, plugins: QueuePlugins, worker: Worker, load: Sequence[Job], news: News) -> frozenset[int] | None:
         """Return the jobs of many that nobody has begun, after making sure that nobody will; None if it cannot be told now."""
-        if worker.map_type is not MapType.MANY_TO_ONE:
+        if not worker.begins_one_by_one:
             return frozenset()
         point = point_of(worker, plugins.queue, self.agent.house.instance)
         told = news.begun | set(news.job_status) | {file.job_id for file in news.files}

@@ -117,7 +117,7 @@ class MonitorAgent(Agent):
         """A worker that starts, or is requeued, takes its job along; of many jobs each begins by itself, and only once."""
         moved = {one.worker_id: one.after for one in steps if one.before is not one.after}
         found = workers.by_ids(write.connection, moved)
-        moved = {number: after for number, after in moved.items() if found[number].map_type is not MapType.MANY_TO_ONE}
+        moved = {number: after for number, after in moved.items() if not found[number].begins_one_by_one}
         if not moved:
             return
         load = {job.id: job for group in jobs.of_workers(write.connection, moved).values() for job in group}

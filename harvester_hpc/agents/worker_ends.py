@@ -14,7 +14,7 @@ from harvester_hpc.agents.shared_jobs import goes_on, judged_together
 from harvester_hpc.model.file import FileKind, FileState
 from harvester_hpc.model.job import BOUND, WITH_ITS_WORKER_S, Job, JobId, JobState, JobStep, Outcome, step
 from harvester_hpc.model.queue import Queue
-from harvester_hpc.model.turn import SUBMITTER
+from harvester_hpc.model.turn import MONITOR, SUBMITTER
 from harvester_hpc.model.worker import MapType, Worker, WorkerState
 from harvester_hpc.policy.shared_job import state_of
 from harvester_hpc.policy.sighting import changed
@@ -60,8 +60,9 @@ class WorkerEnds:
         now = self.agent.clock.now()
         try:
             with self.agent.database.write() as write:
-                standing = _standing(write, [job.id for one in ended for job in one.jobs])
-                for one in ended:
+                known = [one for one in ended if _knows_its_jobs(write, one.worker)]
+                standing = _standing(write, [job.id for one in known for job in one.jobs])
+                for one in known:
                     _store_end(write, queue, one, standing, now)
         except (ValueError, OverflowError, RecursionError, sqlite3.Error) as error:
             if len(ended) > 1:
@@ -71,12 +72,24 @@ class WorkerEnds:
                 workers.look_again(write, [ended[0].worker.id], now + UNSTORABLE_S)
             return ()
         self.agent.house.reached("ends stored")
-        for one in ended:
+        for one in known:
             log.info(
                 "ended worker=%s batch=%s state=%s exit=%s native=%s why=%s", one.worker.id, one.worker.batch_id, one.seen.state,
                 one.seen.exit_code, one.seen.native_status, one.seen.why or "-",
             )
-        return ended
+        return known
+
+
+def _knows_its_jobs(write: Write, worker: Worker) -> bool:
+    """Tell whether a worker has no other jobs than when it was looked at; one that was bound since has letters that nobody has read."""
+    if not worker.late:
+        return True
+    present = workers.by_ids(write.connection, [worker.id]).get(worker.id)
+    if present is None or set(present.job_ids) == set(worker.job_ids):
+        return True
+    workers.look_again(write, [worker.id], write.now)
+    write.ring(MONITOR)
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,7 +107,7 @@ def worker(map_type: MapType, nodes: int = 2, cores: int = 16) -> Worker:
 
 def test_what_is_started_belongs_to_the_map_type() -> None:
     assert {kind: way_of(kind, "", ()) for kind in MapType} == {
-        MapType.ONE_TO_ONE: "single", MapType.ONE_TO_MANY: "yoda", MapType.MANY_TO_ONE: "multijob", MapType.NO_JOB: "single",
+        MapType.ONE_TO_ONE: "single", MapType.ONE_TO_MANY: "yoda", MapType.MANY_TO_ONE: "multijob", MapType.NO_JOB: "pull",
     }
     assert way_of(MapType.ONE_TO_MANY, "", ("pilot",)) == "single"
     assert way_of(MapType.ONE_TO_MANY, "single", ()) == "single"
@@ -217,3 +217,11 @@ def test_the_member_is_read_with_its_keys() -> None:
     }
     made = Registry().load("submitter", section, context("srun", MapType.ONE_TO_MANY), where="submitter")
     assert made._settings.yoda == YodaSettings(ranks_per_node=4, payload_mode="lines", margin_s=30.0)
+
+
+@pytest.mark.parametrize(("kind", "way"), [(MapType.ONE_TO_ONE, "single"), (MapType.MANY_TO_ONE, "multijob")])
+def test_a_late_worker_asks_and_waits_longer_than_the_login_node_lets_it(kind: MapType, way: str) -> None:
+    late = dataclasses.replace(worker(kind), late=True)
+    tasks = tasks_of(late, way, YodaSettings())
+    assert program(late, "python", way, tasks, (), YodaSettings(), 300.0)[-2:] == ["--late", "360"]
+    assert "--late" not in program(worker(kind), "python", way, tasks, (), YodaSettings(), 300.0)
