@@ -33,6 +33,8 @@ def listing(folder: Path) -> Listing:
     """
     with os.scandir(folder) as entries:
         return {entry.name: entry for entry in entries}
+#: So many bad items of one letter are put aside one by one, the others together: each costs a disk's time and a line of the log.
+MOST_ASIDE = 10
 
 
 @dataclass(slots=True, kw_only=True)
@@ -195,8 +197,10 @@ class Look:
             return  # read again next time: then the rest of it is told
         for job_id, updates in items.updates.items():
             self.updates.setdefault(job_id, []).extend(updates)
-        for item, why in items.bad:
+        for item, why in items.bad[:MOST_ASIDE]:
             self._put_aside(path, why, item)
+        if rest := items.bad[MOST_ASIDE:]:
+            self._put_aside(path, f"{len(rest)} more items that cannot be used; the first: {rest[0][1]}", [item for item, _ in rest])
         self.taken.append(path)
 
     def _content(self, path: Path, largest: int | None = None) -> Any:

@@ -199,7 +199,8 @@ def test_several_jobs_eat_side_by_side(site: MpiSite) -> None:
     root = site.root / "access"
     point = AccessPoint(root=root, path=root / "1", instance="here", worker_id=1, job_ids=(JOB, 6))
     site.messenger.setup_access_points([point])
-    jobs = {job: {"PandaID": job, "transformation": "bash", "jobPars": f"payload.sh {job} {{out}}"} for job in (JOB, 6)}
+    of_all = {"eventService": "True", "transformation": "bash"}
+    jobs = {job: {"PandaID": job, **of_all, "jobPars": f"payload.sh {job} {{out}}"} for job in (JOB, 6)}
     site.messenger.feed_jobs(point, jobs, {})
     (point.path / "payload.sh").write_text('echo "$1" > "$2"')
     (point.path / NAMES.event_ranges).write_text(json.dumps({str(job): ranges(0, 20) for job in jobs}))
@@ -236,6 +237,20 @@ def test_a_torn_letter_of_ranges_is_waited_for(site: MpiSite) -> None:
     (point.path / NAMES.event_ranges).write_text(whole)
     assert site.serve(launch, point) == 0, site.log()
     assert len(site.finished()) == 10
+
+
+def test_a_job_without_event_ranges_is_run_once_as_a_whole_and_is_no_rank(site: MpiSite) -> None:
+    script = """
+echo begun >> begun; env | grep -E '^(PMI|MPI_LOCAL)' > of_mpi; echo "$HARVESTER_NTASKS" > tasks; exit 3
+"""
+    point = site.set_up(1, "bash", "payload.sh", script, eventService=None, logFile="job.log.tgz")
+    launch = site.start(point, environment={"HARVESTER_NNODE": "1"})
+    assert site.serve(launch, point) != 0
+    texts = {name: (point.path / name).read_text() for name in ("begun", "of_mpi", "tasks")}
+    assert texts == {"begun": "begun\n", "of_mpi": "", "tasks": "1\n"}
+    told = site.messenger.collect(point, last=True).attributes[JOB]
+    assert (told["jobStatus"], told["transExitCode"]) == ("failed", 3)
+    assert (point.path / "job.log.tgz").exists() and not (point.path / "yoda").exists()
 
 
 def test_ranks_that_did_not_find_each_other_say_so(site: MpiSite) -> None:

@@ -68,6 +68,7 @@ def test_every_attribute_of_a_queue_arrives(tmp_path: Path) -> None:
         "workerQueueTimeLimit": 100, "workerHeartbeat": 1.5, "keepFinished": 1, "keepFailed": 2, "keepCancelled": 0, "keepMissed": 0.5,
         "resources": {"batchQueue": "regular", "nodes": 8, "walltime": "12:00:00", "coresPerNode": 64, "memoryMB": 256000,
             "gpusPerNode": 4},
+        "inputCache": {"folder": "${workDir}/in", "limitMB": 7, "maxFiles": 8, "highMB": 6, "lowMB": 5}, "transferPatience": 2,
     }  # fmt: skip
     queue = loaded(tmp_path, {"queues": {"Q": attributes}}).queues["Q"].queue
     assert dataclasses.asdict(queue) == {
@@ -77,11 +78,25 @@ def test_every_attribute_of_a_queue_arrives(tmp_path: Path) -> None:
         "limit_queued_workers": 8, "max_workers": 9, "max_new_workers": 3, "max_submissions": 5, "true_pilot": True, "mixture": True,
         "criteria": {"a": "1", "b": "x=y"}, "queue_time_limit_s": 100.0, "heartbeat_limit_s": 90.0, "poll_s": 10.0,
         "keep_s": {"finished": 3600.0, "failed": 7200.0, "cancelled": 0.0, "missed": 1800.0},
+        "cache": {"folder": f"{tmp_path}/work/in", "limit": 7_000_000, "limit_files": 8, "high": 6_000_000, "low": 5_000_000},
+        "transfer_patience_s": 7200.0,
         "access_point": f"{tmp_path}/work/Q/${{workerID}}", "access_root": f"{tmp_path}/work/Q",
         "resources": {
             "batch_queue": "regular", "nodes": 8, "walltime_s": 43200, "cores_per_node": 64, "memory_mb": 256000, "gpus_per_node": 4,
         },
     }  # fmt: skip
+
+
+def test_a_section_with_hops_replaces_the_plugin_of_the_facility(tmp_path: Path) -> None:
+    hops = {"hops": [{"name": "globus", "sync": 1}, {"name": "rucio_register"}]}
+    queue = loaded(tmp_path, {"queues": {"Q": {"stager": hops}}}).queues["Q"]
+    assert json.loads(json.dumps(queue.sections["stager"], default=dict)) == hops
+
+
+@pytest.mark.parametrize("stager", [{"hops": []}, {"hops": [{"sync": 1}]}, {"hops": "globus"}])
+def test_hops_are_a_list_of_plugins(tmp_path: Path, stager: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        loaded(tmp_path, {"queues": {"Q": {"stager": stager}}})
 
 
 def test_an_object_of_criteria_becomes_text(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_problems_of_all_kinds_and_places_are_reported_together(tmp_path: Path) 
         "harvester.json: queues.A.nQueueLimitWorkr: unknown key (did you mean 'nQueueLimitWorker'?)",
         "harvester.json: queues.A.resources.nodes: must be a whole number",
         "harvester.json: queues.B.monitor: must be an object",
-        "harvester.json: queues.B.stager.name: must not be empty",
+        'harvester.json: queues.B.stager: names no plugin; say {"name": ...} or {"hops": [{"name": ...}]}',
         "harvester.json: queues.C: must be an object",
         "harvester.json: stateDir: must be text",
     ]
@@ -281,8 +281,20 @@ def test_the_published_walltime_has_the_same_limit_and_contradicts_nobody(tmp_pa
     [
         ({"scheduler": "slrum"}, "scheduler: no scheduler 'slrum'; there is: local, slurm (did you mean 'slurm'?)"),
         ({"scheduler": "lsf"}, "scheduler: 'lsf' is not yet supported; there is: local, slurm"),
-        ({"launcher": "jsrun"}, "launcher: 'jsrun' is not yet supported; there is: single, srun, mpiexec"),
-        ({"launcher": ""}, "launcher: is missing; there is: single, srun, mpiexec"),
+        ({"launcher": "ibrun"}, "launcher: 'ibrun' is not yet supported; there is: single, srun, mpiexec, openmpi, pals, jsrun, aprun"),
+        ({"launcher": ""}, "launcher: is missing; there is: single, srun, mpiexec, openmpi, pals, jsrun, aprun"),
+        (
+            {"launcher": "mpirun"},
+            "launcher: 'mpirun' is the name of several programs: say openmpi for that of Open MPI, mpiexec for that of MPICH or Intel MPI",
+        ),
+        ({"binding": "core"}, "binding: no binding 'core'; there is: none, cores (did you mean 'cores'?)"),
+        (
+            {"launchTemplate": ["ibrun", "-n", "{rank}"]},
+            (
+                "launchTemplate[2]: no field {rank}; there is: nodes, ranks, ranks_per_node, cores_per_rank, cores_per_node, gpus_per_node"
+                " (did you mean 'ranks'?)"
+            ),
+        ),
         ({"queues": []}, 'queues: names no queue of the batch system; at least one, such as [{"name": "batch"}]'),
         ({"queues": [{"name": "regular", "minNodes": 2}, {"name": "regular"}]}, "queues[1].name: 'regular' stands twice"),
         ({"queues": [{"name": "a", "minNodes": 2, "maxNodes": 1}]}, "queues[0].maxNodes: 1 is less than minNodes, 2"),
