@@ -96,7 +96,7 @@ class EventOutputs:
             load = jobs.by_ids(connection, {one.job_id for one in due})
             with_params = {int(job.id): job for job in jobs.with_params(connection, list(load.values()))}
         work = [(one, files[one.file_id], with_params[one.job_id]) for one in due if one.file_id in files and one.job_id in with_params]
-        return sum(sum(done) for done in self.agent.in_parallel(work, lambda part: [self._one(*item) for item in part]))
+        return sum(sum(ready) for ready in self.agent.in_parallel(work, lambda part: [self._one(*item) for item in part]))
 
     def _one(self, one: Zip, file: File, job: Job) -> int:
         plugins = self.house.queues.get(job.queue)
