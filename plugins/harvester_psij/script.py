@@ -70,7 +70,8 @@ def script_values(worker: Worker, context: Context, extras: ScriptExtras) -> dic
     slurm = facility.scheduler == "slurm"
     way = way_of(worker.map_type, extras.launch, extras.pilot)
     tasks = tasks_of(worker, way, extras.yoda)
-    inside = program(worker, facility.python, way, tasks, extras.pilot, extras.yoda)
+    late_wait_s = context.queue.late_wait_s if context.queue else 0.0
+    inside = program(worker, facility.python, way, tasks, extras.pilot, extras.yoda, late_wait_s)
     line = launch_line(facility, tasks, [*extras.container, *inside])
     return {
         "directives": slurm_directives(slurm_options(worker, facility, extras.attributes)) if slurm else [],
