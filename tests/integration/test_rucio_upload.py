@@ -14,7 +14,7 @@ from harvester_hpc.ports.carrier import ItemEnd, Parked
 from harvester_hpc.ports.outcome import Failed
 from harvester_hpc.testing.rucio import RucioServer
 from harvester_rucio.upload import RucioUpload
-from tests.integration.rucio_site import AWAY, MOUNTS, SOURCE, View, context, copied, files, output, routed, section
+from tests.rucio_site import AWAY, MOUNTS, SOURCE, View, context, copied, files, output, routed, section, transfer
 
 
 @pytest.fixture
@@ -166,8 +166,6 @@ def test_two_files_of_one_name_do_not_share_a_batch(rucio: RucioServer, tmp_path
     [path] = files(tmp_path, [mark])
     items = routed(plugin, [output(1, path), output(2, path, job_id=8)])
     told: dict[int, ItemEnd] = {}
-    from tests.integration.rucio_site import transfer
-
     assert plugin.copy(transfer(items), items, lambda one: told.__setitem__(one.item_id, one.end), lambda: False) is None
     assert told == {1: ItemEnd.MOVED, 2: ItemEnd.AGAIN}
 
