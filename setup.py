@@ -21,7 +21,7 @@ EXTRAS = {
     "web": [],
     "tui": ["textual"],
     "demo": ["chromo", "numpy", "matplotlib"],
-    "test": ["globus-sdk>=4,<5", "rucio-clients", "pytest", "ruff", "mypy", "import-linter", "mpi4py", "mpich"],
+    "test": ["globus-sdk>=4,<5", "rucio-clients", "pytest", "pytest-xdist", "ruff", "mypy", "import-linter", "mpi4py", "mpich"],
 }
 EXTRAS["all"] = sorted({need for needs in EXTRAS.values() for need in needs})
 
@@ -57,13 +57,13 @@ setup(
         "console_scripts": ["harvester-hpc = harvester_hpc.cli:main"],
         "harvester_hpc.communicator": ["local = harvester_local.communicator:LocalCommunicator"],
         "harvester_hpc.preparator": [
-            "local = harvester_local.preparator:LocalPreparator",
+            "local = harvester_local.preparator:LocalPreparator", "command = harvester_command.copier:CommandCopier",
             "globus = harvester_globus.carrier:GlobusCarrier",
             "rucio_download = harvester_rucio.download:RucioDownload",
             "rucio_rule = harvester_rucio.rule:RucioRule",
         ],
         "harvester_hpc.stager": [
-            "local = harvester_local.stager:LocalStager",
+            "local = harvester_local.stager:LocalStager", "command = harvester_command.copier:CommandCopier",
             "globus = harvester_globus.carrier:GlobusStager",
             "rucio_upload = harvester_rucio.upload:RucioUpload",
             "rucio_register = harvester_rucio.register:RucioRegister",

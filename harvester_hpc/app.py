@@ -19,6 +19,7 @@ from harvester_hpc.model.command import CommandKind
 from harvester_hpc.model.turn import (
     AGENTS,
     COMMAND_MANAGER,
+    CONVEYOR,
     EVENT_FEEDER,
     JOB_FETCHER,
     MESSENGER,
@@ -138,6 +139,7 @@ def agents(house: Surroundings, period_s: Mapping[str, float], stop: Callable[[]
         stop: called when a command asks the instance to stop.
     """
     from harvester_hpc.agents.command_manager import CommandManager
+    from harvester_hpc.agents.conveyor import Conveyor
     from harvester_hpc.agents.event_feeder import EventFeeder
     from harvester_hpc.agents.job_fetcher import JobFetcher
     from harvester_hpc.agents.messenger import MessengerAgent
@@ -157,6 +159,7 @@ def agents(house: Surroundings, period_s: Mapping[str, float], stop: Callable[[]
         MessengerAgent(house, period_s[MESSENGER]),
         MonitorAgent(house, period_s[MONITOR]),
         StagerAgent(house, period_s[STAGER]),
+        Conveyor(house, period_s[CONVEYOR]),
         PropagatorAgent(house, period_s[PROPAGATOR]),
         SweeperAgent(house, period_s[SWEEPER]),
     ]

@@ -20,7 +20,7 @@ from harvester_hpc.ports.carrier import Carrier, Copier
 from harvester_hpc.ports.communicator import Communicator
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.messenger import Messenger
-from harvester_hpc.ports.outcome import Failed, Result
+from harvester_hpc.ports.outcome import Done, Failed, Result
 from harvester_hpc.ports.plugins import QueuePlugins
 from harvester_hpc.ports.staging import Preparator, Stager
 from harvester_hpc.ports.worker_maker import WorkerMaker
@@ -297,7 +297,11 @@ class InBatches:
         """Refuse."""
         return Failed(why="files of this queue go in batches")
 
-    check_status = resolve_input_paths = release = trigger_stage_out = zip_output = trigger_preparation
+    check_status = resolve_input_paths = trigger_stage_out = zip_output = trigger_preparation
+
+    def release(self, job: Job) -> Result:
+        """Nothing is held for one job alone."""
+        return Done()
 
 
 def _surroundings(configuration: Configured) -> Context:

@@ -20,23 +20,39 @@ def settings_of(plugin: type[Any], section: Mapping[str, Any], ignored: Collecti
     Raises:
         ConfigurationError: unknown keys, missing keys and wrong types, all together.
     """
-    fields = {key_of(field): field for field in dataclasses.fields(plugin.Settings) if field.init}
-    hints = get_type_hints(plugin.Settings, include_extras=True)
+    settings, problems = _made(plugin.Settings, section, ignored, where)
+    if problems:
+        raise ConfigurationError(f"{where}: cannot be used", tuple(problems))
+    return settings
+
+
+def _made(model: type[Any], section: Mapping[str, Any], ignored: Collection[str], where: str) -> tuple[Any, list[str]]:
+    """Return ``section`` as ``model``, a dataclass, and why it cannot be."""
+    fields = {key_of(field): field for field in dataclasses.fields(model) if field.init}
+    hints = get_type_hints(model, include_extras=True)
     problems: list[str] = []
     given: dict[str, Any] = {}
     for key, value in section.items():
         if key in fields:
-            given[fields[key].name], wrong = _checked(hints[fields[key].name], value)
-            problems += [f"{where}.{key}{way}" for way in wrong]
+            name = fields[key].name
+            given[name], wrong = _value(hints[name], value, f"{where}.{key}")
+            problems += wrong
         elif key not in ignored:
             problems.append(f"{where}.{key}: unknown key{did_you_mean(key, fields)}")
     problems += [f"{where}.{key}: is missing" for key, field in fields.items() if field.name not in given and _is_required(field)]
     if problems:
-        raise ConfigurationError(f"{where}: cannot be used", tuple(problems))
+        return None, problems
     try:
-        return plugin.Settings(**given)
+        return model(**given), []
     except ValueError as error:  # what the dataclass itself does not want
-        raise ConfigurationError(f"{where}: cannot be used", (f"{where}: {error}",)) from error
+        return None, [f"{where}: {error}"]
+
+
+def _value(hint: Any, value: Any, where: str) -> tuple[Any, list[str]]:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, Mapping):
+        return _made(hint, value, (), where)  # a section within the section
+    given, wrong = _checked(hint, value)
+    return given, [f"{where}{way}" for way in wrong]
 
 
 def key_of(field: dataclasses.Field[Any]) -> str:
@@ -68,9 +84,18 @@ def _line(error: Mapping[str, Any]) -> str:
 
 def problems_of(plugin: type[Any], settings: Any, context: Context, where: str) -> Iterator[str]:
     """Give what ``settings.problems()`` and ``plugin.problems(settings, context)`` say, where there is such a thing."""
-    keys = {field.name: key_of(field) for field in dataclasses.fields(settings)}
+    keys = dict(_keys(settings))
     of_settings, of_plugin = getattr(settings, "problems", None), getattr(plugin, "problems", None)
     lines = [*(of_settings() if callable(of_settings) else ()), *(of_plugin(settings, context) if of_plugin else ())]
     for line in lines:
         name, colon, rest = line.partition(":")
         yield f"{where}.{keys[name]}:{rest}" if colon and name in keys else f"{where}: {line}"
+
+
+def _keys(settings: Any, before: str = "", key_before: str = "") -> Iterator[tuple[str, str]]:
+    """Give (name, key) of all fields; those of a section within the section as ``outer.inner``."""
+    for field in dataclasses.fields(settings):
+        yield before + field.name, key_before + key_of(field)
+        inner = getattr(settings, field.name)
+        if dataclasses.is_dataclass(inner):
+            yield from _keys(inner, f"{before}{field.name}.", f"{key_before}{key_of(field)}.")

@@ -17,6 +17,7 @@ from harvester_hpc.ports.plugins import QueuePlugins
 from harvester_hpc.store import event as events
 from harvester_hpc.store import event_zip as zips
 from harvester_hpc.store import job as jobs
+from harvester_hpc.store import parcel as parcels
 from harvester_hpc.store.database import Write
 from harvester_hpc.store.event_zip import Member, Zip
 from harvester_hpc.zip_file import write_zip
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 #: Folder below the root of the access points in which zips lie until they are at their destination.
 FOLDER = ".event_zips"
+#: Seconds until a zip is looked at that goes in a batch: the conveyor wakes it.
+CARRIED_S = 600.0
 #: Failed tries of one zip before its ranges fail.
 TRIES = 20
 #: Outputs looked at in one round for one job.
@@ -93,7 +96,7 @@ class EventOutputs:
             load = jobs.by_ids(connection, {one.job_id for one in due})
             with_params = {int(job.id): job for job in jobs.with_params(connection, list(load.values()))}
         work = [(one, files[one.file_id], with_params[one.job_id]) for one in due if one.file_id in files and one.job_id in with_params]
-        return sum(sum(done) for done in self.agent.in_parallel(work, lambda part: [self._one(*item) for item in part]))
+        return sum(sum(ready) for ready in self.agent.in_parallel(work, lambda part: [self._one(*item) for item in part]))
 
     def _one(self, one: Zip, file: File, job: Job) -> int:
         plugins = self.house.queues.get(job.queue)
@@ -124,6 +127,8 @@ class EventOutputs:
 
     def _stage(self, plugins: QueuePlugins, one: Zip, file: File, job: Job) -> int:
         meant = replace(job, files=(file,), outcome=Outcome.FINISHED)
+        if plugins.outward:
+            return self._carry(one, file, job)
         under_way = file.state is FileState.TRANSFERRING
         answer = self.agent.attempt(
             job.queue, lambda: plugins.stager.check_status(meant) if under_way else plugins.stager.trigger_stage_out(meant)
@@ -133,6 +138,20 @@ class EventOutputs:
             return 0
         self.house.reached("zip staged, not stored")
         return self._take(one, file, answer)
+
+    def _carry(self, one: Zip, file: File, job: Job) -> int:
+        """The conveyor takes it along, and wakes it at its end."""
+        if file.state is FileState.FINISHED:
+            return self._take(one, file, Done())
+        if file.state is FileState.FAILED:
+            return self._take(one, file, Failed(why=file.why))
+        with self.database.write() as write:
+            if file.state is FileState.DEFINED:
+                parcels.send(write, job.queue, [file])
+                jobs.take_file_news(write, [FileNews(file_id=file.id, state=FileState.TRANSFERRING)])
+            zips.again(write, one, write.now + CARRIED_S, one.tries)
+        self.house.reached("zip sent")
+        return int(file.state is FileState.DEFINED)
 
     def _take(self, one: Zip, file: File, answer: Result) -> int:
         now = self.clock.now()

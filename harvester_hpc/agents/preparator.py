@@ -1,11 +1,16 @@
 """The preparator: brings inputs to where workers can read them."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from harvester_hpc.agents.staging import StagingAgent
+from harvester_hpc.agents.base import Surroundings
+from harvester_hpc.agents.carried_inputs import CarriedInputs
+from harvester_hpc.agents.input_cache import InputCache
+from harvester_hpc.agents.staging import Answered, StagingAgent
 from harvester_hpc.model.file import File, FileKind, FileState
 from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, step
+from harvester_hpc.model.transfer import Direction
 from harvester_hpc.model.turn import PREPARATOR
 from harvester_hpc.ports.outcome import Done, Result
 from harvester_hpc.ports.plugins import QueuePlugins
@@ -17,6 +22,20 @@ class PreparatorAgent(StagingAgent):
     name = PREPARATOR
     waiting = JobState.FETCHED
     under_way = JobState.PREPARING
+    direction = Direction.IN
+
+    def __init__(self, house: Surroundings, period_s: float) -> None:
+        super().__init__(house, period_s)
+        self._cache = InputCache(self)
+        self._inputs = CarriedInputs(self, self._cache)
+
+    def run_once(self) -> int:
+        """Look at the jobs that are due, and keep the cache of inputs in order; return how many things changed."""
+        return super().run_once() + self._cache.tidy()
+
+    def carried(self, plugins: QueuePlugins, group: Sequence[Job]) -> list[Answered]:
+        """Let inputs come in batches, as far as there is room for them."""
+        return self._inputs.answered(plugins.queue, group)
 
     def ask(self, plugins: QueuePlugins, job: Job) -> Result:
         """Trigger or check; once all is there, resolve the paths that compute nodes see."""

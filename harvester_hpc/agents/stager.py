@@ -1,15 +1,18 @@
 """The stager: brings outputs and logs away, and ends the job."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from harvester_hpc.agents.base import Surroundings
 from harvester_hpc.agents.event_outputs import EventOutputs, end_unwanted, is_settled
-from harvester_hpc.agents.staging import Answered, StagingAgent
+from harvester_hpc.agents.staging import CARRIED_S, Answered, StagingAgent
+from harvester_hpc.model.event import has_events
 from harvester_hpc.model.file import File, FileKind, FileState
 from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, look_again, step
+from harvester_hpc.model.transfer import Direction
 from harvester_hpc.model.turn import STAGER
-from harvester_hpc.ports.outcome import Done, Result
+from harvester_hpc.ports.outcome import Done, FileNews, Result
 from harvester_hpc.ports.plugins import QueuePlugins
 
 #: Seconds until a job is looked at again whose event ranges are not all told.
@@ -28,6 +31,7 @@ class StagerAgent(StagingAgent):
     name = STAGER
     waiting = JobState.TO_TRANSFER
     under_way = JobState.TRANSFERRING
+    direction = Direction.OUT
 
     def __init__(self, house: Surroundings, period_s: float) -> None:
         super().__init__(house, period_s)
@@ -46,9 +50,32 @@ class StagerAgent(StagingAgent):
         """A job ends after its event ranges: the system must know them before it hears the end."""
         if job.cancel:
             end_unwanted(self, job)
-        elif not is_settled(self, job):
+        elif has_events(job.params) and not is_settled(self, job):
             return Answered(job=job, step=look_again(job, self.clock.now() + RANGES_S))
         return super().one_job(plugins, job)
+
+    def carried(self, plugins: QueuePlugins, group: Sequence[Job]) -> list[Answered]:
+        """Let outputs go in batches; a job ends when all of them are away."""
+        return [self._carried(job) for job in group]
+
+    def _carried(self, job: Job) -> Answered:
+        now = self.clock.now()
+        if job.cancel:
+            end_unwanted(self, job)
+            return Answered(job=job, step=step(job, JobState.CANCELLED, now, why=job.cancel, outcome=Outcome.CANCELLED))
+        if not is_settled(self, job):
+            return Answered(job=job, step=look_again(job, now + RANGES_S))
+        meant = [file for file in job.files if _is_meant(job, file)]
+        lost = [file for file in job.files if _is_lost(job, file)]
+        if not meant:
+            why = "; ".join(f"{file.lfn}: {file.why}" for file in lost[:5])
+            return Answered(job=job, step=self.failed(job, why) if lost else self.done(job))
+        sends = tuple(file for file in meant if file.state is FileState.DEFINED)
+        news = tuple(FileNews(file_id=file.id, state=FileState.TRANSFERRING) for file in sends)
+        if job.state is self.waiting:
+            under_way = step(job, self.under_way, now, due=now + CARRIED_S)
+            return Answered(job=job, step=under_way, news=news, sends=sends)
+        return Answered(job=job, step=look_again(job, now + CARRIED_S), news=news, sends=sends)
 
     def ask(self, plugins: QueuePlugins, job: Job) -> Result:
         """Pack, trigger, or ask how it goes on; of a job that did not finish only the log is brought away."""
@@ -80,3 +107,9 @@ class StagerAgent(StagingAgent):
 def _is_meant(job: Job, file: File) -> bool:
     waits = file.state in (FileState.DEFINED, FileState.TRANSFERRING)
     return waits and (file.kind is FileKind.LOG or (file.kind is FileKind.OUTPUT and job.outcome is Outcome.FINISHED))
+
+
+def _is_lost(job: Job, file: File) -> bool:
+    """Tell whether a declared file did not arrive at its destination."""
+    wanted = file.kind is FileKind.LOG or (file.kind is FileKind.OUTPUT and job.outcome is Outcome.FINISHED)
+    return wanted and file.state is FileState.FAILED and file.path != ""

@@ -7,22 +7,40 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from harvester_hpc.agents.base import Agent, by_queue, checked
+from harvester_hpc.model.file import File, FileId
+from harvester_hpc.model.input import Identity, Input
 from harvester_hpc.model.job import Job, JobState, JobStep, look_again, step
+from harvester_hpc.model.transfer import Direction
 from harvester_hpc.ports.outcome import Done, Failed, FileNews, Pending, Result, Retry
 from harvester_hpc.ports.plugins import QueuePlugins
+from harvester_hpc.store import input as inputs
 from harvester_hpc.store import job as jobs
+from harvester_hpc.store import parcel as parcels
 
 #: Failed tries of one transfer before its job fails; with growing pauses this is a matter of hours.
 TRIES = 20
 
 
+#: Seconds until a job is looked at whose files go in batches: the conveyor wakes it when they have arrived.
+CARRIED_S = 600.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """A job, the plugin's answer (None: it did not answer), and what is to be stored of it."""
+    """A job, and what is to be stored of it.
+
+    Attributes:
+        sends: outputs that are to go in batches.
+        wants: (file, input) of inputs that are to come in batches.
+        lost: inputs that were ready and are not there any more.
+    """
 
     job: Job
     step: JobStep
     news: tuple[FileNews, ...] = ()
+    sends: tuple[File, ...] = ()
+    wants: tuple[tuple[FileId, Identity], ...] = ()
+    lost: tuple[Input, ...] = ()
 
 
 class StagingAgent(Agent):
@@ -30,13 +48,14 @@ class StagingAgent(Agent):
 
     waiting: ClassVar[JobState]
     under_way: ClassVar[JobState]
+    direction: ClassVar[Direction]
 
     def run_once(self) -> int:
         """Look at the jobs that are due; return how many changed."""
         now, rows = self.clock.now(), self.house.rows
         with self.database.read() as connection:
             found = jobs.due(connection, self.waiting, now, rows) + jobs.due(connection, self.under_way, now, rows)
-            found = jobs.with_params(connection, jobs.with_files(connection, found))
+            found = jobs.with_files_and_params(connection, found)
         changed = 0
         for queue, group in by_queue(found, lambda job: job.queue).items():
             changed += self._one_queue(queue, group)
@@ -53,6 +72,8 @@ class StagingAgent(Agent):
             until = self.waits_until(queue) if plugins is not None else self.clock.now() + self.period_s
             why = None if plugins is not None else f"queue {queue} is no longer configured"
             return self._commit([Answered(job=job, step=self._cancelled(job) or look_again(job, until, why=why)) for job in group])
+        if plugins.hops(self.direction):
+            return self._commit(self.carried(plugins, group))
         changed = 0
         group = sorted(group, key=lambda job: job.tries)  # one that never works must not stand before all others
         for part in self.in_parallel(group, lambda some: [self.one_job(plugins, job) for job in some]):
@@ -108,9 +129,20 @@ class StagingAgent(Agent):
             return 0
         with self.database.write() as write:
             jobs.take_file_news(write, [news for one in answered for news in one.news])
+            for one in answered:
+                if one.sends:
+                    parcels.send(write, one.job.queue, one.sends)
+                for file_id, identity in one.wants:
+                    inputs.want(write, one.job.queue, one.job.id, file_id, identity)
+                for lost in one.lost:
+                    inputs.lost(write, one.job.queue, one.job.id, lost)
             jobs.make(write, [one.step for one in answered])
         self.house.reached(f"{self.name} committed")
         return sum(one.step.after is not one.step.before for one in answered)
+
+    @abstractmethod
+    def carried(self, plugins: QueuePlugins, group: Sequence[Job]) -> list[Answered]:
+        """Act on jobs whose files go in batches: the conveyor moves them, and wakes the jobs."""
 
     @abstractmethod
     def ask(self, plugins: QueuePlugins, job: Job) -> Result:

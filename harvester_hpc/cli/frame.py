@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "submit": "Hand in jobs.",
     "jobs": "List jobs, or show one.",
     "workers": "List workers, or show one.",
+    "transfers": "List batches of files on their way, or show one.",
     "logs": "Show the logs of a worker or a job.",
     "kill": "Kill jobs or workers.",
     "retry": "Make new attempts of jobs that ended without success.",

@@ -18,8 +18,13 @@ from harvester_hpc.model.facility import BatchQueue, Facility, NodeBin, NodeShap
 
 SCHEDULERS = ("local", "slurm")
 SCHEDULERS_LATER = ("pbs", "pbs_classic", "lsf", "flux", "cobalt")
-LAUNCHERS = ("single", "srun", "mpiexec")
-LAUNCHERS_LATER = ("mpirun", "jsrun", "aprun", "ibrun")
+LAUNCHERS = ("single", "srun", "mpiexec", "openmpi", "pals", "jsrun", "aprun")
+LAUNCHERS_LATER = ("ibrun",)
+#: Names of programs that stand for several launchers, with which one is meant.
+LAUNCHERS_OF_MANY = {"mpirun": "openmpi for that of Open MPI, mpiexec for that of MPICH or Intel MPI"}
+BINDINGS = ("none", "cores")
+#: Fields of launchTemplate.
+TEMPLATE_FIELDS = ("nodes", "ranks", "ranks_per_node", "cores_per_rank", "cores_per_node", "gpus_per_node")
 
 #: Members whose text is for the shell of the batch job; variables in it are expanded there.
 SHELL_LINES = frozenset({"prologue", "epilogue"})
@@ -83,6 +88,21 @@ class FacilitySettings(FileModel):
     title: Annotated[OneLine, Field(description="name for people; not used")] = ""
     scheduler: Annotated[str, Field(description="batch system: " + ", ".join(SCHEDULERS))] = ""
     launcher: Annotated[str, Field(description="how a program is started on all nodes of a worker: " + ", ".join(LAUNCHERS))] = "single"
+    launcherPath: Annotated[
+        OneLine, Field(description="where the launcher's program lies; by default beside `python` if it is there, else by its name on PATH")
+    ] = ""
+    launchOptions: Annotated[list[OneLine], Field(description="more options of the launcher")] = []
+    launchTemplate: Annotated[
+        list[OneLine],
+        Field(
+            description="the launcher's command, one word an entry, in place of what `launcher` makes; fields: "
+            + " ".join(f"`{{{name}}}`" for name in TEMPLATE_FIELDS)
+        ),
+    ] = []
+    mpi: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9_.]*$", description="`srun --mpi=`: pmi2 for MPICH, pmix for Open MPI; by default the site's own")
+    ] = ""
+    binding: Annotated[str, Field(description="how MPI ranks are bound: " + ", ".join(BINDINGS))] = "none"
     queues: Annotated[list[BatchQueueSettings], Field(description="queues of the batch system; the first is the default")] = []
     node: Annotated[NodeSettings, Field(description="shape of a compute node")] = NodeSettings()
     workDir: Annotated[
@@ -108,6 +128,11 @@ def facility_of(settings: FacilitySettings, *, default_name: str, home: Path, en
         name=settings.name or default_name,
         scheduler=settings.scheduler,
         launcher=settings.launcher,
+        launcher_path=settings.launcherPath,
+        launch_options=tuple(settings.launchOptions),
+        launch_template=tuple(settings.launchTemplate),
+        mpi=settings.mpi,
+        binding=settings.binding,
         queues=tuple(
             BatchQueue(
                 name=queue.name, min_nodes=queue.minNodes, max_nodes=queue.maxNodes, max_walltime_s=queue.maxWalltime, qos=queue.qos,
@@ -129,7 +154,7 @@ def facility_of(settings: FacilitySettings, *, default_name: str, home: Path, en
 def facility_findings(settings: FacilitySettings) -> Iterator[Finding]:
     """Give what types cannot tell about a facility."""
     yield from _word("scheduler", settings.scheduler, SCHEDULERS, SCHEDULERS_LATER)
-    yield from _word("launcher", settings.launcher, LAUNCHERS, LAUNCHERS_LATER)
+    yield from _of_launch(settings)
     if not settings.queues:
         yield Finding(keys=("queues",), message='names no queue of the batch system; at least one, such as [{"name": "batch"}]')
     names: list[str] = []
@@ -144,6 +169,22 @@ def facility_findings(settings: FacilitySettings) -> Iterator[Finding]:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", option):
             message = "is no option of a submit command; write its long name without dashes, such as constraint"
             yield Finding(keys=("attributes", option), message=message)
+
+
+def _of_launch(settings: FacilitySettings) -> Iterator[Finding]:
+    if meant := LAUNCHERS_OF_MANY.get(settings.launcher):
+        yield Finding(keys=("launcher",), message=f"{settings.launcher!r} is the name of several programs: say {meant}")
+    else:
+        yield from _word("launcher", settings.launcher, LAUNCHERS, LAUNCHERS_LATER)
+    yield from _word("binding", settings.binding, BINDINGS, ())
+    for number, word in enumerate(settings.launchTemplate):
+        for name in re.findall(r"\{([^{}]*)\}", word):
+            if name not in TEMPLATE_FIELDS:
+                there = ", ".join(TEMPLATE_FIELDS)
+                message = f"no field {{{name}}}; there is: {there}{did_you_mean(name, TEMPLATE_FIELDS)}"
+                yield Finding(keys=("launchTemplate", number), message=message)
+    if settings.launchTemplate and not settings.launchTemplate[0]:
+        yield Finding(keys=("launchTemplate", 0), message="names no program")
 
 
 def _bin_findings(number: int, queue: BatchQueueSettings) -> Iterator[Finding]:

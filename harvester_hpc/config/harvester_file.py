@@ -35,6 +35,7 @@ class AgentsSettings(FileModel):
     messenger: Annotated[AgentPeriod, Field(description="reads letters")] = _agent(AGENTS["messenger"])
     monitor: Annotated[AgentPeriod, Field(description="looks at workers")] = _agent(AGENTS["monitor"])
     stager: Annotated[AgentPeriod, Field(description="stages outputs out")] = _agent(AGENTS["stager"])
+    conveyor: Annotated[AgentPeriod, Field(description="moves batches of files")] = _agent(AGENTS["conveyor"])
     propagator: Annotated[AgentPeriod, Field(description="reports")] = _agent(AGENTS["propagator"])
     sweeper: Annotated[AgentPeriod, Field(description="kills and cleans up")] = _agent(AGENTS["sweeper"])
     command_manager: Annotated[AgentPeriod, Field(description="takes commands")] = _agent(AGENTS["command_manager"])

@@ -2,14 +2,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from harvester_hpc.config.facility_file import MANY, Count, Number, OneLine, Walltime
 from harvester_hpc.config.problems import Finding
 from harvester_hpc.config.validate import FileModel
-from harvester_hpc.model.queue import Queue, Resources
+from harvester_hpc.model.queue import InputCache, Queue, Resources
 from harvester_hpc.model.worker import MapType
 
 #: The plugin sections that every queue has, in the order of the flow.
@@ -67,6 +67,36 @@ class SectionSettings(FileModel):
     module: Annotated[str | None, Field(min_length=1, description="module of the class; leave it out to use an entry point")] = None
 
 
+class StagingSettings(SectionSettings):
+    """A plugin that brings files; or several in a row, each of which moves batches."""
+
+    name: Annotated[str, Field(description="name of the entry point, or of the class in `module`; left out with `hops`")] = ""
+    hops: Annotated[
+        list[SectionSettings] | None,
+        Field(min_length=1, description="plugins over which a file goes one after the other; each moves batches of files"),
+    ] = None
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> Self:
+        if not self.name and self.hops is None:
+            raise ValueError('names no plugin; say {"name": ...} or {"hops": [{"name": ...}]}')
+        return self
+
+
+class InputCacheSettings(FileModel):
+    """Where inputs lie that come in batches; jobs share them."""
+
+    folder: Annotated[
+        OneLine, Field(min_length=1, description="folder on a file system that compute nodes see; may have `${workDir}`; relative to home")
+    ] = "${workDir}/inputs"
+    limitMB: Annotated[Count, Field(description="megabytes that it may hold; jobs wait for room; 0: no limit but the file system's")] = 0
+    maxFiles: Annotated[Count, Field(description="files that it may hold; 0: no limit but the file system's")] = 0
+    highMB: Annotated[
+        Count, Field(description="megabytes above which inputs that no job wants leave, the longest unused first; 0: they stay")
+    ] = 100_000
+    lowMB: Annotated[Count, Field(description="megabytes at which they stop leaving")] = 80_000
+
+
 class WorkerMakerSettings(SectionSettings):
     """The worker maker: as every plugin, and two limits of the queue, which published files have here too."""
 
@@ -109,8 +139,14 @@ class QueueSettings(FileModel):
     maxNewWorkersPerCycle: Annotated[Count, Field(description="workers submitted in one round, at most; 0: no limit")] = 0
     maxSubmissionAttempts: Annotated[Number, Field(description="submissions of one job before it fails")] = 3
     mapType: Annotated[
-        MapTypeWord, Field(description="how jobs and workers belong together; so far OneToOne, ManyToOne and OneToMany")
+        MapTypeWord, Field(description="how jobs and workers belong together; NoJob: workers fetch their jobs themselves")
     ] = "OneToOne"
+    useJobLateBinding: Annotated[
+        bool, Field(description="workers are submitted without jobs, and get them when they run (OneToOne, ManyToOne)")
+    ] = False
+    lateBindingWait: Annotated[
+        Seconds, Field(description="seconds that such a worker waits for a job before it ends; at most a tenth of its walltime")
+    ] = 300.0
     maxWorkersPerJobInTotal: Annotated[Number, Field(description="workers that one job may ever have (OneToMany)")] = 10
     maxWorkersPerJobPerCycle: Annotated[Number, Field(description="workers that one job gets in one round (OneToMany)")] = 1
     prefetchEvents: Annotated[bool, Field(description="a worker gets event ranges before it asks")] = True
@@ -135,16 +171,22 @@ class QueueSettings(FileModel):
     keepFailed: Annotated[Keep, Field(description="the same of a failed worker")] = 72.0
     keepCancelled: Annotated[Keep, Field(description="the same of a cancelled worker")] = 72.0
     keepMissed: Annotated[Keep, Field(description="the same of a worker that the batch system never had")] = 24.0
-    preparator: Annotated[SectionSettings | None, Field(description="plugin that brings inputs")] = None
+    inputCache: Annotated[InputCacheSettings, Field(description="where inputs lie that come in batches")] = InputCacheSettings()
+    transferPatience: Annotated[
+        Seconds, Field(description="hours for which a file waits for a staging service that does not work, before it has failed")
+    ] = 72.0
+    preparator: Annotated[StagingSettings | None, Field(description="plugin that brings inputs")] = None
     workerMaker: Annotated[WorkerMakerSettings | None, Field(description="plugin that sizes workers")] = None
     submitter: Annotated[SectionSettings | None, Field(description="plugin that submits workers")] = None
     messenger: Annotated[MessengerSettings | None, Field(description="plugin that exchanges letters with workers")] = None
     monitor: Annotated[SectionSettings | None, Field(description="plugin that looks at workers")] = None
-    stager: Annotated[SectionSettings | None, Field(description="plugin that brings outputs away")] = None
+    stager: Annotated[StagingSettings | None, Field(description="plugin that brings outputs away")] = None
     sweeper: Annotated[SectionSettings | None, Field(description="plugin that kills workers and cleans up")] = None
 
 
-def queue_of(name: str, settings: QueueSettings, access_point: str, access_root: str, per_worker: int = 1) -> Queue:
+def queue_of(
+    name: str, settings: QueueSettings, access_point: str, access_root: str, per_worker: int = 1, inputs_folder: str = ""
+) -> Queue:
     """Return the queue as the agents see it; ``per_worker`` is how many jobs a worker takes at most."""
     queued = DEFAULT_QUEUED_WORKERS if settings.nQueueLimitWorker is None else settings.nQueueLimitWorker
     wanted = settings.resources
@@ -154,7 +196,7 @@ def queue_of(name: str, settings: QueueSettings, access_point: str, access_root:
         label=settings.prodSourceLabel,
         map_type=MapType(settings.mapType),
         resource_type="" if settings.resourceType == "ANY" else settings.resourceType,
-        limit_jobs=2 * queued * per_worker if settings.nQueueLimitJob is None else settings.nQueueLimitJob,
+        limit_jobs=_fetched(settings, queued * per_worker),
         limit_queued_workers=queued,
         max_workers=settings.maxWorkers,
         max_new_workers=settings.maxNewWorkersPerCycle,
@@ -172,6 +214,16 @@ def queue_of(name: str, settings: QueueSettings, access_point: str, access_root:
         zip_mb=settings.zipPerMB,
         workers_per_job_in_total=limit_of_maker(settings, "maxWorkersPerJobInTotal") or settings.maxWorkersPerJobInTotal,
         workers_per_job_per_cycle=limit_of_maker(settings, "maxWorkersPerJobPerCycle") or settings.maxWorkersPerJobPerCycle,
+        late=settings.useJobLateBinding,
+        late_wait_s=settings.lateBindingWait,
+        cache=InputCache(
+            folder=inputs_folder,
+            limit=settings.inputCache.limitMB * 1_000_000,
+            limit_files=settings.inputCache.maxFiles,
+            high=settings.inputCache.highMB * 1_000_000,
+            low=min(settings.inputCache.lowMB, settings.inputCache.highMB) * 1_000_000,
+        ),
+        transfer_patience_s=settings.transferPatience * 3600,
         access_point=access_point,
         access_root=access_root,
         resources=Resources(
@@ -183,6 +235,13 @@ def queue_of(name: str, settings: QueueSettings, access_point: str, access_root:
             gpus_per_node=wanted.gpusPerNode,
         ),
     )
+
+
+def _fetched(settings: QueueSettings, side_by_side: int) -> int | None:
+    """Return how many jobs wait at most; workers that fetch their jobs themselves leave none to us."""
+    if settings.mapType == "NoJob":
+        return None
+    return 2 * side_by_side if settings.nQueueLimitJob is None else settings.nQueueLimitJob
 
 
 def limit_of_maker(settings: QueueSettings, key: str) -> int | None:
@@ -214,6 +273,8 @@ def section_findings(values: Mapping[str, Any], *, due: bool) -> Iterator[Findin
 
 def names_another_plugin(below: Mapping[str, Any], above: Mapping[str, Any]) -> bool:
     """Tell whether a section is of another plugin than the one below it, so that they have no settings in common."""
+    if ("hops" in above) != ("hops" in below) and ("hops" in above or "name" in above):
+        return True
     if "name" not in above and "module" not in above:
         return False
     return above.get("name", below.get("name")) != below.get("name") or above.get("module") != below.get("module")

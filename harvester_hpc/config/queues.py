@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from harvester_hpc.config.access import KEY, Access, access_of, collisions, forbidden_root
-from harvester_hpc.config.expand import expanded_values
+from harvester_hpc.config.expand import absolute, expanded_values
 from harvester_hpc.config.facility_file import FacilitySettings
 from harvester_hpc.config.later import LATER, later_findings, without_later
 from harvester_hpc.config.layers import Layer, Stack, stacked
@@ -90,7 +90,9 @@ class QueueReader:
             return None
         self.warnings += [str(Problem.at(stack.place(finding.keys), finding.message)) for finding in queue_warnings(settings)]
         return QueueConfiguration(
-            queue=queue_of(name, settings, access.template, access.root, jobs_per_worker(settings)),
+            queue=queue_of(
+                name, settings, access.template, access.root, jobs_per_worker(settings), self._inputs_folder(settings.inputCache.folder)
+            ),
             sections=MappingProxyType({kind: frozen(values[kind]) for kind in SECTIONS}),
             where=MappingProxyType({kind: str(stack.place((kind,))) for kind in SECTIONS}),
         )
@@ -104,6 +106,10 @@ class QueueReader:
         if isinstance(access, str):
             return access
         return forbidden_root(access, self._folders()) or access
+
+    def _inputs_folder(self, folder: str) -> str:
+        work_dir = self.facility.work_dir if self.facility is not None else ""
+        return str(absolute(folder.replace("${workDir}", work_dir), self.home, self.environ))
 
     def _folders(self) -> dict[str, str]:
         """Return the folders in which no access point may lie directly, by what they are."""

@@ -14,10 +14,12 @@ from harvester_hpc.config.harvester_file import AgentPeriod, AgentsSettings, Fac
 from harvester_hpc.config.later import LATER, MAP_TYPES
 from harvester_hpc.config.queue_file import (
     SECTIONS,
+    InputCacheSettings,
     MessengerSettings,
     QueueSettings,
     ResourceSettings,
     SectionSettings,
+    StagingSettings,
     WorkerMakerSettings,
 )
 
@@ -129,6 +131,8 @@ TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("queues.NAME", "Each PanDA queue: the published attributes, ours, and a section for each plugin.", QueueSettings),
     ("queues.NAME.resources", "What each worker of a queue gets.", ResourceSettings),
     ("Plugin sections", "All other members are the plugin's own settings; see its documentation.", SectionSettings),
+    ("queues.NAME.preparator, queues.NAME.stager", "Plugins that move batches of files may stand in a row.", StagingSettings),
+    ("queues.NAME.inputCache", "Inputs that come in batches are shared by the jobs that need them.", InputCacheSettings),
     ("queues.NAME.messenger", "The messenger has one member more, which the core reads.", MessengerSettings),
     ("queues.NAME.workerMaker", "The worker maker may have two limits of its queue, where published files have them.", WorkerMakerSettings),
     ("facility", "Member `facility` of harvester.json, and a facility file.", FacilitySettings),

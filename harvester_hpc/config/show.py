@@ -7,7 +7,7 @@ from typing import Any
 
 from harvester_hpc.config.values import AgentSettings, Configuration, QueueConfiguration
 from harvester_hpc.model.facility import Facility
-from harvester_hpc.model.queue import Queue, Resources
+from harvester_hpc.model.queue import InputCache, Queue, Resources
 
 _SECRET = re.compile(r"token|password|passphrase|secret", re.IGNORECASE)
 _SECRET_IS_ELSEWHERE = re.compile(r"(file|path|dir|name|origin)$", re.IGNORECASE)
@@ -39,6 +39,11 @@ def _facility(facility: Facility) -> dict[str, Any]:
         "name": facility.name,
         "scheduler": facility.scheduler,
         "launcher": facility.launcher,
+        "launcherPath": facility.launcher_path,
+        "launchOptions": list(facility.launch_options),
+        "launchTemplate": list(facility.launch_template),
+        "mpi": facility.mpi,
+        "binding": facility.binding,
         "queues": [
             {
                 "name": queue.name,
@@ -86,6 +91,8 @@ def _queue(configuration: QueueConfiguration) -> dict[str, Any]:
         "maxNewWorkersPerCycle": queue.max_new_workers,
         "maxSubmissionAttempts": queue.max_submissions,
         "mapType": queue.map_type.value,
+        "useJobLateBinding": queue.late,
+        "lateBindingWait": queue.late_wait_s,
         "maxWorkersPerJobInTotal": queue.workers_per_job_in_total,
         "maxWorkersPerJobPerCycle": queue.workers_per_job_per_cycle,
         "prefetchEvents": queue.prefetch_events,
@@ -99,6 +106,8 @@ def _queue(configuration: QueueConfiguration) -> dict[str, Any]:
         "workerQueueTimeLimit": queue.queue_time_limit_s,
         "workerHeartbeat": None if queue.heartbeat_limit_s is None else queue.heartbeat_limit_s / 60,
         **_kept(queue),
+        "inputCache": _cache(queue.cache),
+        "transferPatience": queue.transfer_patience_s / 3600,
         **sections,
     }
 
@@ -111,6 +120,16 @@ def _resources(resources: Resources) -> dict[str, Any]:
         "coresPerNode": resources.cores_per_node,
         "memoryMB": resources.memory_mb,
         "gpusPerNode": resources.gpus_per_node,
+    }
+
+
+def _cache(cache: InputCache) -> dict[str, Any]:
+    return {
+        "folder": cache.folder,
+        "limitMB": cache.limit // 1_000_000,
+        "maxFiles": cache.limit_files,
+        "highMB": cache.high // 1_000_000,
+        "lowMB": cache.low // 1_000_000,
     }
 
 

@@ -20,6 +20,7 @@ AGENTS: Mapping[str, float] = MappingProxyType(
         "messenger": 2.0,
         "monitor": 30.0,
         "stager": 30.0,
+        "conveyor": 30.0,
         "propagator": 30.0,
         "sweeper": 60.0,
         "command_manager": 2.0,

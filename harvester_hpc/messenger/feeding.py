@@ -28,6 +28,8 @@ Inputs = Mapping[int, Mapping[str, str]]
 def feed_jobs(point: AccessPoint, jobs: Jobs, inputs: Inputs, names: Names, *, strip: bool = False) -> None:
     """Write what the worker needs for ``jobs``: descriptions, catalogue, links, and last the list that names them.
 
+    The list names all jobs of the worker: those of ``point`` that are not in ``jobs`` have their letters already.
+
     Raises:
         OSError: nothing usable was written: the list of jobs does not name them.
 
@@ -47,7 +49,7 @@ def feed_jobs(point: AccessPoint, jobs: Jobs, inputs: Inputs, names: Names, *, s
         if folder != point.path:
             sync_folder(folder)
     # Brings all names in the access point to disk.
-    write(point.path / names.panda_ids, list(jobs))
+    write(point.path / names.panda_ids, [*(one for one in point.job_ids if one not in jobs), *jobs])
 
 
 def _described(job: Mapping[str, Any], paths: Mapping[str, str], strip: bool) -> dict[str, Any]:

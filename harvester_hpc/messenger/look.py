@@ -33,6 +33,8 @@ def listing(folder: Path) -> Listing:
     """
     with os.scandir(folder) as entries:
         return {entry.name: entry for entry in entries}
+#: So many bad items of one letter are put aside one by one, the others together: each costs a disk's time and a line of the log.
+MOST_ASIDE = 10
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class Look:
     heartbeat: float | None = None
     kill_requested: bool = False
     wants_events: bool = False
+    wants_jobs: bool = False
     attributes: dict[int, dict[str, Any]] = field(default_factory=dict)
     job_status: dict[int, str] = field(default_factory=dict)
     files: list[DeclaredFile] = field(default_factory=list)
@@ -77,7 +80,7 @@ class Look:
             heartbeat=self.heartbeat, kill_requested=self.kill_requested, bad=tuple(self.bad), taken=tuple(self.taken),
             waiting=tuple(self.waiting), event_updates={job_id: tuple(updates) for job_id, updates in self.updates.items()},
             begun=frozenset(self.begun),
-            wants_events=self.wants_events,
+            wants_events=self.wants_events, wants_jobs=self.wants_jobs,
         )
 
     def at_all(self, top: Listing) -> None:
@@ -88,10 +91,13 @@ class Look:
         if names.exit in top:
             self.exit = read_exit(point.path / names.exit)
         self.kill_requested = any(name in top for name in names.kill)
-        self.wants_events = names.event_request in top
+        self.wants_events |= names.event_request in top
+        self.wants_jobs = names.job_request in top
         self._hear(top)
         if not point.many:
             self.at_folder(point.path, top, point.job_ids)
+            if names.job_claim in top and is_begun(point.path / names.job_claim):
+                self.begun.update(point.job_ids)
             return
         self.at_updates(point.path, top)
         self.at_dumps(point.path, top)
@@ -195,8 +201,10 @@ class Look:
             return  # read again next time: then the rest of it is told
         for job_id, updates in items.updates.items():
             self.updates.setdefault(job_id, []).extend(updates)
-        for item, why in items.bad:
+        for item, why in items.bad[:MOST_ASIDE]:
             self._put_aside(path, why, item)
+        if rest := items.bad[MOST_ASIDE:]:
+            self._put_aside(path, f"{len(rest)} more items that cannot be used; the first: {rest[0][1]}", [item for item, _ in rest])
         self.taken.append(path)
 
     def _content(self, path: Path, largest: int | None = None) -> Any:

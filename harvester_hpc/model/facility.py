@@ -61,6 +61,11 @@ class Facility:
     Attributes:
         scheduler: ``local``, ``slurm``; later pbs, pbs_classic, lsf.
         launcher: how a program is started on all nodes of a worker: ``single``, ``srun``, ``mpiexec``, ...
+        launcher_path: where the launcher's program lies; "" for beside the interpreter, else by its name on PATH.
+        launch_options: more options of the launcher.
+        launch_template: argv with fields, in place of what ``launcher`` would make; () for none.
+        mpi: ``srun --mpi=``; "" for what the site has as its default.
+        binding: how MPI ranks are bound: ``none``, or ``cores``: each to cores of its own.
         queues: at least one; the first is the default.
         work_dir: root of the access points, on a file system that compute nodes see; absolute.
         account: charged project; "" where none is needed.
@@ -73,6 +78,11 @@ class Facility:
     name: str
     scheduler: str
     launcher: str = "single"
+    launcher_path: str = ""
+    launch_options: tuple[str, ...] = ()
+    launch_template: tuple[str, ...] = ()
+    mpi: str = ""
+    binding: str = "none"
     queues: tuple[BatchQueue, ...] = ()
     node: NodeShape = field(default_factory=NodeShape)
     work_dir: str = ""

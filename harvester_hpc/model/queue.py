@@ -29,6 +29,23 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InputCache:
+    """Where inputs lie that go in batches, and how much of them is kept.
+
+    Attributes:
+        folder: absolute; "" where the queue has none.
+        limit: bytes that it may hold, and limit_files files; 0 for no limit.
+        high: bytes above which what no job wants leaves, until ``low`` is reached.
+    """
+
+    folder: str = ""
+    limit: int = 0
+    limit_files: int = 0
+    high: int = 100_000_000_000
+    low: int = 80_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
     """One PanDA queue (published attribute in brackets).
 
@@ -53,6 +70,10 @@ class Queue:
         zip_mb: megabytes of a zip with event outputs (zipPerMB); None: a default.
         workers_per_job_in_total: workers that one job may ever have, OneToMany (maxWorkersPerJobInTotal).
         workers_per_job_per_cycle: workers that one job gets in one round, OneToMany (maxWorkersPerJobPerCycle).
+        late: workers are submitted without jobs, and get them when they ask (useJobLateBinding).
+        late_wait_s: seconds for which a worker that asks waits for a job before it hears that there is none.
+        cache: where inputs lie that go in batches (inputCache).
+        transfer_patience_s: how long a file waits for a service that does not work before it has failed (transferPatience, hours there).
         access_point: template of a worker's folder, absolute, with ${workerID}.
         access_root: the folder below which every access point lies.
     """
@@ -80,6 +101,10 @@ class Queue:
     zip_mb: int | None = None
     workers_per_job_in_total: int = 10
     workers_per_job_per_cycle: int = 1
+    late: bool = False
+    late_wait_s: float = 300.0
+    cache: InputCache = InputCache()
+    transfer_patience_s: float = 72 * 3600.0
     access_point: str = ""
     access_root: str = ""
     resources: Resources = Resources()

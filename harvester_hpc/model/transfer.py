@@ -163,6 +163,7 @@ class Transfer:
         files, size: of all its items together; bytes as far as they are known.
         submissions: how often it was handed over.
         due: when it is looked at next, seconds since 1970; None once it has ended.
+        stuck: since when it does not go on; None if it does.
     """
 
     id: TransferId = TransferId(0)
@@ -187,3 +188,4 @@ class Transfer:
     changed: float = 0.0
     submitted: float | None = None
     due: float | None = None
+    stuck: float | None = None

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from harvester_hpc.model.event import EventState
 from harvester_hpc.model.job import JobState
+from harvester_hpc.model.transfer import ItemState, TransferState
 from harvester_hpc.model.worker import WorkerState
 
 JOB_FETCHER = "job_fetcher"
@@ -14,12 +15,15 @@ MESSENGER = "messenger"
 MONITOR = "monitor"
 EVENT_FEEDER = "event_feeder"
 STAGER = "stager"
+CONVEYOR = "conveyor"
 PROPAGATOR = "propagator"
 SWEEPER = "sweeper"
 COMMAND_MANAGER = "command_manager"
 
 #: In the order in which one bounded round of all of them runs, so that a job goes as far as it can.
-AGENTS = (COMMAND_MANAGER, JOB_FETCHER, PREPARATOR, SUBMITTER, EVENT_FEEDER, MESSENGER, MONITOR, STAGER, PROPAGATOR, SWEEPER)
+AGENTS = (
+    COMMAND_MANAGER, JOB_FETCHER, PREPARATOR, SUBMITTER, EVENT_FEEDER, MESSENGER, MONITOR, STAGER, CONVEYOR, PROPAGATOR, SWEEPER,
+)
 
 JOB_TURN: Mapping[JobState, str] = {
     JobState.FETCHED: PREPARATOR,
@@ -46,3 +50,7 @@ EVENT_TURN: Mapping[EventState, str] = {
     EventState.FAILED: PROPAGATOR,
     EventState.FATAL: PROPAGATOR,
 }
+
+TRANSFER_TURN: Mapping[TransferState, str] = {TransferState.PLANNED: CONVEYOR, TransferState.ACTIVE: CONVEYOR}
+
+ITEM_TURN: Mapping[ItemState, str] = {ItemState.WAITING: CONVEYOR, ItemState.MOVING: CONVEYOR}

@@ -111,6 +111,11 @@ def _size(name: str, text: str) -> int | None:
 
 
 def _checksum(text: str) -> str:
-    if not text or text.startswith(("ad:", "md:")):
-        return text
-    return f"ad:{text}" if len(text) <= 8 else f"md:{text}"
+    """Return a checksum in one spelling; some tools drop the leading zeros of an adler32."""
+    text = text.lower()
+    kind, mark, digits = text.partition(":")
+    if not mark:
+        kind, digits = ("ad" if len(text) <= 8 else "md"), text
+    if not digits:
+        return ""
+    return f"ad:{digits:0>8}" if kind == "ad" else f"{kind}:{digits}"

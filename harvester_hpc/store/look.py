@@ -52,6 +52,17 @@ def worker_number(connection: sqlite3.Connection, wanted: Wanted) -> int:
     return number
 
 
+def transfer_ids(connection: sqlite3.Connection, wanted: Wanted) -> list[int]:
+    """Return the numbers of batches of files, those that changed last first."""
+    return [row[0] for row in connection.execute(sentences("look")["transfer_ids"], wanted.parameters())]
+
+
+def transfer_number(connection: sqlite3.Connection, wanted: Wanted) -> int:
+    """Return how many batches of files there are, whatever the limit."""
+    number: int = connection.execute(sentences("look")["transfer_number"], wanted.parameters()).fetchone()[0]
+    return number
+
+
 def command_result(connection: sqlite3.Connection, command_id: str) -> str | None:
     """Return what came of a command; None while it is not carried out (or not known)."""
     row = connection.execute(sentences("look")["command_result"], (command_id,)).fetchone()

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from harvester_hpc.testing.fake_batch import BatchSettings, FakeBatch, InstantMonitor, InstantSubmitter, InstantSweeper
+from harvester_hpc.testing.fake_carrier import DepotSettings, FakeCarrier, FakeCopier
 from harvester_hpc.testing.fake_clock import FakeClock
 from harvester_hpc.testing.fake_communicator import FakeCommunicator
 from harvester_hpc.testing.fake_messenger import FakeMessenger
@@ -11,9 +12,12 @@ from harvester_hpc.testing.faults import Faults
 
 __all__ = [
     "BatchSettings",
+    "DepotSettings",
     "FakeBatch",
+    "FakeCarrier",
     "FakeClock",
     "FakeCommunicator",
+    "FakeCopier",
     "FakeMessenger",
     "Faults",
     "FixedWorkerMaker",

@@ -1,4 +1,4 @@
-"""``python -m harvester_launch <single|multijob|yoda>``: the command line of what runs inside the allocation."""
+"""``python -m harvester_launch <single|multijob|pull|yoda>``: the command line of what runs inside the allocation."""
 from __future__ import annotations
 
 import argparse
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harvester_launch import multijob, single, yoda
+from harvester_launch import multijob, pull, single, yoda
 from harvester_launch.yoda_options import add_arguments, options_of
 
 
@@ -16,6 +16,7 @@ def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(prog="harvester_launch", description="Run the payloads of a worker inside its allocation.")
     ways = whole.add_subparsers(dest="way", required=True, metavar="WAY")
     _options(ways.add_parser("single", help="one job"))
+    _options(ways.add_parser("pull", help="no job: the pilot (--wrapper) fetches its jobs itself"))
     many = ways.add_parser("multijob", help="several jobs; one of these runs on each node")
     _options(many)
     many.add_argument(
@@ -33,6 +34,9 @@ def _options(way: argparse.ArgumentParser) -> None:
         help="the site's pilot wrapper, in place of the job's command; once for its path and once for each argument",
     )
     way.add_argument("--walltime", type=_positive, metavar="SECONDS", help="what the batch job was given")
+    way.add_argument(
+        "--late", type=_positive, metavar="SECONDS", help="the worker has no jobs yet: ask for some, and wait so long for an answer"
+    )
     way.add_argument("--log-cap", type=_positive, default=10 << 20, metavar="BYTES", help="of stdout and of stderr, each")
     way.add_argument("--grace", type=float, default=10.0, metavar="SECONDS", help="between a forwarded signal and KILL")
     way.add_argument("--heartbeat", type=float, default=60.0, metavar="SECONDS", help="between two signs of life")
@@ -46,22 +50,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         whole.error(f"unrecognized arguments: {' '.join(rest)}")
     if given.way == "yoda":
         try:
-            options = options_of(given)
+            ranks = options_of(given)
         except ValueError as error:
             whole.error(str(error))
-        return yoda.run(options)
+        return yoda.run(ranks)
     access_point, wrapper, grace_s, heartbeat_s = (
         given.access_point.absolute(), tuple(given.wrapper), max(0.0, given.grace), max(0.1, given.heartbeat)
     )
     if given.way == "multijob":
         return multijob.run(multijob.Options(
             access_point=access_point, wrapper=wrapper, walltime_s=given.walltime, log_cap=given.log_cap, grace_s=grace_s,
-            heartbeat_s=heartbeat_s, cores=given.cores, memory_mb=max(0, given.memory_mb),
+            heartbeat_s=heartbeat_s, late_s=given.late, cores=given.cores, memory_mb=max(0, given.memory_mb),
         ))
-    return single.run(single.Options(
+    options = single.Options(
         access_point=access_point, wrapper=wrapper, walltime_s=given.walltime, log_cap=given.log_cap, grace_s=grace_s,
-        heartbeat_s=heartbeat_s,
-    ))
+        heartbeat_s=heartbeat_s, late_s=given.late,
+    )
+    return pull.run(options) if given.way == "pull" else single.run(options)
 
 
 def _positive(text: str) -> int:

@@ -1,11 +1,10 @@
 """A Droid: takes ranges from Yoda, has payloads run them, and tells what came of it once that is on disk."""
 from __future__ import annotations
 
-import os
 import resource
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from harvester_launch.backoff import Backoff
@@ -13,6 +12,7 @@ from harvester_launch.bunches import runs_low, smoothed, speaks
 from harvester_launch.journal import DONE, Journal, journal_of, line_of
 from harvester_launch.ledger import unpacked
 from harvester_launch.ranges import Range, Result, Setup
+from harvester_launch.seats import Seat, Sight, seat_of
 from harvester_launch.signals import Told
 from harvester_launch.slots import Slots
 from harvester_launch.telling import say
@@ -41,6 +41,9 @@ class Ranks(Protocol):
     def settle(self, seconds: float) -> bool:
         """Wait until what was sent is on its way."""
 
+    def part(self) -> None:
+        """Leave MPI, together with all others."""
+
 
 class Work(Protocol):
     """What runs ranges (harvester_launch.slots.Slots)."""
@@ -66,14 +69,9 @@ class Work(Protocol):
         """Wait until something happens, or ``seconds`` are over."""
 
 
-def slots_of(setup: Setup, droids_on_node: int) -> int:
-    """Return how many payloads a rank runs side by side: by the cores that it may use, shared with other Droids if it may use all."""
-    if setup.slots is not None:
-        return setup.slots
-    cores = len(os.sched_getaffinity(0))
-    if cores == os.cpu_count():
-        cores //= max(1, droids_on_node)
-    return max(1, cores // setup.cores_per_payload)
+def slots_of(setup: Setup, seat: Seat) -> int:
+    """Return how many payloads a rank runs side by side: what the setup says, else what it has cores and GPUs for."""
+    return setup.slots or seat.slots(setup.cores_per_payload, setup.sharing.gpus_per_payload)
 
 
 class Droid:
@@ -160,15 +158,10 @@ class Droid:
             results = self._without_ended(results)
         if not results:
             return False
-        self._journal.append([line_of(one) for one in results])
-        mean_s = self._mean_s
-        for one in results:
-            if one.ok:
-                self._done.append((one.range.number, one.path, one.size, one.checksum, one.guid, one.seconds))
-                mean_s = smoothed(mean_s, one.seconds)
-            else:
-                self._failed.append((one.range.number, one.code, one.why))
-        self._mean_s = mean_s
+        self._journal.write([line_of(one) for one in results])
+        self._done += [(one.range.number, one.path, one.size, one.checksum, one.guid, one.seconds) for one in results if one.ok]
+        self._failed += [(one.range.number, one.code, one.why) for one in results if not one.ok]
+        self._mean_s = smoothed(self._mean_s, [one.seconds for one in results if one.ok])
         return True
 
     def _without_ended(self, results: list[Result]) -> list[Result]:
@@ -198,13 +191,17 @@ class Droid:
             self._told.clear()
 
 
-def serve(world: Ranks, droids_on_node: int, told: Told) -> int:
-    """Be a Droid: wait for what Yoda says of this worker, then work; return the exit code."""
+def serve(world: Ranks, droids_on_node: Mapping[int, Sight], told: Told) -> int:
+    """Be a Droid: wait for what Yoda says of this worker, then work; return the exit code.
+
+    It is 0 in any case: Yoda knows what went wrong here, and an exit code of one rank may end the others.
+    """
     setup = _setup(world)
     if setup is None:
         return 0
-    slots = slots_of(setup, droids_on_node)
-    work = Slots(setup, world.rank, slots)
+    seat = seat_of(world.rank, droids_on_node, setup.sharing)
+    slots = slots_of(setup, seat)
+    work = Slots(setup, world.rank, slots, seat)
     droid = Droid(world, setup, work, slots, journal_of(setup.own, DONE, setup.run, world.rank), told)
     try:
         droid.run()
@@ -214,7 +211,6 @@ def serve(world: Ranks, droids_on_node: int, told: Told) -> int:
         work.tell_to_end("the rank ends")
         world.send(YODA, ("gone", f"rank {world.rank}: {error}"))
         world.settle(10.0)
-        return 1
     return 0
 
 

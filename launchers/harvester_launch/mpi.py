@@ -27,12 +27,12 @@ class World:
         """The MPI library, one line."""
         return str(MPI.Get_library_version()).split("\n")[0].strip("\0 ")
 
-    def droids_on_node(self) -> int:
-        """Return how many ranks above 0 share this node; all ranks call it together."""
+    def droids_on_node(self, own: Any) -> dict[int, Any]:
+        """Return {rank: its ``own``} of the ranks above 0 that share this node; all ranks call it together."""
         node = self._comm.Split_type(MPI.COMM_TYPE_SHARED)
-        count: int = node.allreduce(int(self.rank > 0))
+        found: list[tuple[int, Any]] = node.allgather((self.rank, own))
         node.Free()
-        return count
+        return {rank: value for rank, value in found if rank > 0}
 
     def send(self, rank: int, message: Any) -> None:
         """Send, and do not wait. What is sent to a lost rank is lost."""
@@ -76,6 +76,11 @@ class World:
         """End this process if others are lost: to finalize would wait for them. Otherwise do nothing."""
         if self._lost:
             os._exit(code)
+
+    def part(self) -> None:
+        """Leave MPI, together with all others; afterwards this is a process like any other."""
+        self.settle(30.0)
+        MPI.Finalize()
 
     def abort(self, code: int) -> None:
         """End all ranks."""

@@ -15,7 +15,7 @@ BLOCK = 1 << 16
 PR_SET_PDEATHSIG = 1
 
 #: What a payload must not inherit: it is no rank of ours.
-OF_MPI = ("PMI_", "PMIX_", "OMPI_", "PRTE_", "HYDI_", "HYDRA_", "MPIR_", "MPI_")
+OF_MPI = ("PMI_", "PMIX_", "OMPI_", "PRTE_", "HYDI_", "HYDRA_", "MPIR_", "MPI_LOCAL", "PALS_", "ALPS_APP_", "JSM_")
 
 
 @cache
@@ -32,17 +32,25 @@ def own_environment(environ: Mapping[str, str]) -> dict[str, str]:
 class Process:
     """One running payload: stdout and stderr go into a tail, unless ``lines`` is set: then stdin and stdout are for the caller.
 
+    Args:
+        cores: to which it is bound; () for those of the rank.
+
     Raises:
         OSError: it cannot be started.
     """
 
-    def __init__(self, argv: Sequence[str], folder: str, environment: Mapping[str, str], grace_s: float, *, lines: bool = False) -> None:
+    def __init__(
+        self, argv: Sequence[str], folder: str, environment: Mapping[str, str], grace_s: float, *, lines: bool = False,
+        cores: Sequence[int] = (),
+    ) -> None:
         rank, prctl = os.getpid(), _prctl()
 
         def tie() -> None:
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             if os.getppid() != rank:
                 os._exit(1)
+            if cores:
+                os.sched_setaffinity(0, cores)
 
         self._child = subprocess.Popen(
             argv, cwd=folder, env=dict(environment), process_group=0, preexec_fn=tie, bufsize=0,

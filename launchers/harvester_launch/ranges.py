@@ -3,10 +3,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from harvester_launch.seats import Sharing
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
 
@@ -69,6 +71,7 @@ class Setup:
         limit_s: seconds that a range may take; None for no limit.
         grace_s: seconds between TERM and KILL.
         suffix: of the names of outputs.
+        sharing: how the cores and GPUs of a node are shared out.
     """
 
     run: str
@@ -80,6 +83,7 @@ class Setup:
     limit_s: float | None = None
     grace_s: float = 20.0
     suffix: str = ""
+    sharing: Sharing = field(default_factory=Sharing)
 
 
 def plain(range_id: str) -> str:

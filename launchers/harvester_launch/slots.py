@@ -17,6 +17,7 @@ from harvester_launch.line_payload import LinePayload
 from harvester_launch.measured import finished
 from harvester_launch.payloads import Process, own_environment, said
 from harvester_launch.ranges import Range, Result, Setup, output_path, try_name
+from harvester_launch.seats import Portion, Seat
 from harvester_launch.template import filled, names
 
 #: Ranges of one process with {ranges}: as many as take about this many seconds, and not more than MOST.
@@ -25,23 +26,24 @@ BUNCH_S, MOST = 30.0, 256
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a payload runs: setup of the worker, rank, number of the slot."""
+    """Where a payload runs: setup of the worker, rank, number of the slot, and what of the node is the slot's own."""
 
     setup: Setup
     rank: int
     slot: int
+    portion: Portion
 
     def environment(self, job_id: int) -> Mapping[str, str]:
         """Return what a payload of a job finds."""
-        return own_environment(os.environ) | dict(self.setup.jobs[job_id].environment) | {
-            "HARVESTER_RANK": str(self.rank), "HARVESTER_SLOT": str(self.slot),
-        }
+        own = own_environment(os.environ) | dict(self.setup.jobs[job_id].environment)
+        return self.portion.environment(own) | {"HARVESTER_RANK": str(self.rank), "HARVESTER_SLOT": str(self.slot)}
 
     def start(self, argv: list[str], job_id: int, *, lines: bool = False) -> Process | str:
         """Start a payload; what it returns is text if it cannot be."""
         job = self.setup.jobs[job_id]
         try:
-            return Process(argv, job.folder, self.environment(job_id), self.setup.grace_s, lines=lines)
+            environment, cores = self.environment(job_id), self.portion.cores
+            return Process(argv, job.folder, environment, self.setup.grace_s, lines=lines, cores=cores)
         except (OSError, ValueError) as error:
             return f"cannot run {argv[0]}: {getattr(error, 'strerror', None) or error}"
 
@@ -140,8 +142,11 @@ class BunchPayload:
 class Slots:
     """All slots of a rank. clock: seconds, monotonic."""
 
-    def __init__(self, setup: Setup, rank: int, count: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._setup, self._rank, self._clock = setup, rank, clock
+    def __init__(self, setup: Setup, rank: int, count: int, seat: Seat, clock: Callable[[], float] = time.monotonic) -> None:
+        self._setup, self._clock = setup, clock
+        self._places = [
+            Place(setup, rank, slot, seat.portion(slot, count, setup.sharing, setup.cores_per_payload)) for slot in range(count)
+        ]
         self._payloads: list[Payload | None] = [None] * count
         self.busy_s = 0.0
         (setup.own / "out" / f"{rank}").mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -162,7 +167,7 @@ class Slots:
         return results
 
     def _begin(self, number: int, waiting: deque[Range], mean_s: float | None, now: float) -> Payload:
-        place = Place(self._setup, self._rank, number)
+        place = self._places[number]
         if self._setup.mode == "lines":
             return LinePayload(place, waiting[0].job_id, now)
         first = waiting.popleft()

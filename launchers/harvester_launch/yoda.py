@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 import traceback
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from harvester_hpc.messenger.batch_letters import read_claim
 from harvester_hpc.messenger.names import NAMES
-from harvester_launch import droid
+from harvester_launch import droid, single
 from harvester_launch.assignment import Assignment, Unusable, Worker, assignments_in, worker_in
 from harvester_launch.child import Ending
 from harvester_launch.closing import close
@@ -23,8 +24,10 @@ from harvester_launch.leading import Leading
 from harvester_launch.ledger import Ledger, Place
 from harvester_launch.mailbox import Mailbox, open_box
 from harvester_launch.master import Master
+from harvester_launch.payloads import own_environment
 from harvester_launch.publishing import Publisher, recall
 from harvester_launch.ranges import JobSetup, Setup
+from harvester_launch.seats import Sight
 from harvester_launch.signals import Told
 from harvester_launch.telling import Attributes, Heartbeat, say
 from harvester_launch.walltime import end_of, remaining_s
@@ -65,8 +68,8 @@ def run(options: YodaOptions, environ: Mapping[str, str] = os.environ) -> int:
         if world.rank == 0:
             _refuse(options, environ, NOT_TOGETHER, wrong)
         return NOT_TOGETHER
-    neighbours = world.droids_on_node()
     try:
+        neighbours = world.droids_on_node(Sight.own(environ))
         code = lead(world, options, told, environ) if world.rank == 0 else droid.serve(world, neighbours, told)
     except Exception:
         # The other ranks would wait for this one for ever.
@@ -101,6 +104,8 @@ def lead(world: Ranks, options: YodaOptions, told: Told, environ: Mapping[str, s
     if isinstance(start, int):
         _stop(world)
         return start
+    if not any(works_on_events(one) for one in start.assignments):
+        return _whole(world, options, told, environ)
     heartbeat = Heartbeat(options.access_point, options.heartbeat_s)
     heartbeat.beat()
     heartbeat.start()
@@ -108,6 +113,26 @@ def lead(world: Ranks, options: YodaOptions, told: Told, environ: Mapping[str, s
         return _lead(world, options, told, environ, start)
     finally:
         heartbeat.stop()
+
+
+def works_on_events(assignment: Assignment) -> bool:
+    """Tell whether a job asks for event ranges; of the others there are some in any queue."""
+    return assignment.text("eventService").lower() == "true"
+
+
+def _whole(world: Ranks, options: YodaOptions, told: Told, environ: Mapping[str, str]) -> int:
+    """Run a job without event ranges as ``single`` does, here alone; the Droids go home."""
+    say("the job has no event ranges: it is run as a whole, on this node")
+    _stop(world)
+    # All leave MPI now: a Droid that waited for the end of the job in MPI_Finalize would use up a core.
+    world.part()
+    if told.name:
+        say(f"told {told.name}: it is not begun")
+        return 128 + signal.Signals[told.name]
+    own = own_environment(environ) | {"HARVESTER_NTASKS": environ.get("HARVESTER_NNODE") or "1"}
+    return single.run(single.Options(
+        access_point=options.access_point, walltime_s=options.walltime_s, grace_s=options.grace_s, heartbeat_s=options.heartbeat_s,
+    ), own)
 
 
 def _started(options: YodaOptions, environ: Mapping[str, str]) -> Start | int:
@@ -190,7 +215,7 @@ def _setup(options: YodaOptions, environ: Mapping[str, str], start: Start, own: 
         jobs[one.job_id] = JobSetup(argv=tuple(command_of(one, environment)), folder=str(one.folder), environment=added)
     return Setup(
         run=f"{time.time_ns():x}", own=own, jobs=jobs, mode=options.mode, slots=options.slots, cores_per_payload=options.cores_per_payload,
-        limit_s=options.limit_s, grace_s=options.grace_s, suffix=options.suffix,
+        limit_s=options.limit_s, grace_s=options.grace_s, suffix=options.suffix, sharing=options.sharing,
     )
 
 

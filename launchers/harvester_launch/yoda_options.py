@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from harvester_launch.seats import GPU_VARIABLES, Sharing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,7 @@ class YodaOptions:
         idle_s: seconds without any work after which the worker ends.
         publish_count, publish_s: results in a letter, and seconds until it goes.
         unread_limit: results that nobody has read yet, after which nothing is given.
+        sharing: how the cores and GPUs of a node are shared out.
         salvage: only tell what an earlier run has done and not told.
     """
 
@@ -44,6 +47,7 @@ class YodaOptions:
     unread_limit: int = 100_000
     heartbeat_s: float = 60.0
     suffix: str = ""
+    sharing: Sharing = field(default_factory=Sharing)
     salvage: bool = False
 
 
@@ -53,6 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--payload-mode", choices=("bunch", "lines"), default="bunch", help="see docs/payloads.md")
     parser.add_argument("--cores-per-payload", type=_count, default=1, metavar="N")
     parser.add_argument("--slots", type=_count, metavar="N", help="payloads side by side on a rank; else by its cores")
+    parser.add_argument("--cores-per-node", type=_count, metavar="N", help="cores of a node that the worker uses (else all it may use)")
+    parser.add_argument("--pin-cores", action="store_true", help="each slot has cores of its own")
+    parser.add_argument("--gpus-per-payload", type=_number, default=0, metavar="N", help="each slot has so many GPUs of its own")
+    parser.add_argument("--gpus-per-node", type=_number, default=0, metavar="N", help="where no variable says which there are")
+    parser.add_argument("--gpu-variable", choices=GPU_VARIABLES, default="", help="by default the one that is set")
     parser.add_argument("--ranks", type=_count, metavar="N", help="how many there must be (else HARVESTER_NTASKS)")
     parser.add_argument("--walltime", type=_count, metavar="SECONDS", help="what the batch job was given")
     parser.add_argument("--margin", type=_seconds, default=60.0, metavar="SECONDS", help="before the end, by which all must be told")
@@ -83,6 +92,10 @@ def options_of(given: argparse.Namespace) -> YodaOptions:
         access_point=given.access_point.absolute(), mode=given.payload_mode, cores_per_payload=given.cores_per_payload, slots=given.slots,
         ranks=given.ranks, walltime_s=given.walltime, margin_s=given.margin, grace_s=given.grace, limit_s=given.range_limit_s,
         tries=given.tries, lead_s=given.lead, idle_s=given.idle_limit, publish_count=given.publish_count, publish_s=given.publish_s,
+        sharing=Sharing(
+            cores_per_node=given.cores_per_node, pin_cores=given.pin_cores, gpus_per_payload=given.gpus_per_payload,
+            gpus_per_node=given.gpus_per_node, gpu_variable=given.gpu_variable,
+        ),
         unread_limit=given.unread_limit, heartbeat_s=max(0.1, given.heartbeat), suffix=given.out_suffix, salvage=given.salvage,
     )
 
@@ -91,6 +104,13 @@ def _count(text: str) -> int:
     number = int(text)
     if number <= 0:
         raise argparse.ArgumentTypeError(f"must be a number above 0, not {text}")
+    return number
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 on, not {text}")
     return number
 
 

@@ -6,16 +6,17 @@ launcher caps, so the log needs no cap of its own.
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-from harvester_hpc.model.worker import MapType, Worker
+from harvester_hpc.model.worker import Worker
 from harvester_hpc.ports.context import Context
 from harvester_psij.directives import slurm_directives, slurm_options
-from harvester_psij.launch_line import cores_per_node, launch_line, tasks_of
+from harvester_psij.launch_line import Tasks, launch_line
+from harvester_psij.programs import program, tasks_of, way_of
+from harvester_psij.yoda_settings import YodaSettings
 
 TEMPLATE = Path(__file__).parent / "templates" / "worker.mustache"
 
@@ -40,12 +41,16 @@ class ScriptExtras:
         attributes: options of the submit command, None for one without a value.
         container: argv put before the interpreter.
         pilot: argv of a pilot wrapper that runs in place of the job's own command; empty for none.
+        launch: what is started, a way of ``programs.WAYS``; "": by mapType.
+        yoda: how event ranges are run.
         source_roots: folders that make our packages importable on the node; empty if they are installed there.
     """
 
     attributes: Mapping[str, str | None] = field(default_factory=dict)
     container: tuple[str, ...] = ()
     pilot: tuple[str, ...] = ()
+    launch: str = ""
+    yoda: YodaSettings = field(default_factory=YodaSettings)
     source_roots: tuple[str, ...] = ()
 
 
@@ -59,27 +64,15 @@ def source_roots() -> tuple[str, ...]:
     return tuple(dict.fromkeys(roots))
 
 
-def program(worker: Worker, python: str, extras: ScriptExtras) -> list[str]:
-    """Return the argv of the launcher inside the allocation, on each of the nodes where it runs."""
-    many = worker.map_type is MapType.MANY_TO_ONE
-    return [
-        *extras.container, python or sys.executable, "-m", "harvester_launch", "multijob" if many else "single",
-        "--access-point", worker.access_point, "--walltime", str(worker.plan.walltime_s),
-        *(_of_node(worker) if many else ()),
-        *(f"--wrapper={argument}" for argument in extras.pilot),
-    ]
-
-
-def _of_node(worker: Worker) -> list[str]:
-    memory = ["--memory-mb", str(worker.plan.ram_mb)] if worker.plan.ram_mb else []
-    return ["--cores", str(cores_per_node(worker.plan)), *memory]
-
-
 def script_values(worker: Worker, context: Context, extras: ScriptExtras) -> dict[str, object]:
     """Return what the template needs; every value is quoted for the shell already."""
     facility = context.facility
     slurm = facility.scheduler == "slurm"
-    line = launch_line(facility.launcher, tasks_of(worker), program(worker, facility.python, extras))
+    way = way_of(worker.map_type, extras.launch, extras.pilot)
+    tasks = tasks_of(worker, way, extras.yoda)
+    late_wait_s = context.queue.late_wait_s if context.queue else 0.0
+    inside = program(worker, facility.python, way, tasks, extras.pilot, extras.yoda, late_wait_s)
+    line = launch_line(facility, tasks, [*extras.container, *inside])
     return {
         "directives": slurm_directives(slurm_options(worker, facility, extras.attributes)) if slurm else [],
         "slurm": slurm,
@@ -89,7 +82,7 @@ def script_values(worker: Worker, context: Context, extras: ScriptExtras) -> dic
         "access_point": shlex.quote(worker.access_point),
         "requeue": facility.requeue,
         "doorbell": _doorbell(worker, context),
-        "variables": [f"{name}={shlex.quote(value)}" for name, value in _variables(worker, context).items()]
+        "variables": [f"{name}={shlex.quote(value)}" for name, value in _variables(worker, context, tasks).items()]
         + ['HARVESTER_BATCH_ID="$batch_id"'],
         "prologue": list(facility.prologue),
         "epilogue": list(facility.epilogue),
@@ -98,14 +91,14 @@ def script_values(worker: Worker, context: Context, extras: ScriptExtras) -> dic
     }
 
 
-def _variables(worker: Worker, context: Context) -> dict[str, str]:
+def _variables(worker: Worker, context: Context, tasks: Tasks) -> dict[str, str]:
     return {
         "HARVESTER_ID": context.instance,
         "HARVESTER_WORKER_ID": str(worker.id),
         "HARVESTER_ACCESS_POINT": worker.access_point,
         "HARVESTER_MAPTYPE": str(worker.map_type),
         "HARVESTER_NNODE": str(worker.plan.nodes),
-        "HARVESTER_NTASKS": str(worker.plan.nodes),
+        "HARVESTER_NTASKS": str(tasks.number if tasks.ranks else worker.plan.nodes),
     }
 
 

@@ -25,9 +25,10 @@ from harvester_psij.records import Record, StillHeld, record_of
 from harvester_psij.refusal import Verdict, verdict
 from harvester_psij.rows import Row, slurm_id
 from harvester_psij.script import ScriptExtras, script_values, source_roots
-from harvester_psij.setup_problems import setup_problems
+from harvester_psij.setup_problems import launch_problems, setup_problems
 from harvester_psij.slurm import Slurm
 from harvester_psij.submit_once import FAILED
+from harvester_psij.yoda_settings import YodaSettings
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,8 @@ class SubmitterSettings:
         attributes: options of the submit command, on top of the facility's; null for one without a value.
         container: argv put before the interpreter on the node, such as ["apptainer", "exec", "image.sif"].
         pilot: argv of a pilot wrapper that runs in place of the job's own command.
+        launch: what is started in the allocation: single, multijob, yoda or check; "" for what belongs to the queue's mapType.
+        yoda: how event ranges are run.
         pass_environment: variables that a local worker gets besides PATH, HOME and the like.
     """
 
@@ -57,6 +60,8 @@ class SubmitterSettings:
     attributes: Mapping[str, str | None] = field(default_factory=dict)
     container: tuple[str, ...] = ()
     pilot: tuple[str, ...] = ()
+    launch: str = ""
+    yoda: YodaSettings = field(default_factory=YodaSettings)
     pass_environment: tuple[str, ...] = ()
 
 
@@ -74,7 +79,7 @@ class PsijSubmitter:
     @staticmethod
     def problems(settings: SubmitterSettings, context: Context) -> tuple[str, ...]:
         """Return what types cannot tell, one line each."""
-        return setup_problems(settings, context)
+        return (*setup_problems(settings, context), *launch_problems(settings, context))
 
     # -- submission -------------------------------------------------------------------------------
 
@@ -87,7 +92,8 @@ class PsijSubmitter:
         roots = source_roots()
         settings = self._settings
         extras = ScriptExtras(
-            attributes=settings.attributes, container=settings.container, pilot=settings.pilot, source_roots=roots
+            attributes=settings.attributes, container=settings.container, pilot=settings.pilot, launch=settings.launch,
+            yoda=settings.yoda, source_roots=roots,
         )
         with ThreadPoolExecutor(max(1, min(self._settings.parallel, len(workers))), "submit") as pool:
             return list(pool.map(lambda worker: self._submit(worker, extras), workers))

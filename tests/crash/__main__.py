@@ -1,4 +1,7 @@
-"""By hand: ``python -m tests.crash --kills 1000``: thousands of kills, and a table of what was found."""
+"""By hand: ``python -m tests.crash --kills 1000``: thousands of kills, and a table of what was found.
+
+``--map-type ManyToOne`` or ``OneToMany`` with ``--kill-workers``: launchers, payloads and whole workers are killed as well.
+"""
 from __future__ import annotations
 
 import argparse
@@ -7,23 +10,38 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.crash.harness import torture
+from tests.crash.crowds import LateJobs, ManyJobs, SharedJobs
+from tests.crash.harness import EVENT_POINTS, FAULT_POINTS, LATE_POINTS, Harness, torture
+
+KINDS: dict[str, type[Harness]] = {"OneToOne": Harness, "ManyToOne": ManyJobs, "OneToMany": SharedJobs, "late": LateJobs}
+#: Jobs of each instance; those that workers share are large.
+JOBS = {"OneToOne": 12, "ManyToOne": 24, "OneToMany": 2, "late": 24}
+POINTS = {"OneToMany": EVENT_POINTS, "late": LATE_POINTS}
 
 
 def main() -> int:
     """Run and print; 1 if anything was wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=1000)
-    parser.add_argument("--jobs", type=int, default=12, help="jobs of each instance (12)")
+    parser.add_argument("--jobs", type=int, help="jobs of each instance (12; ManyToOne 24, OneToMany 2)")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--site", default="local", choices=["local", "slurm-generic"])
+    parser.add_argument("--map-type", default="OneToOne", choices=list(KINDS))
+    parser.add_argument("--kill-workers", action="store_true", help="kill workers, too (ManyToOne, OneToMany; local)")
     chosen = parser.parse_args()
+    if chosen.kill_workers and (chosen.map_type == "OneToOne" or chosen.site != "local"):
+        parser.error("--kill-workers goes with ManyToOne or OneToMany, on the local site")
     print(f"seed {chosen.seed}")
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="harvester-crash-") as folder:
-        found = torture(Path(folder), kills=chosen.kills, seed=chosen.seed, jobs=chosen.jobs, site=chosen.site)
-    print(f"kills {found.kills}  jobs {sum(found.states.values())}  {dict(found.states)}  {time.monotonic() - begin:.0f} s")
-    print(f"executions: {sum(found.executions.values())} of {len(found.executions)} jobs; wrong: {len(found.wrong)}")
+        found = torture(
+            Path(folder), kills=chosen.kills, seed=chosen.seed, jobs=chosen.jobs or JOBS[chosen.map_type], site=chosen.site,
+            kind=KINDS[chosen.map_type], kill_workers=chosen.kill_workers,
+            points=POINTS.get(chosen.map_type, FAULT_POINTS),
+        )
+    seconds = time.monotonic() - begin
+    print(f"kills {found.kills}  strikes {found.struck}  jobs {sum(found.states.values())}  {dict(found.states)}  {seconds:.0f} s")
+    print(f"executions: {sum(found.executions.values())} of {len(found.executions)} jobs  ranges {found.ranges}  wrong {len(found.wrong)}")
     for one in found.wrong:
         print(" ", one)
     return 1 if found.wrong else 0

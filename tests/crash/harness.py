@@ -10,7 +10,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from tests.crash.strikes import Striker
 from tests.integration.instance import TOLD, Instance
 
 #: Where the program may be killed between two of its steps, in its own words.
@@ -18,6 +20,17 @@ FAULT_POINTS = (
     "jobs received", "jobs stored", "preparator committed", "intent stored", "access points fed", "submitted, not stored",
     "submission stored", "workers checked", "letters stored", "ends stored", "stager committed", "reports sent, not stored",
     "reports stored",
+)
+#: The same where workers ask for their jobs.
+LATE_POINTS = (
+    "intent stored", "access points fed", "submission stored", "jobs bound late", "letters stored", "jobs fed late", "workers checked",
+    "ends stored",
+)
+#: The same where workers eat event ranges.
+EVENT_POINTS = (
+    "intent stored", "lease stored", "ranges leased, not stored", "letters stored", "ranges given, not fed", "ranges fed, not stored",
+    "zips planned", "zip made, not stored", "zip staged, not stored", "ranges told, not stored", "ranges told and stored", "ends stored",
+    "reports sent, not stored",
 )
 
 PAYLOAD = """#!/bin/sh
@@ -43,6 +56,8 @@ class Counted:
 
     Attributes:
         kills: how often the daemon was killed.
+        struck: how often a worker was hit.
+        ranges: event ranges that were counted.
         states: job states in the workload management system.
         executions: {PandaID: times its payload began}.
         keys: names of the batch jobs that must have been; one for each worker that was submitted.
@@ -50,6 +65,8 @@ class Counted:
     """
 
     kills: int = 0
+    struck: int = 0
+    ranges: int = 0
     states: Counter[str] = field(default_factory=Counter)
     executions: Counter[int] = field(default_factory=Counter)
     keys: list[str] = field(default_factory=list)
@@ -62,18 +79,27 @@ class Harness:
     Args:
         site: ``local`` or ``slurm-generic``.
         environment: added to that of the daemon (SLURM_CONF).
+        strike_seed: not None: workers are hit at random moments, too.
     """
 
+    #: What the queue and the facility have besides.
+    queue: Mapping[str, Any] = {}
+    facility: Mapping[str, Any] = {}
+    #: Seconds that a payload takes, and how probably a worker is hit at each look of the harness.
+    pause_s = 0.05
+    chance = 0.05
+
     def __init__(
-        self, folder: Path, *, site: str = "local", jobs: int = 12, environment: Mapping[str, str] | None = None, pause_s: float = 0.05
+        self, folder: Path, *, site: str = "local", jobs: int = 12, environment: Mapping[str, str] | None = None,
+        strike_seed: int | None = None,
     ) -> None:
+        self._striker = None if strike_seed is None else Striker(folder / "home" / "work" / "CRASH", strike_seed, self.chance)
         self.instance = Instance(folder / "home", environment)
         self.traces = folder / "traces.txt"
         self.jobs = jobs
         self._source = folder / "input.txt"
         self._payload = folder / "payload.sh"
         self._site = site
-        self._pause_s = pause_s
 
     def prepare(self) -> None:
         """Make the instance and hand in the jobs."""
@@ -84,16 +110,25 @@ class Harness:
         self.instance.make({
             "extends": self._site,
             "instance": "crash-test",
+            **({"facility": dict(self.facility)} if self.facility else {}),
             "queues": {"CRASH": {
                 "nQueueLimitJob": 100, "nQueueLimitWorker": 20, "pollInterval": 1,
-                "resources": {"nodes": 1, "walltime": 600, "coresPerNode": 1},
+                "resources": {"nodes": 1, "walltime": 600, "coresPerNode": self.facility.get("node", {}).get("cores", 1)}, **self.queue,
             }},
         })
-        job = {
+        self.instance.submit(*[self.description()] * self.jobs)
+
+    def description(self) -> dict[str, Any]:
+        """Return the description of a job."""
+        return {
             "executable": str(self._payload), "inputs": [str(self._source)], "outputs": ["out.{PandaID}.txt"],
-            "environment": {"TRACES": str(self.traces), "INPUT": self._source.name, "PAUSE": str(self._pause_s)},
+            "environment": {"TRACES": str(self.traces), "INPUT": self._source.name, "PAUSE": str(self.pause_s)},
         }
-        self.instance.submit(*[job] * self.jobs)
+
+    @property
+    def struck(self) -> list[int]:
+        """Numbers of the workers that were hit, once for each time."""
+        return self._striker.struck if self._striker else []
 
     def live(self, death: Death, limit_s: float = 60.0) -> bool:
         """Let the daemon live until its death; True if it was killed (False: it had nothing left to do)."""
@@ -101,6 +136,8 @@ class Harness:
         end = time.monotonic() + (death.after_s or limit_s)
         try:
             while process.poll() is None and time.monotonic() < end:
+                if self._striker:
+                    self._striker.maybe()
                 if not death.after_s and self.all_told():
                     break
                 try:
@@ -112,11 +149,11 @@ class Harness:
         return process.returncode == -signal.SIGKILL
 
     def finish(self, limit_s: float = 120.0) -> None:
-        """Let the daemon run undisturbed until every job is told, then stop it properly."""
+        """Let the daemon run undisturbed until every job is told and no worker is left, then stop it properly."""
         process = self.instance.start()
         try:
             end = time.monotonic() + limit_s
-            while not self.all_told() and time.monotonic() < end and process.poll() is None:
+            while not self._is_over() and time.monotonic() < end and process.poll() is None:
                 try:
                     process.wait(0.1)
                 except subprocess.TimeoutExpired:
@@ -130,31 +167,46 @@ class Harness:
         rows = self.instance.query(f"SELECT count(*) FROM job WHERE {TOLD}")
         return bool(rows) and rows[0][0] == self.jobs
 
+    def _is_over(self) -> bool:
+        lives = "SELECT count(*) FROM worker WHERE state IN ('planned', 'submitted', 'running')"
+        return self.all_told() and self.instance.query(lives) == [(0,)]
+
+    def none_is_open(self) -> bool:
+        """Tell whether the store has jobs, and all of them have ended and were told."""
+        rows = self.instance.query(f"SELECT count(*), sum({TOLD}) FROM job")
+        return bool(rows) and rows[0][0] > 0 and rows[0][0] == rows[0][1]
+
     def count(self) -> Counted:
         """Count everything."""
-        found = Counted()
+        found = Counted(struck=len(self.struck))
         for line in self.traces.read_text().splitlines():
             found.executions[int(line.split()[0])] += 1
-        self._count_jobs(found)
+        self.count_jobs(found)
         self._count_workers(found)
         return found
 
-    # -- inside -----------------------------------------------------------------------------------
+    # -- what may come of it ----------------------------------------------------------------------
 
-    def _count_jobs(self, found: Counted) -> None:
+    def count_jobs(self, found: Counted) -> None:
+        """Count jobs, and judge each."""
         rows = self.instance.query("SELECT job_id, state, why FROM job")
         for job_id, state, why in rows:
             found.states[str(state)] += 1
-            times = found.executions[int(str(job_id))]
-            if times != 1:
-                found.wrong.append(f"job {job_id} ({state}) was executed {times} times")
-            if state != "finished":
-                found.wrong.append(f"job {job_id} is {state}: {why}")
-            self._check_output(found, int(str(job_id)))
+            self.check_job(found, int(str(job_id)), str(state), str(why))
         if len(rows) != self.jobs:
             found.wrong.append(f"{self.jobs} jobs were handed in, {len(rows)} are known")
 
-    def _check_output(self, found: Counted, job_id: int) -> None:
+    def check_job(self, found: Counted, job_id: int, state: str, why: str) -> None:
+        """Every job is executed once, and well."""
+        times = found.executions[job_id]
+        if times != 1:
+            found.wrong.append(f"job {job_id} ({state}) was executed {times} times")
+        if state != "finished":
+            found.wrong.append(f"job {job_id} is {state}: {why}")
+        self.check_output(found, job_id)
+
+    def check_output(self, found: Counted, job_id: int) -> None:
+        """Its output is at its destination, and right."""
         urls = self.instance.query(f"SELECT url FROM file WHERE job_id = {job_id} AND kind = 'output'")
         for (url,) in urls:
             path = Path(str(url).removeprefix("file://"))
@@ -173,6 +225,10 @@ class Harness:
                 found.wrong.append(f"worker {worker_id} is still {state}")
             if claimed != batch_id and state != "missed":
                 found.wrong.append(f"worker {worker_id} ({state}) has batch id {batch_id!r}, the claim says {claimed!r}")
+        self.check_bonds(found)
+
+    def check_bonds(self, found: Counted) -> None:
+        """Every job had one worker."""
         for job_id, number in self.instance.query(
             "SELECT job_id, count(*) FROM bond JOIN worker USING (worker_id) WHERE worker.state <> 'missed' "
             "GROUP BY job_id HAVING count(*) > 1"
@@ -193,9 +249,13 @@ def deaths(kills: int, seed: int, points: Sequence[str]) -> Iterator[Death]:
 
 def torture(
     folder: Path, *, kills: int, seed: int, jobs: int, site: str = "local", environment: Mapping[str, str] | None = None,
-    points: Sequence[str] = FAULT_POINTS,
+    points: Sequence[str] = FAULT_POINTS, kind: type[Harness] = Harness, kill_workers: bool = False,
 ) -> Counted:
     """Kill the daemon ``kills`` times, then let it finish, and count.
+
+    Args:
+        kind: what the workers are like.
+        kill_workers: workers are hit at random moments, too.
 
     New instances are begun as long as kills are left and all jobs of the one before are through.
     """
@@ -204,7 +264,8 @@ def torture(
     batch = 0
     while killed < kills:
         batch += 1
-        harness = Harness(folder / str(batch), site=site, jobs=jobs, environment=environment)
+        strike_seed = seed + batch if kill_workers else None
+        harness = kind(folder / str(batch), site=site, jobs=jobs, environment=environment, strike_seed=strike_seed)
         (folder / str(batch)).mkdir(parents=True)
         harness.prepare()
         while killed < kills and not harness.all_told():
@@ -217,6 +278,8 @@ def torture(
         total.states.update(counted.states)
         total.executions.update({(batch * 10**9) + job: times for job, times in counted.executions.items()})
         total.keys += counted.keys
+        total.struck += counted.struck
+        total.ranges += counted.ranges
         total.wrong += [f"instance {batch}: {one}" for one in counted.wrong]
     total.kills = killed
     return total

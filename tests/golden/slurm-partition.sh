@@ -94,7 +94,7 @@ set +e
 export HARVESTER_OUTER_PYTHONPATH="${PYTHONPATH-}"
 export PYTHONPATH='/opt/har vester'"${PYTHONPATH:+:$PYTHONPATH}"
 [ "$harvester_told_to_end" = 0 ] || exit 143
-mpiexec -n 1 apptainer exec '/images/el9 image.sif' /opt/python/bin/python3 -m harvester_launch single --access-point /scratch/me/workers/4711 --walltime 3599 &
+mpiexec -n 1 -ppn 1 -bind-to none apptainer exec '/images/el9 image.sif' /opt/python/bin/python3 -m harvester_launch single --access-point /scratch/me/workers/4711 --walltime 3599 &
 harvester_child=$!
 [ "$harvester_told_to_end" = 0 ] || kill -TERM "$harvester_child"
 harvester_again=1

@@ -66,7 +66,10 @@ class MpiSite:
         """Make a worker with the job; ``script`` lies beside as payload.sh."""
         point = self.point(worker)
         self.messenger.setup_access_points([point])
-        described = {"PandaID": JOB, "taskID": 1, "jobsetID": 2, "transformation": transformation, "jobPars": parameters, **job}
+        described = {
+            "PandaID": JOB, "taskID": 1, "jobsetID": 2, "eventService": "True", "transformation": transformation,
+            "jobPars": parameters, **job,
+        }
         self.messenger.feed_jobs(point, {JOB: described}, {})
         (point.path / "payload.sh").write_text(script)
         return point

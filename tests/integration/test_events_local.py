@@ -21,6 +21,7 @@ PYTHON_PATH = ":".join(str(Path(__file__).parents[2] / root) for root in (".", "
 def configuration(folder: Path) -> dict[str, object]:
     queue = {
         "mapType": "OneToMany", "zipPerMB": 1, "maxWorkersPerJobPerCycle": 2,
+        "submitter": {"name": "psij", "launch": "single"},  # the payload speaks the letters itself
         "workerMaker": {"module": "harvester_workers.jumbo", "name": "JumboWorkerMaker", "nWorkersPerJob": 2},
     }
     return {"extends": "local", "facility": {"workDir": str(folder / "work"), "python": sys.executable}, "queues": {"Q": queue}}

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from harvester_hpc.messenger.names import NAMES
+from harvester_hpc.messenger.letter import write
+from harvester_hpc.messenger.names import NAMES, SENTINEL
 from harvester_hpc.messenger.values import AccessPoint
 from tests.conftest import lacking
 from tests.integration.mpi_site import DEADLINE_S, JOB, MpiSite, alive, kill_all, mpiexec, ranges, until
@@ -52,6 +53,18 @@ def test_two_thousand_ranges_are_told_once(site: MpiSite) -> None:
     summary = json.loads((point.path / "yoda" / "summary.json").read_text())
     assert (summary["finished"], summary["failed"], summary["left"], summary["ignoredResults"]) == (2000, 0, 0, 0)
     assert site.bad == []
+
+
+def test_a_login_node_of_old_gets_the_letters_of_old(site: MpiSite) -> None:
+    site.stock = ranges(0, 60)
+    point = site.set_up(1, "bash", "payload.sh {eventRangeID} {out}", 'sleep 0.1; echo x > "$2"')
+    write(point.path / SENTINEL, {"instance": "here", "worker_id": 1, "root": str(point.root)})
+    launch = site.start(point, *FAST, "--slots", "1")
+    site.serve(launch, point, enough=lambda: len(site.finished()) >= 5)
+    os.kill(site.ranks(launch)[0], signal.SIGTERM)
+    assert site.serve(launch, point) == 0, site.log()
+    assert not list(point.path.glob("letters.*")) and set(site.finished().values()) == {1}
+    assert {name for name, status in site.told if status == "ready"} == set(site.fed) - set(site.finished())
 
 
 def test_a_command_runs_for_each_range(site: MpiSite) -> None:
@@ -143,6 +156,8 @@ def test_a_signal_drains(site: MpiSite, to: str) -> None:
     assert summary["failed"] == 0 and summary["left"] > 0 and "SIGTERM" in summary["why"]
     assert set(site.finished()) == _done(point.path) and set(site.finished().values()) == {1}
     assert summary["finished"] == len(site.finished()) and summary["finished"] + summary["left"] == len(site.fed)
+    back = {name for name, status in site.told if status == "ready"}
+    assert len(back) == summary["returned"] == summary["left"] and back == set(site.fed) - set(site.finished())
     assert site.messenger.collect(point, last=True).attributes[JOB]["jobStatus"] == "finished"
 
 
@@ -184,7 +199,8 @@ def test_several_jobs_eat_side_by_side(site: MpiSite) -> None:
     root = site.root / "access"
     point = AccessPoint(root=root, path=root / "1", instance="here", worker_id=1, job_ids=(JOB, 6))
     site.messenger.setup_access_points([point])
-    jobs = {job: {"PandaID": job, "transformation": "bash", "jobPars": f"payload.sh {job} {{out}}"} for job in (JOB, 6)}
+    of_all = {"eventService": "True", "transformation": "bash"}
+    jobs = {job: {"PandaID": job, **of_all, "jobPars": f"payload.sh {job} {{out}}"} for job in (JOB, 6)}
     site.messenger.feed_jobs(point, jobs, {})
     (point.path / "payload.sh").write_text('echo "$1" > "$2"')
     (point.path / NAMES.event_ranges).write_text(json.dumps({str(job): ranges(0, 20) for job in jobs}))
@@ -221,6 +237,20 @@ def test_a_torn_letter_of_ranges_is_waited_for(site: MpiSite) -> None:
     (point.path / NAMES.event_ranges).write_text(whole)
     assert site.serve(launch, point) == 0, site.log()
     assert len(site.finished()) == 10
+
+
+def test_a_job_without_event_ranges_is_run_once_as_a_whole_and_is_no_rank(site: MpiSite) -> None:
+    script = """
+echo begun >> begun; env | grep -E '^(PMI|MPI_LOCAL)' > of_mpi; echo "$HARVESTER_NTASKS" > tasks; exit 3
+"""
+    point = site.set_up(1, "bash", "payload.sh", script, eventService=None, logFile="job.log.tgz")
+    launch = site.start(point, environment={"HARVESTER_NNODE": "1"})
+    assert site.serve(launch, point) != 0
+    texts = {name: (point.path / name).read_text() for name in ("begun", "of_mpi", "tasks")}
+    assert texts == {"begun": "begun\n", "of_mpi": "", "tasks": "1\n"}
+    told = site.messenger.collect(point, last=True).attributes[JOB]
+    assert (told["jobStatus"], told["transExitCode"]) == ("failed", 3)
+    assert (point.path / "job.log.tgz").exists() and not (point.path / "yoda").exists()
 
 
 def test_ranks_that_did_not_find_each_other_say_so(site: MpiSite) -> None:

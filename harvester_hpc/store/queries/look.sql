@@ -23,3 +23,14 @@ WHERE state IN (SELECT value FROM json_each(:states)) AND (:queue IS NULL OR que
 -- name: command_result
 -- What came of a command.
 SELECT result FROM command WHERE command_id = ? AND done = 1;
+
+-- name: transfer_ids
+-- Batches of files that a person asks for, those that changed last first.
+SELECT transfer_id FROM transfer
+WHERE state IN (SELECT value FROM json_each(:states)) AND (:queue IS NULL OR queue = :queue) AND changed >= :since
+ORDER BY changed DESC, transfer_id DESC LIMIT :limit;
+
+-- name: transfer_number
+-- How many batches that are.
+SELECT count(*) FROM transfer
+WHERE state IN (SELECT value FROM json_each(:states)) AND (:queue IS NULL OR queue = :queue) AND changed >= :since;

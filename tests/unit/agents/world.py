@@ -15,6 +15,7 @@ from harvester_hpc.model.job import Job
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.turn import AGENTS
 from harvester_hpc.model.worker import Worker
+from harvester_hpc.ports.carrier import Carrier, Copier
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.plugins import QueuePlugins
 from harvester_hpc.store import health
@@ -95,8 +96,13 @@ def make_world(
     folder: Path, *, instant: bool = True, finishes: bool = True, queue: dict[str, Any] | None = None, jobs_waiting: int = 0,
     outputs: tuple[str, ...] = ("out.{PandaID}",), rows: int = 500, parallel: int = 4,
     workers_per_job: int = 1, cores: int = 1, reached: Callable[[str], None] = lambda name: None,
+    hops: Callable[[Context], tuple[tuple[Carrier | Copier, ...], tuple[Carrier | Copier, ...]]] = lambda context: ((), ()),
 ) -> World:
-    """Make a world in ``folder`` with one queue "Q"."""
+    """Make a world in ``folder`` with one queue "Q".
+
+    Args:
+        hops: makes what moves batches, (inward, outward).
+    """
     clock = FakeClock()
     path = folder / "store.db"
     migrate(path, clock)
@@ -113,7 +119,9 @@ def make_world(
     stager = InstantStager(InstantStager.Settings(), context)
     messenger = FakeMessenger(FakeMessenger.Settings(finishes=finishes), context)
     maker = FixedWorkerMaker(FixedWorkerMaker.Settings(workers_per_job=workers_per_job, cores=cores), context)
+    inward, outward = hops(context)
     served = QueuePlugins(
+        inward=inward, outward=outward,
         queue=described, preparator=preparator, worker_maker=maker, submitter=InstantSubmitter(with_batch, context), messenger=messenger,
         monitor=InstantMonitor(with_batch, context), stager=stager, sweeper=InstantSweeper(with_batch, context),
     )

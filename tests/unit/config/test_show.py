@@ -23,7 +23,10 @@ ROOT = Path(__file__).parents[3]
 
 RICH: dict[str, Any] = {
     "instance": "me", "agents": {"monitor": {"period": 5}, "batch": 7},
-    "facility": {"prologue": ["export A=$B"], "attributes": {"exclusive": None}, "requeue": True, "account": "m1"},
+    "facility": {
+        "launchTemplate": ["ibrun", "-n", "{ranks}"], "launchOptions": ["-v"], "launcherPath": "/a/b", "mpi": "pmi2", "binding": "cores",
+        "prologue": ["export A=$B"], "attributes": {"exclusive": None}, "requeue": True, "account": "m1",
+    },
     "queues": {
         "Q": {
             "getJobCriteria": "a=b", "maxWorkers": 4, "workerHeartbeat": 10, "workerQueueTimeLimit": 60, "keepFailed": 1,

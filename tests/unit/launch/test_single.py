@@ -352,7 +352,8 @@ def test_a_launcher_that_is_killed_keeps_what_the_payload_printed(site: Site) ->
     site.feed(f"{printing}; while [ ! -e enough ]; do sleep 0.05; done")
     launcher = site.start("--log-cap", "1000")
     until((site.folder / "printed").exists, "the payload prints")
-    until(lambda: "last words" in (site.folder / "payload.stdout.tail").read_text() * 2, "it is on disk")
+    tail = site.folder / "payload.stdout.tail"
+    until(lambda: tail.exists() and "last words" in tail.read_text() * 2, "it is on disk")
     launcher.kill()
     launcher.communicate(timeout=60)
     (site.folder / "enough").touch()

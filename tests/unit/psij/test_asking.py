@@ -14,7 +14,7 @@ from harvester_hpc.model.worker import MapType, Worker, WorkerId, WorkerPlan, Wo
 from harvester_hpc.ports.context import Context
 from harvester_psij.command import ask, ask_clearly, environment, need
 from harvester_psij.directives import quoted, slurm_directives, slurm_options
-from harvester_psij.launch_line import LAUNCHERS, Tasks, cores_per_node, launch_line
+from harvester_psij.launch_line import cores_per_node
 from harvester_psij.lookup import chosen, recent
 from harvester_psij.monitor import MonitorSettings, PsijMonitor
 from harvester_psij.processes import Process, end, process_of, stat_of
@@ -77,18 +77,6 @@ def test_options_are_written_as_sbatch_reads_them() -> None:
 @pytest.mark.parametrize(("nodes", "cores", "per_node"), [(1, 1, 1), (1, 8, 8), (2, 8, 4), (2, 7, 4), (3, 1, 1), (2, 0, 1)])
 def test_cores_of_a_node_are_rounded_up(nodes: int, cores: int, per_node: int) -> None:
     assert cores_per_node(WorkerPlan(nodes=nodes, cores=cores, walltime_s=1)) == per_node
-
-
-def test_each_launcher_has_its_line() -> None:
-    tasks = Tasks(nodes=2, per_node=3, cores=4, gpus_per_node=1)
-    assert {name: launch_line(name, tasks, ["program"]) for name in LAUNCHERS} == {
-        "single": ["program"],
-        "srun": [
-            "srun", "--nodes=2", "--ntasks=6", "--ntasks-per-node=3", "--cpus-per-task=4", "--overlap", "--export=ALL", "--gpus-per-node=1",
-            "program",
-        ],
-        "mpiexec": ["mpiexec", "-n", "6", "program"],
-    }
 
 
 def test_commands_do_not_inherit_options_meant_for_others() -> None:
@@ -212,7 +200,7 @@ def context(facility: Facility) -> Context:
     ("facility", "settings", "problem"),
     [
         (Facility(name="f", scheduler="slrum"), SubmitterSettings(), "slrum"),
-        (Facility(name="f", scheduler="slurm", launcher="jsrun"), SubmitterSettings(), "jsrun"),
+        (Facility(name="f", scheduler="slurm", launcher="ibrun"), SubmitterSettings(), "ibrun"),
         (FACILITY, SubmitterSettings(command_timeout_s=0), "command_timeout_s"),
         (FACILITY, SubmitterSettings(parallel=0), "parallel"),
         (FACILITY, SubmitterSettings(grace_s=-1), "grace_s"),

@@ -218,7 +218,7 @@ def test_a_half_commit_of_a_dead_writer_is_undone_by_the_next_reader(store: Path
     assert ended.returncode == 9
     assert store.with_name("store.db-journal").stat().st_size > 0, "the writer left nothing to undo: the test shows nothing"
     with closing(connect(store, read_only=True)) as made:
-        assert made.execute("SELECT count(*) FROM counter").fetchone()[0] == 1
+        assert made.execute("SELECT count(*) FROM counter WHERE name NOT IN ('worker', 'transfer')").fetchone()[0] == 0
         assert made.execute("PRAGMA quick_check").fetchall() == [("ok",)]
         with pytest.raises(StoreUnusable, match="cannot be written"), translated(store):
             made.execute(SAY, ("said", 1))

@@ -13,7 +13,9 @@ import harvester_hpc.store
 from harvester_hpc.model.command import CommandKind
 from harvester_hpc.model.event import EventState
 from harvester_hpc.model.file import FileKind, FileState
+from harvester_hpc.model.input import InputState
 from harvester_hpc.model.job import JobState, Outcome
+from harvester_hpc.model.transfer import Direction, ItemState, TransferState
 from harvester_hpc.model.worker import MapType, WorkerState
 from harvester_hpc.store.event_request import Call
 from harvester_hpc.store.sql import QUERIES, sentences
@@ -33,6 +35,8 @@ MAY_SCAN = {
     ("worker", "next_kill"): "the first entry of a partial index",
     ("worker", "next_look"): "the first entry of a partial index",
     ("worker", "next_tell"): "the first entry of a partial index",
+    ("transfer", "next_due"): "the first entry of a partial index",
+    ("transfer", "waiting_counts"): "a partial index of what waits, once a status",
     ("command", "open"): "a partial index of open commands",
     ("command", "to_acknowledge"): "few commands",
     ("command", "forget"): "few commands",
@@ -52,7 +56,8 @@ def schema() -> Iterator[sqlite3.Connection]:
 @pytest.mark.parametrize(("table", "column", "states"), [
     ("job", "state", JobState), ("job", "outcome", Outcome), ("worker", "state", WorkerState), ("worker", "map_type", MapType),
     ("file", "kind", FileKind), ("file", "state", FileState), ("report", "state", JobState), ("command", "kind", CommandKind),
-    ("event", "state", EventState), ("event_call", "what", Call),
+    ("event", "state", EventState), ("event_call", "what", Call), ("input", "state", InputState), ("transfer", "state", TransferState),
+    ("transfer", "direction", Direction), ("parcel", "state", ItemState), ("parcel", "direction", Direction),
 ])
 def test_a_check_holds_exactly_the_states_of_the_model(schema: sqlite3.Connection, table: str, column: str, states: type[StrEnum]) -> None:
     text = schema.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()[0]

@@ -1,0 +1,80 @@
+"""One program, run to its end: with a time limit, ended when it is not wanted any more, and with the last words it said."""
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO
+
+#: Seconds between two looks whether it is still wanted, and between TERM and KILL.
+LOOK_S, GRACE_S = 0.5, 5.0
+#: Bytes of what it said that are kept.
+TAIL = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """How it ended.
+
+    Attributes:
+        code: its exit code; None if it could not be run, was ended by us, or took too long.
+        said: the last it wrote to stdout and stderr.
+        why: in words, if code is None.
+    """
+
+    code: int | None
+    said: str = ""
+    why: str = ""
+
+
+def run(argv: Sequence[str], environment: Mapping[str, str], timeout_s: float, stopped: Callable[[], bool]) -> Ran:
+    """Run a program with stdin closed, in a process group of its own."""
+    with tempfile.TemporaryFile() as output:
+        try:
+            process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+                env={**os.environ, **environment},
+            )
+        except OSError as error:
+            return Ran(code=None, why=f"{argv[0]} cannot be run: {error.strerror or error}")
+        why = _waited(process, timeout_s, stopped)
+        said = _tail(output)
+    if why:
+        return Ran(code=None, said=said, why=why)
+    return Ran(code=process.returncode, said=said)
+
+
+def _waited(process: subprocess.Popen[bytes], timeout_s: float, stopped: Callable[[], bool]) -> str:
+    """Wait for the end; return why it was brought about by us, or ""."""
+    end = time.monotonic() + timeout_s
+    while True:
+        try:
+            process.wait(min(LOOK_S, max(0.01, end - time.monotonic())))
+            return ""
+        except subprocess.TimeoutExpired:
+            if stopped():
+                _end(process)
+                return "it is not wanted any more"
+            if time.monotonic() >= end:
+                _end(process)
+                return f"took longer than {timeout_s:.0f} s (timeoutS)"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_S)
+            return
+
+
+def _tail(output: IO[bytes]) -> str:
+    size = output.seek(0, os.SEEK_END)
+    output.seek(max(0, size - TAIL))
+    return " ".join(output.read(TAIL).decode("utf-8", "replace").split())

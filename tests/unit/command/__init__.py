@@ -1,0 +1,1 @@
+"""Tests of staging by a program of the site."""
