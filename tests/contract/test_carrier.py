@@ -79,6 +79,7 @@ class _RucioNames:
         return View(rucio)
 
 
+@pytest.mark.xdist_group("rucio")
 class TestRucioUpload(_RucioNames, MoverContract):
     @pytest.fixture
     def names(self) -> Sequence[str]:
@@ -94,6 +95,7 @@ class TestRucioUpload(_RucioNames, MoverContract):
         return RucioUpload(RucioUpload.Settings(**section(rucio), rse=AWAY, mounts=MOUNTS), context(tmp_path))
 
 
+@pytest.mark.xdist_group("rucio")
 class TestRucioDownload(_RucioNames, MoverContract):
     @pytest.fixture
     def depot(self, view: View, tmp_path: Path) -> Depot:
@@ -104,6 +106,7 @@ class TestRucioDownload(_RucioNames, MoverContract):
         return RucioDownload(RucioDownload.Settings(**section(rucio), mounts=MOUNTS), context(tmp_path))
 
 
+@pytest.mark.xdist_group("rucio")
 class TestRucioRegister(_RucioNames, MoverContract):
     @pytest.fixture
     def depot(self, view: View, tmp_path: Path) -> Depot:
@@ -127,6 +130,7 @@ class TestRucioRegister(_RucioNames, MoverContract):
         return RucioRegister(RucioRegister.Settings(**section(rucio), rse=AWAY, mounts=MOUNTS), context(tmp_path))
 
 
+@pytest.mark.xdist_group("rucio")
 class TestRucioRule(_RucioNames, CarrierContract):
     """The files are copied by a stand-in for the service that does that (see ``View.move``)."""
 

@@ -16,6 +16,9 @@ from harvester_rucio.download import RucioDownload
 from harvester_rucio.placing import part_of
 from tests.rucio_site import AWAY, MOUNTS, SITE, SOURCE, View, context, copied, parcel, routed, section
 
+#: One server for all of them, and one process that asks it.
+pytestmark = pytest.mark.xdist_group("rucio")
+
 
 @pytest.fixture
 def mark() -> str:

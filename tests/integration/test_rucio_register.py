@@ -14,6 +14,9 @@ from harvester_hpc.testing.rucio import RucioServer
 from harvester_rucio.register import RucioRegister
 from tests.rucio_site import AWAY, MOUNTS, SOURCE, View, context, copied, files, output, parcel, routed, section
 
+#: One server for all of them, and one process that asks it.
+pytestmark = pytest.mark.xdist_group("rucio")
+
 
 @pytest.fixture
 def mark() -> str:

@@ -23,6 +23,9 @@ from harvester_hpc.testing.rucio import RucioServer
 from harvester_rucio.rule import RucioRule
 from tests.rucio_site import AWAY, MOUNTS, SITE, SOURCE, View, context, parcel, routed, section, transfer
 
+#: One server for all of them, and one process that asks it.
+pytestmark = pytest.mark.xdist_group("rucio")
+
 
 @pytest.fixture
 def mark() -> str:
