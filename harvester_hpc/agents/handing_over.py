@@ -41,7 +41,7 @@ class HandingOver:
     def _submit(self, plugins: QueuePlugins, planned: Sequence[Worker]) -> Sequence[Submission]:
         with self.database.read() as connection:
             load = jobs.of_workers(connection, [worker.id for worker in planned])
-            every = jobs.with_params(connection, jobs.with_files(connection, [job for group in load.values() for job in group]))
+            every = jobs.with_files_and_params(connection, [job for group in load.values() for job in group])
         by_id = {job.id: job for job in every}
         results = self._fed(plugins, planned, by_id)
         self.house.reached("access points fed")

@@ -50,8 +50,8 @@ class LastLetters:
         heard = [(worker, seen, news) for worker, seen in some if (news := self._last_news(plugins, worker, seen)) is not None]
         with self.agent.database.read() as connection:
             load = jobs.of_workers(connection, [worker.id for worker, _, _ in heard])
-            every = jobs.with_files(connection, [job for group in load.values() for job in group])
-            whole = {job.id: job for job in jobs.with_attributes(connection, every)}
+            every = jobs.with_files_and_attributes(connection, [job for group in load.values() for job in group])
+        whole = {job.id: job for job in every}
         ended = []
         for worker, seen, news in heard:
             mine = [whole[job.id] for job in load[worker.id]]
@@ -106,6 +106,8 @@ class LastLetters:
 def _as_declared(job: Job, news: News) -> Job:
     """Return the job with its files as the worker's last letters declare them."""
     declared = {file.lfn for file in news.files if file.job_id == job.id}
+    if not declared and job.id not in news.attributes:
+        return job
     files = tuple(
         replace(file, state=FileState.DEFINED) if file.lfn in declared and file.state is FileState.EXPECTED else file for file in job.files
     )

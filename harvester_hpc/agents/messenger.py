@@ -139,7 +139,7 @@ class MessengerAgent(Agent):
         """Of many jobs each begins and ends by itself: one that is through need not wait for its worker."""
         load = jobs.of_workers(write.connection, [worker.id])[worker.id]
         load = [job for job in load if job.state in (JobState.SUBMITTED, JobState.RUNNING) and job.id in news.begun | set(news.job_status)]
-        load = jobs.with_attributes(write.connection, jobs.with_files(write.connection, load))
+        load = jobs.with_files_and_attributes(write.connection, load)
         many = worker.map_type is MapType.MANY_TO_ONE
         steps = [_moved(job, news.job_status.get(job.id) if many else None, write.now) for job in load]
         jobs.make(write, [one for one in steps if one is not None])

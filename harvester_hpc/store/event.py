@@ -102,6 +102,11 @@ def tally(connection: sqlite3.Connection, job_id: int) -> dict[EventState, int]:
     return {EventState(state): number for state, number in connection.execute(sentences("event")["tally"], (job_id,))}
 
 
+def done_by_worker(connection: sqlite3.Connection, job_id: int) -> dict[int, int]:
+    """Return {worker number: ranges of a job that it has done and that are told}."""
+    return {row[0]: row[1] for row in connection.execute(sentences("event")["done_by_worker"], (job_id,))}
+
+
 def any_in(connection: sqlite3.Connection, job_id: int, states: Iterable[EventState]) -> bool:
     """Tell whether a job has ranges in one of ``states``."""
     return bool(connection.execute(sentences("event")["any_in"], (job_id, json.dumps(list(states)))).fetchone()[0])

@@ -129,10 +129,27 @@ def of_workers(connection: sqlite3.Connection, workers: Iterable[int]) -> dict[i
 
 def with_files(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Job]:
     """Return the same jobs with their files."""
+    files = _files(connection, jobs)
+    return [replace(job, files=tuple(files[job.id])) for job in jobs]
+
+
+def with_files_and_params(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Job]:
+    """Return the same jobs with their files and the dictionaries of the workload management system."""
+    files, params = _files(connection, jobs), _documents(connection, sentences("job")["params"], jobs)
+    return [replace(job, files=tuple(files[job.id]), params=params.get(job.id, {})) for job in jobs]
+
+
+def with_files_and_attributes(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Job]:
+    """Return the same jobs with their files and what their workers told."""
+    files, attributes = _files(connection, jobs), _documents(connection, sentences("job")["attributes"], jobs)
+    return [replace(job, files=tuple(files[job.id]), attributes=attributes.get(job.id, {})) for job in jobs]
+
+
+def _files(connection: sqlite3.Connection, jobs: Sequence[Job]) -> dict[int, list[File]]:
     files: dict[int, list[File]] = {job.id: [] for job in jobs}
     for row in connection.execute(sentences("file")["of_jobs"], (json.dumps(list(files)),)):
         files[row[1]].append(_file(row))
-    return [replace(job, files=tuple(files[job.id])) for job in jobs]
+    return files
 
 
 def with_params(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Job]:

@@ -76,6 +76,10 @@ SELECT count(*) FROM event WHERE job_id = ? AND state = ?;
 -- Ranges of one job by state.
 SELECT state, count(*) FROM event WHERE job_id = ? GROUP BY state;
 
+-- name: done_by_worker
+-- Ranges of one job that are done, by the worker that did them.
+SELECT worker_id, count(*) FROM event WHERE job_id = ? AND state = 'done' GROUP BY worker_id;
+
 -- name: any_in
 -- Whether a job has ranges in one of some states.
 SELECT EXISTS (SELECT 1 FROM event WHERE job_id = ? AND state IN (SELECT value FROM json_each(?)));
