@@ -5,12 +5,13 @@ import os
 import shutil
 import subprocess
 import zlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harvester_hpc.testing.rucio import RucioServer, ServerMissing
 from harvester_hpc.testing.slurm.founding import PROGRAMS
 
 SEARCH_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
@@ -98,3 +99,22 @@ def unshare() -> list[str]:
             pass
     lacking("no mount namespace can be made here (unshare --mount, of util-linux, as root)")
     raise AssertionError("lacking() returns never")
+
+
+@pytest.fixture(scope="session")
+def shared_rucio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RucioServer]:
+    """Start one Rucio server for the session; skips by name (CI=true: fails) where it can neither be found nor installed."""
+    try:
+        with RucioServer(tmp_path_factory.mktemp("rucio") / "server") as server:
+            yield server
+    except ServerMissing as error:
+        lacking(str(error))
+
+
+@pytest.fixture
+def rucio(shared_rucio: RucioServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[RucioServer]:
+    """The shared Rucio server, running; a test may stop it. The surroundings say nothing of another one."""
+    for name in [name for name in os.environ if name.startswith(("RUCIO_", "BEARER_TOKEN", "X509_"))]:
+        monkeypatch.delenv(name)
+    yield shared_rucio
+    shared_rucio.start()

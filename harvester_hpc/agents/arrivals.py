@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harvester_hpc.model.checksum import checksum_of
@@ -41,7 +42,7 @@ def _seen(item: Item, news: ItemNews, last: bool, tries: int, again_at: Callable
     size, checksum = news.size, news.checksum
     expected = item.parcel.checksum
     if path and not (news.verified and _is_expected(checksum, expected)):
-        found = _look(Path(path), item)
+        found = _look(Path(path), item, news)
         if isinstance(found, str):
             _remove_ours(item, path)
             return missed(item, found, tries, again_at)
@@ -58,13 +59,15 @@ def _is_expected(checksum: str, expected: str) -> bool:
     return not expected or not checksum or checksum == expected
 
 
-def _look(path: Path, item: Item) -> tuple[int, str] | str:
-    """Return size and checksum of what lies at a destination, or what is wrong with it."""
+def _look(path: Path, item: Item, news: ItemNews) -> tuple[int, str] | str:
+    """Return size and checksum of what lies at a destination, or what is wrong with it: held against the job and the service."""
     try:
-        found = checksum_of(path, item.parcel.checksum)
+        found = checksum_of(path, item.parcel.checksum or news.checksum)
     except OSError as error:
         return f"it is not at its destination: {error}"
-    return _difference(item, found.size, str(found)) or (found.size, str(found))
+    told = replace(item, parcel=replace(item.parcel, size=news.size, checksum=news.checksum))
+    wrong = _difference(item, found.size, str(found)) or _difference(told, found.size, str(found))
+    return wrong or (found.size, str(found))
 
 
 def _difference(item: Item, size: int | None, checksum: str) -> str:

@@ -92,7 +92,7 @@ class LateBinding:
 
     def _bind(self, plugins: QueuePlugins, worker: Worker, wanted: int) -> list[JobId]:
         queue, now = plugins.queue, self.clock.now()
-        most = max(1, plugins.worker_maker.get_num_jobs_per_worker(1)) if queue.map_type is MapType.MANY_TO_ONE else 1
+        most = max(1, plugins.worker_maker.get_num_jobs_per_worker(1)) if worker.map_type is MapType.MANY_TO_ONE else 1
         with self.database.read() as connection:
             waiting = jobs.pick(connection, queue.name, self.house.rows)
             own = jobs.of_workers(connection, [worker.id])[worker.id] if waiting else []

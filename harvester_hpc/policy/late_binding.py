@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harvester_hpc.model.job import BOUND, Job
 from harvester_hpc.model.queue import Queue
-from harvester_hpc.model.worker import MapType, Worker, WorkerPlan
+from harvester_hpc.model.worker import MapType, Worker
 
 #: Part of a job's time that the start of the batch job, and the waiting for its first job, may have used up.
 START_PART = 0.1
@@ -54,14 +54,14 @@ class Room:
         self.tasks.add(job.task_id)
 
 
-def room_of(plan: WorkerPlan, queue: Queue, own: Sequence[Job], seconds: float) -> Room:
+def room_of(worker: Worker, queue: Queue, own: Sequence[Job], seconds: float) -> Room:
     """Return what a worker has for more jobs.
 
     Args:
         own: all jobs that it has had.
         seconds: of walltime that are left.
     """
-    many = queue.map_type is MapType.MANY_TO_ONE
+    plan, many = worker.plan, worker.map_type is MapType.MANY_TO_ONE
     nodes = max(1, plan.nodes)
     total_mb = nodes * plan.ram_mb or None
     used = [job for job in own if job.state in BOUND]
@@ -87,9 +87,9 @@ def jobs_to_bind(worker: Worker, queue: Queue, waiting: Sequence[Job], own: Sequ
     Source: existing Harvester, useJobLateBinding (there without a look at what fits).
     """
     number = min(wanted, most - sum(job.state in BOUND for job in own))
-    if queue.map_type is not MapType.MANY_TO_ONE:
+    if worker.map_type is not MapType.MANY_TO_ONE:
         number = 0 if own else min(number, 1)
-    room = room_of(worker.plan, queue, own, seconds_left(worker, now))
+    room = room_of(worker, queue, own, seconds_left(worker, now))
     return list(_taken(room, waiting, number))
 
 
@@ -118,7 +118,7 @@ def not_spoken_for(queue: Queue, waiting: Sequence[Job], takers: Iterable[Worker
         if not left:
             break
         number = most - len(worker.job_ids)
-        room = room_of(worker.plan, queue, (), seconds_left(worker, now))
+        room = room_of(worker, queue, (), seconds_left(worker, now))
         core_s = worker.plan.cores * room.seconds  # its jobs need not run side by side
         taken: set[int] = set()
         for job in left:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple, TypeVar
 
+from harvester_launch.index import Index
+
 #: Ranges that were given back are looked through this far for one that the asking rank has not tried.
 LOOK_AHEAD = 64
 NOBODY = -1
@@ -68,7 +70,7 @@ def told_range(entry: object) -> Told:
 
 
 class Ledger:
-    """All ranges of a worker, each a number from 0 in the order of arrival; about 200 bytes each.
+    """All ranges of a worker, each a number from 0 in the order of arrival; about 150 bytes each.
 
     Args:
         tries: how often a range is given before its failure is final.
@@ -78,12 +80,12 @@ class Ledger:
         self.tries = tries
         self.ids: list[str] = []
         self.counts = [0] * len(Place)
-        self._numbers: dict[int, dict[str, int]] = {}
         self._shared: dict[str, int] = {}
         self.shared_texts: list[str] = []
         self._jobs: list[int] = []
         self._job, self._share = array("i"), array("i")
         self._start, self._last = array("q"), array("q")
+        self._index = Index(self.ids, self._job)
         self._place, self._tried = array("b"), array("B")
         self._rank, self._since = array("i"), array("d")
         self._next = 0
@@ -91,19 +93,17 @@ class Ledger:
 
     def add(self, job_id: int, ranges: Iterable[Told]) -> int:
         """Take ranges in, and return how many were new; one that is known already changes nothing, unless it was returned."""
-        numbers = self._numbers.get(job_id)
-        if numbers is None:
-            numbers = self._numbers[job_id] = {}
+        if job_id not in self._jobs:
             self._jobs.append(job_id)
         job, before, again = self._jobs.index(job_id), len(self.ids), 0
         for range_id, start, last, shared in ranges:
-            number = len(self.ids)
-            known = numbers.setdefault(range_id, number)
-            if known != number:
+            known = self._index.find(job, range_id)
+            if known >= 0:
                 again += self._revived(known)
                 continue
             self.ids.append(range_id)
             self._job.append(job)
+            self._index.put(len(self.ids) - 1)
             self._share.append(self._shared_number(shared))
             self._start.append(start)
             self._last.append(last)
@@ -130,11 +130,13 @@ class Ledger:
 
     def number_of(self, job_id: int, range_id: str) -> int | None:
         """Return the number of a range; None if it is unknown."""
-        return self._numbers.get(job_id, {}).get(range_id)
+        number = self._index.find(self._jobs.index(job_id), range_id) if job_id in self._jobs else -1
+        return None if number < 0 else number
 
     def numbers_of(self, job_id: int) -> Iterable[int]:
         """Return the numbers of a job's ranges."""
-        return self._numbers.get(job_id, {}).values()
+        job = self._jobs.index(job_id) if job_id in self._jobs else -1
+        return (number for number, one in enumerate(self._job) if one == job)
 
     def settle(self, number: int, place: Place) -> None:
         """Note what an earlier run of this worker has done, or what is returned: DONE, FAILED, RETURNED. Only for a range that waits."""

@@ -55,6 +55,8 @@ def test_a_job_of_many_ranges_and_one_of_none_are_run_by_four_ranks(tmp_path: Pa
         access_point = Path(instance.json("workers", "show", worker)["access_point"])
         summary = json.loads((access_point / "yoda" / "summary.json").read_text())
         assert (summary["finished"], summary["failed"], summary["slots"]) == (RANGES, 0, 6)
+        assert [path.name for path in (access_point / "letters.out").iterdir()] == ["yoda.read"]  # told by numbered letters, and stored
+        assert "bad letter" not in instance.log
         assert instance.stop() == 0
     assert_every_range_is_counted_once(instance, many, RANGES)
 

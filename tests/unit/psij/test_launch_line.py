@@ -177,6 +177,7 @@ def context(launcher: str, map_type: MapType, walltime_s: int | None = None) -> 
     ("srun", MapType.ONE_TO_MANY, SubmitterSettings(launch="yodda"), "there is: yoda, single, check (did you mean 'yoda'?)"),
     ("srun", MapType.MANY_TO_ONE, SubmitterSettings(launch="yoda"), "no way 'yoda' for ManyToOne; there is: multijob, check"),
     ("srun", MapType.ONE_TO_MANY, SubmitterSettings(launch="yoda", pilot=("p",)), "say launch 'single'"),
+    ("single", MapType.NO_JOB, SubmitterSettings(), "pilot: mapType NoJob wants a pilot"),
     ("srun", MapType.ONE_TO_MANY, SubmitterSettings(yoda=YodaSettings(tries=0)), "yoda.tries: is 0; it must be 1 at least"),
     ("srun", MapType.ONE_TO_MANY, SubmitterSettings(yoda=YodaSettings(tries=101)), "100 at most"),
     ("srun", MapType.ONE_TO_MANY, SubmitterSettings(yoda=YodaSettings(margin_s=-1.0)), "yoda.margin_s: is -1"),
@@ -225,3 +226,11 @@ def test_a_late_worker_asks_and_waits_longer_than_the_login_node_lets_it(kind: M
     tasks = tasks_of(late, way, YodaSettings())
     assert program(late, "python", way, tasks, (), YodaSettings(), 300.0)[-2:] == ["--late", "360"]
     assert "--late" not in program(worker(kind), "python", way, tasks, (), YodaSettings(), 300.0)
+
+
+def test_what_does_not_ask_for_jobs_is_no_way_of_a_late_worker() -> None:
+    late = Queue(name="Q", late=True)
+    surroundings = dataclasses.replace(context("srun", MapType.ONE_TO_ONE), queue=late)
+    (found,) = PsijSubmitter.problems(SubmitterSettings(launch="yoda"), surroundings)
+    assert "'yoda' does not ask for jobs (useJobLateBinding); there is: multijob, single" in found
+    assert PsijSubmitter.problems(SubmitterSettings(), surroundings) == ()
