@@ -24,7 +24,7 @@ def store_event_news(write: Write, worker: Worker, news: News, *, runs_on: bool)
     own = events.jobs(write.connection, words) if words else {}
     for job_id, said in words.items():
         idle = events.take_words(write, worker.id, job_id, said) if job_id in own else [word.range_id for word in said]
-        odd += [f"range {name[:80]} of job {job_id}, which it does not have, or on which it has spoken" for name in idle]
+        odd += [f"range {name[:80]} of job {job_id}, which it does not have" for name in idle]
     if odd:
         log.warning("words on event ranges that change nothing worker=%s number=%d such=%s", worker.id, len(odd), odd[:SHOWN])
     if runs_on and news.wants_events:

@@ -126,8 +126,12 @@ def known(connection: sqlite3.Connection, job_id: int, names: Sequence[str]) -> 
 
 
 def take_words(write: Write, worker_id: int, job_id: int, words: Iterable[EventWord]) -> list[str]:
-    """Take what a worker says of ranges that it has, or had last; return the names that change nothing (unknown, foreign, said before)."""
-    return [word.range_id for word in words if not _take_word(write, worker_id, job_id, word)]
+    """Take what a worker says of ranges that it has, or had last; return the names that it cannot speak on (unknown, foreign).
+
+    The first word counts. Another on the same range changes nothing and is no fault: letters are read again until they are put away.
+    """
+    idle = [word.range_id for word in words if not _take_word(write, worker_id, job_id, word)]
+    return [name for name in idle if write.connection.execute(sentences("event")["own"], (job_id, name, worker_id)).fetchone() is None]
 
 
 def _take_word(write: Write, worker_id: int, job_id: int, word: EventWord) -> bool:

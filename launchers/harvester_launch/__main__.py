@@ -1,4 +1,4 @@
-"""``python -m harvester_launch <single|multijob|pull|yoda>``: the command line of what runs inside the allocation."""
+"""``python -m harvester_launch <single|multijob|pull|yoda|check>``: the command line of what runs inside the allocation."""
 from __future__ import annotations
 
 import argparse
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harvester_launch import multijob, pull, single, yoda
+from harvester_launch import check, multijob, pull, single, tied, yoda
 from harvester_launch.yoda_options import add_arguments, options_of
 
 
@@ -24,7 +24,15 @@ def parser() -> argparse.ArgumentParser:
     )
     many.add_argument("--memory-mb", type=int, default=0, metavar="MB", help="of this node, for jobs side by side; 0: not counted")
     add_arguments(ways.add_parser("yoda", help="event ranges over MPI: start it with mpiexec or srun"))
+    _of_check(ways.add_parser("check", help="what the ranks of a launch see of nodes, MPI and the access point; runs no payload"))
     return whole
+
+
+def _of_check(way: argparse.ArgumentParser) -> None:
+    way.add_argument("--access-point", required=True, type=Path, metavar="DIR", help="a folder that all nodes should see")
+    way.add_argument("--ranks", type=_positive, metavar="N", help="how many there must be (else HARVESTER_NTASKS)")
+    way.add_argument("--cores-per-node", type=_positive, metavar="N", help="that the ranks of a node must have")
+    way.add_argument("--patience", type=float, default=60.0, metavar="SECONDS", help="for a file to be seen, and for the ranks to report")
 
 
 def _options(way: argparse.ArgumentParser) -> None:
@@ -44,8 +52,11 @@ def _options(way: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words[:1] == ["tied"]:
+        return tied.become(words[1:])
     whole = parser()
-    given, rest = whole.parse_known_args(argv)
+    given, rest = whole.parse_known_args(words)
     if rest:
         whole.error(f"unrecognized arguments: {' '.join(rest)}")
     if given.way == "yoda":
@@ -54,6 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         except ValueError as error:
             whole.error(str(error))
         return yoda.run(ranks)
+    if given.way == "check":
+        return check.run(check.CheckOptions(
+            access_point=given.access_point.absolute(), ranks=given.ranks, cores_per_node=given.cores_per_node,
+            patience_s=max(0.1, given.patience),
+        ))
     access_point, wrapper, grace_s, heartbeat_s = (
         given.access_point.absolute(), tuple(given.wrapper), max(0.0, given.grace), max(0.1, given.heartbeat)
     )

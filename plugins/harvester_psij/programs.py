@@ -14,8 +14,8 @@ SINGLE, MULTIJOB, PULL, YODA, CHECK = "single", "multijob", "pull", "yoda", "che
 WAYS: Mapping[MapType, tuple[str, ...]] = {
     MapType.ONE_TO_ONE: (SINGLE, YODA, CHECK),
     MapType.ONE_TO_MANY: (YODA, SINGLE, CHECK),
-    MapType.MANY_TO_ONE: (MULTIJOB, CHECK),
-    MapType.NO_JOB: (PULL, CHECK),
+    MapType.MANY_TO_ONE: (MULTIJOB,),
+    MapType.NO_JOB: (PULL,),
 }
 #: The ways whose copies are ranks of one MPI program.
 OF_RANKS = frozenset({YODA, CHECK})
@@ -43,6 +43,16 @@ def tasks_of(worker: Worker, way: str, yoda: YodaSettings) -> Tasks:
     if way == MULTIJOB:
         return Tasks(nodes=plan.nodes, cores_per_node=cores, gpus_per_node=plan.gpus_per_node, apart=True)
     return Tasks(cores_per_node=cores, gpus_per_node=plan.gpus_per_node)
+
+
+def salvage(worker: Worker, python: str) -> list[str]:
+    """Return the argv that tells what yoda has done and not told, after its end; it needs no MPI."""
+    return [python or sys.executable, "-m", "harvester_launch", YODA, "--access-point", worker.access_point, "--salvage"]
+
+
+def tied(python: str) -> list[str]:
+    """Return the argv put before a launcher that must not outlive the batch script: on this machine nobody else ends it."""
+    return [python or sys.executable, "-m", "harvester_launch", "tied"]
 
 
 def program(

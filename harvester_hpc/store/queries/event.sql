@@ -104,6 +104,10 @@ UPDATE event SET state = ?1, file_id = coalesce(?2, file_id), cores = ?3, cpu_s 
 -- The worker gives it back untried.
 UPDATE event SET state = 'leased', feeds = feeds - 1 WHERE job_id = ? AND range_id = ? AND worker_id = ? AND state = 'fed';
 
+-- name: own
+-- A range that the worker has or had last, whatever became of it.
+SELECT event_id FROM event WHERE job_id = ? AND range_id = ? AND worker_id = ?;
+
 -- name: number_of
 -- The row of a range.
 SELECT event_id FROM event WHERE job_id = ? AND range_id = ?;

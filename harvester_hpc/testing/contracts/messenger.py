@@ -137,6 +137,14 @@ class MessengerContract(ABC):
         assert list(messenger.rung(ready.root)) == [3]
         assert list(messenger.rung(ready.root)) == []
 
+    def test_after_a_ring_the_letter_for_it_is_read(self, messenger: Messenger, ready: AccessPoint) -> None:
+        for number in range(3):
+            path = self.worker_declares(ready, f"out.{number}")
+            self.worker_rings(ready)
+            news = messenger.collect(ready, rung=list(messenger.rung(ready.root)) == [3])
+            assert [file.path for file in news.files] == [str(path)]
+            messenger.acknowledge(news)
+
     def test_nobody_rings_below_a_root_that_is_not_there(self, messenger: Messenger, tmp_path: Path) -> None:
         assert list(messenger.rung(tmp_path / "nowhere")) == []
 

@@ -152,6 +152,21 @@ def test_ranges_without_output_are_told_once_and_the_job_ends_after_them(worlds:
     assert world.communicator.events.counts(job_id) == {"finished": 7, "ready": 2, "fatal": 1}
 
 
+def test_a_word_that_comes_again_is_no_fault_and_one_on_a_range_of_others_is(
+    worlds: Callable[..., World], caplog: pytest.LogCaptureFixture
+) -> None:
+    world = worlds(cores=5)
+    job_id = begin(world, 10)
+    mine = names(world, 1, job_id)
+    for letter in ("first", "second"):
+        says(world, 1, job_id, "finished", mine[:2], letter)
+        world.settle()
+    assert "change nothing" not in caplog.text and world.communicator.events.counts(job_id)["finished"] == 2
+    says(world, 1, job_id, "finished", ["luke"], "third")
+    world.settle()
+    assert "change nothing worker=1 number=1" in caplog.text
+
+
 def test_outputs_are_zipped_and_brought_away_while_the_job_runs(worlds: Callable[..., World]) -> None:
     world = worlds(cores=5, queue={"zip_mb": 1})
     job_id = begin(world, 10)
