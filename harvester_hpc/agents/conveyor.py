@@ -264,7 +264,7 @@ class Conveyor(Agent):
                 now = self.clock.now()
                 age = now - (one.submitted or now)
                 with self.database.write() as write:
-                    transfers.progress(write, one.id, so_far, why, now + max(min(plugin.limits().poll_s, age / 4.0), 1.0))
+                    transfers.progress(write, one.id, so_far, why, now + max(min(plugin.limits().poll_s, age / 2.0), 1.0))
                 self._delivery.unpark(mover, one.id)
                 return 0
             case Ended(items=news, progress=so_far):

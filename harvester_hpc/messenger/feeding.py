@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 from harvester_hpc.messenger.letter import sync_folder, write
 from harvester_hpc.messenger.names import Names
@@ -20,6 +19,10 @@ STRIPPED = frozenset({
 })
 
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+# xml.sax.saxutils can do this too, but brings urllib and http along.
+_ESCAPED = str.maketrans({
+    "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;",
+})
 
 Jobs = Mapping[int, Mapping[str, Any]]
 Inputs = Mapping[int, Mapping[str, str]]
@@ -89,7 +92,7 @@ def catalog(files: Mapping[str, str]) -> str:
 
 
 def _attribute(text: str) -> str:
-    return quoteattr(_NOT_IN_XML.sub("?", text))
+    return f'"{_NOT_IN_XML.sub("?", text).translate(_ESCAPED)}"'
 
 
 def link_input(folder: Path, lfn: str, path: str) -> None:

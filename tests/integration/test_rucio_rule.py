@@ -45,7 +45,7 @@ def ruler(rucio: RucioServer, folder: Path, account: str = "harvester", clock: F
 
 
 def wanted(number: int, lfn: str, **more: Any) -> Parcel:
-    return parcel(number, lfn, Direction.IN, **{"target": f"/cache/{lfn}", **more})
+    return parcel(number, lfn, Direction.IN, **{"target": f"/nowhere/{lfn}", **more})
 
 
 def planned(plugin: RucioRule, items: Sequence[Item], mark: str) -> Transfer:
@@ -70,7 +70,7 @@ def test_inputs_are_where_the_route_says_when_the_rule_is_kept(rucio: RucioServe
     plugin = ruler(rucio, tmp_path)
     for n in range(3):
         view.put(SOURCE, f"{mark}.{n}", b"%d" % n)
-    items = routed(plugin, [wanted(n, f"{mark}.{n}") for n in range(3)])
+    items = routed(plugin, [wanted(n, f"{mark}.{n}", target=str(tmp_path / "cache" / f"{mark}.{n}")) for n in range(3)])
     batch = handed_over(plugin, items, mark)
     seen = look(plugin, batch, items)
     assert isinstance(seen, Moving) and seen.progress.files == 0 and "3 replicating" in seen.progress.event
@@ -80,7 +80,9 @@ def test_inputs_are_where_the_route_says_when_the_rule_is_kept(rucio: RucioServe
     # The core reads and compares what it can read: a kept rule says nothing of the bytes.
     assert [(news.end, news.verified) for news in done.items] == [(ItemEnd.MOVED, False)] * 3
     assert [Path(item.route.readable).read_bytes() for item in items] == [b"0", b"1", b"2"]
-    assert [item.route.readable for item in items] == [str(view.path(SITE, f"{mark}.{n}")) for n in range(3)]
+    # An input is a link to the file at the RSE: what is removed with it is the link.
+    assert [Path(item.route.readable).readlink() for item in items] == [view.path(SITE, f"{mark}.{n}") for n in range(3)]
+    assert [path.name for path in sorted((tmp_path / "cache").iterdir())] == [f"{mark}.{n}" for n in range(3)]
     [rule] = view.client.list_did_rules("user.harvester", f"harvester.{batch.token}")
     assert rule["id"] == batch.task and (rule["expires_at"] - rule["created_at"]).days in (13, 14)
 
@@ -116,7 +118,8 @@ def test_a_file_that_is_unknown_or_other_fails_alone(rucio: RucioServer, view: V
     plugin = ruler(rucio, tmp_path)
     view.put(SOURCE, f"{mark}.good", b"good")
     view.put(SOURCE, f"{mark}.other", b"other")
-    items = routed(plugin, [wanted(1, f"{mark}.good"), wanted(2, f"{mark}.unknown"), wanted(3, f"{mark}.other", size=77)])
+    good = wanted(1, f"{mark}.good", target=str(tmp_path / "good"))
+    items = routed(plugin, [good, wanted(2, f"{mark}.unknown"), wanted(3, f"{mark}.other", size=77)])
     batch = handed_over(plugin, items, mark)
     view.move(SITE)
     done = look(plugin, batch, items)
@@ -138,7 +141,7 @@ def test_what_rucio_is_stuck_with_is_given_up_after_its_time_and_the_rest_has_ar
     plugin = ruler(rucio, tmp_path, clock=clock, stuck_s=100.0)
     view.put(SOURCE, f"{mark}.good", b"good")
     view.put(SITE, f"{mark}.here", b"here")
-    items = routed(plugin, [wanted(1, f"{mark}.good"), wanted(2, f"{mark}.here")])
+    items = routed(plugin, [wanted(1, f"{mark}.good"), wanted(2, f"{mark}.here", target=str(tmp_path / "here"))])
     batch = handed_over(plugin, items, mark)
     view.client.update_replication_rule(batch.task, {"state": "STUCK"})
     since = view.client.get_replication_rule(batch.task)["stuck_at"].replace(tzinfo=UTC).timestamp()

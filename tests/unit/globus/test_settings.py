@@ -1,6 +1,9 @@
 """The section of a queue: what is wrong is found before anything starts."""
 from __future__ import annotations
 
+import dataclasses
+import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,10 +11,12 @@ from typing import Any
 import pytest
 
 from harvester_globus.carrier import GlobusCarrier, GlobusStager
+from harvester_globus.settings import GlobusSettings
 from harvester_hpc.errors import ConfigurationError
 from harvester_hpc.model.facility import Facility
 from harvester_hpc.ports.context import Context
 from harvester_hpc.registry import Registry
+from harvester_hpc.settings import key_of
 
 A, B = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa", "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb"
 GOOD = {"name": "globus", "clientId": A, "localCollection": A, "remoteCollection": B, "layout": "rucio"}
@@ -77,3 +82,12 @@ def test_a_secret_that_others_may_read_is_refused(context: Context, tmp_path: Pa
 def test_queues_with_the_same_section_share_a_session(context: Context) -> None:
     registry = Registry()
     assert registry.load("stager", GOOD, context, where="") is registry.load("stager", GOOD, context, where="")
+
+
+def test_the_page_names_every_key_and_its_example_can_be_used(context: Context) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "globus.md").read_text(encoding="utf-8")
+    example = json.loads(re.findall(r"```json\n(.*?)```", page, re.DOTALL)[0])
+    Registry().load("stager", example["stager"], context, where="docs/globus.md")
+    rows = re.findall(r"^\| (`[^|]*) \|", page, re.MULTILINE)
+    named = {key for row in rows for key in re.findall(r"`([a-zA-Z]+)`", row)}
+    assert {key_of(field) for field in dataclasses.fields(GlobusSettings)} == named
