@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harvester_hpc.agents.event_outputs import EventOutputs
+from harvester_hpc.errors import Unavailable
 from harvester_hpc.messenger.values import DeclaredFile, EventUpdate, News
 from harvester_hpc.model.event import EVENT_TOLD_AS, EventState
 from harvester_hpc.model.file import FileKind, FileState
@@ -460,6 +461,37 @@ def test_no_worker_is_added_when_the_system_runs_dry(worlds: Callable[..., World
         world.later(3.0)
     assert len(world.batch.submissions) == 2
     assert (world.job(job_id).state, tally(world, job_id)) == (JobState.FINISHED, {"done": 3})
+
+
+def _silence(letters: Any) -> Any:
+    raise Unavailable("the system does not answer")
+
+
+@pytest.mark.parametrize("left", ["nothing", "a failed range", "a range of the dead"])
+def test_a_worker_that_still_waits_is_let_go_when_nothing_is_left_for_it(
+    worlds: Callable[..., World], monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    world = worlds(cores=1, workers_per_job=2, queue={**JUMBO, "prefetch_events": False, "workers_per_job_in_total": 2})
+    (job_id,) = world.communicator.add_jobs(1, nRanges=3)
+    world.settle()
+    world.batch.start("habcde-1")
+    world.later(2.0)
+    world.messenger.ask(1, job_id, 10)
+    world.settle()
+    mine = names(world, 1, job_id)
+    assert len(mine) == 3
+    if left == "a failed range":  # it is not told, and nobody knows whether it comes again
+        monkeypatch.setattr(world.communicator, "update_event_ranges", _silence)
+        says(world, 1, job_id, "failed", mine[2:])
+    says(world, 1, job_id, "finished", mine if left == "nothing" else mine[:2])
+    world.settle()
+    world.batch.end("habcde-1")
+    world.later(10.0)
+    world.later(60.0)
+    assert world.worker(2).state is (WorkerState.CANCELLED if left == "nothing" else WorkerState.SUBMITTED)
+    if left == "nothing":
+        world.later(3.0)
+        assert (world.job(job_id).state, tally(world, job_id)) == (JobState.FINISHED, {"done": 3})
 
 
 def test_a_cancelled_job_gives_back_what_is_not_told(worlds: Callable[..., World]) -> None:
