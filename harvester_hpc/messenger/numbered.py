@@ -138,7 +138,7 @@ class Outgoing:
         raise OSError(errno.EAGAIN, "others take every number", str(self._folder))
 
     def withdraw(self, number: int) -> None:
-        """Take a letter back, if it was not put away. One that says nothing has its place: a reader would wait for a number that is missing.
+        """Take a letter back, if it was not put away. One that says nothing takes its place: a reader waits for a missing number.
 
         Raises:
             OSError: it is still there.

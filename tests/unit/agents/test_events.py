@@ -1,6 +1,8 @@
 """Event ranges on a real store, with fakes outside: fed, done, zipped, told; and what must never happen to them."""
 from __future__ import annotations
 
+import errno
+import os
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -251,6 +253,30 @@ def test_an_output_that_is_gone_fails_its_range_alone(worlds: Callable[..., Worl
     paths[1].unlink()
     world.settle()
     assert told(world) == Counter({(name, "failed" if name == mine[1] else "finished"): 1 for name in mine})
+
+
+@pytest.mark.parametrize(("times", "status"), [(3, "finished"), (1000, "failed")])
+def test_a_file_server_that_is_away_for_a_while_loses_no_output(
+    worlds: Callable[..., World], monkeypatch: pytest.MonkeyPatch, times: int, status: str
+) -> None:
+    world = worlds(cores=2, queue={"zip_mb": 1})
+    job_id = begin(world, 4)
+    mine = names(world, 1, job_id)
+    paths = makes(world, 1, job_id, mine, size=300_000)
+    away, opened = [times], os.open
+
+    def open_unless_away(path: Any, *how: Any, **more: Any) -> int:
+        if path == paths[1] and away[0]:
+            away[0] -= 1
+            raise OSError(errno.ESTALE, "Stale file handle", str(path))
+        return opened(path, *how, **more)
+
+    monkeypatch.setattr(os, "open", open_unless_away)
+    world.settle()
+    assert told(world) == Counter()
+    for _ in range(30):
+        world.later(600.0)
+    assert told(world) == Counter({(name, status if name == mine[1] else "finished"): 1 for name in mine})
 
 
 def test_a_zip_that_is_refused_fails_its_ranges(worlds: Callable[..., World]) -> None:
