@@ -7,8 +7,10 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 SITE   ?= local
 DEMO   ?= demo-run
+# Processes that share the tests: more than two cores would need, for the long tests mostly wait.
+PROCESSES ?= 4
 
-.PHONY: demo test lint unit bench crash clean
+.PHONY: demo test suite lint ruff mypy imports unit bench crash clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "harvester_hpc needs Python 3.11 or newer; say PYTHON=python3.11")'
@@ -25,14 +27,23 @@ $(VENV)/.demo: setup.py | $(BIN)/python
 demo: $(VENV)/.demo
 	$(BIN)/harvester-hpc demo --site $(SITE) --dir $(DEMO)
 
-lint: $(VENV)/.test
+lint: ruff mypy imports
+
+ruff: $(VENV)/.test
 	$(BIN)/ruff check .
+
+mypy: $(VENV)/.test
 	$(BIN)/mypy harvester_hpc launchers/harvester_launch plugins/harvester_psij plugins/harvester_local plugins/harvester_workers plugins/harvester_globus plugins/harvester_rucio plugins/harvester_command
+
+imports: $(VENV)/.test
 	$(BIN)/lint-imports --no-cache
 
-test: $(VENV)/.test lint
+test: $(VENV)/.test
 	tests/install-packages
-	$(BIN)/python -m pytest
+	$(MAKE) --no-print-directory --jobs=2 ruff imports mypy suite
+
+suite: $(VENV)/.test
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 
 unit: $(VENV)/.test
 	$(BIN)/python -m pytest tests/unit tests/contract tests/golden

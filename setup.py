@@ -20,8 +20,8 @@ EXTRAS = {
     "mpi": ["mpi4py", "mpich"],
     "web": [],
     "tui": ["textual"],
-    "demo": ["chromo", "numpy", "matplotlib"],
-    "test": ["globus-sdk>=4,<5", "rucio-clients", "pytest", "ruff", "mypy", "import-linter", "mpi4py", "mpich"],
+    "demo": ["chromo", "numpy", "matplotlib", "mpi4py", "mpich"],
+    "test": ["globus-sdk>=4,<5", "rucio-clients", "pytest", "pytest-xdist", "ruff", "mypy", "import-linter", "mpi4py", "mpich"],
 }
 EXTRAS["all"] = sorted({need for needs in EXTRAS.values() for need in needs})
 

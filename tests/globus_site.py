@@ -38,6 +38,7 @@ class Site:
     here: str
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     made: list[GlobusCarrier] = field(default_factory=list)
+    _far_layout: GlobusCarrier | None = None
 
     @property
     def world(self) -> World:
@@ -93,7 +94,8 @@ class Site:
 
     def far_place(self, parcel: Parcel) -> Place:
         """Return where an input lies in the far collection."""
-        (route,) = GlobusCarrier(self.settings(), self.context).route([parcel])
+        self._far_layout = self._far_layout or GlobusCarrier(self.settings(), self.context)
+        (route,) = self._far_layout.route([parcel])
         assert isinstance(route, Route), route
         return route.source
 

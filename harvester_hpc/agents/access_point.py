@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 from harvester_hpc.messenger.values import AccessPoint, News
+from harvester_hpc.model.file import FileKind
+from harvester_hpc.model.job import Job
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.worker import MapType, Worker
 from harvester_hpc.ports.messenger import Messenger
@@ -33,6 +35,11 @@ def place(queue: Queue, worker_id: int, instance: str) -> str:
         .replace("${harvesterID}", instance)
         .replace("${queueName}", queue.name)
     )
+
+
+def inputs_of(job: Job) -> dict[str, str]:
+    """Return {lfn: path} of a job's inputs that are staged in; the job has its files."""
+    return {file.lfn: file.path for file in job.files if file.kind is FileKind.INPUT and file.path}
 
 
 def letters_in(messenger: Messenger, point: AccessPoint, *, last: bool = False, rung: bool = False) -> News | OSError:

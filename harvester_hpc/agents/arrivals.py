@@ -4,6 +4,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import stat
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,18 +40,16 @@ def looked_at(item: Item, news: ItemNews) -> ItemNews | NotShown:
     """Read a file at its destination; return what is true of it. This may take as long as the file system takes."""
     path = Path(news.path or item.route.readable)
     try:
-        found = _read(path, item.parcel.checksum)
+        found = _read(path, in_one_spelling(item.parcel.checksum or news.checksum))
     except FileNotFoundError:
         return NotShown(why=f"{item.parcel.lfn}: it is not at its destination {path}")
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         return _wrong(item, news, f"{item.parcel.lfn}: cannot be read at its destination: {error}")
     if item.parcel.size is not None and found.size < item.parcel.size:
         return NotShown(why=f"{item.parcel.lfn}: {found.size} bytes arrived, and {item.parcel.size} were expected")
-    if wrong := _difference(item, found.size, str(found)) or _differs_from_source(item, found):
+    said = replace(item, parcel=replace(item.parcel, size=news.size, checksum=news.checksum))
+    if wrong := _difference(item, found.size, str(found)) or _difference(said, found.size, str(found)) or _differs_from_source(item, found):
         return _wrong(item, news, wrong)
-    if path == Path(item.parcel.target):
-        with contextlib.suppress(OSError):
-            path.chmod(0o444)  # jobs share it: none of them may write into it
     return replace(news, size=found.size, checksum=str(found), verified=True)
 
 
@@ -95,6 +94,14 @@ def _remove_ours(item: Item, path: str) -> None:
             log.warning("a wrong input cannot be removed path=%s why=%s", path, error)
 
 
+def _protect(path: str) -> None:
+    """Jobs share an input: none of them may write into it. One that is a link belongs to somebody else."""
+    with contextlib.suppress(OSError):
+        found = os.lstat(path)
+        if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+            Path(path).chmod(0o444)
+
+
 # -- what it means for the file -----------------------------------------------------------------------
 
 
@@ -113,6 +120,8 @@ def judged(item: Item, news: ItemNews, *, last: bool, tries: int, again_at: Call
         _remove_ours(item, path)
         return missed(item, wrong, tries, again_at)
     place = item.route.destination
+    if last and path and path == item.parcel.target:
+        _protect(path)
     return Arrival(
         item=item, at=Place(name=place.name, path=news.path or place.path), size=news.size, last=last,
         checksum=in_one_spelling(news.checksum) or item.parcel.checksum,

@@ -5,7 +5,7 @@ import logging
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
@@ -190,22 +190,21 @@ class Agent(ABC):
         with self.database.write() as write:
             health.trouble(write, self.name, queue, until, why)
 
-    def in_parallel(self, items: Sequence[Item], act: Callable[[Sequence[Item]], Answer]) -> Iterator[Answer]:
-        """Yield ``act`` of each part of ``items`` as it is ready, with at most ``parallel`` threads.
+    def in_parallel(self, items: Sequence[Item], act: Callable[[Sequence[Item]], Sequence[Answer]]) -> Iterator[list[Answer]]:
+        """Yield what ``act`` says of parts of ``items`` as it is ready, with at most ``parallel`` threads.
 
+        What is ready at the same time is yielded together, so that it can be stored together: a commit waits for the disk.
         What one part raises is raised after all others were yielded; no call is under way any more when this ends.
         """
         parts = list(_parts(items, self.house.parallel))
         if len(parts) <= 1:
-            yield from map(act, parts)
+            yield from (list(act(part)) for part in parts)
             return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.house.parallel, thread_name_prefix=self.name)
         futures = [self._pool.submit(act, part) for part in parts]
         try:
-            for future in as_completed(futures):
-                if future.exception() is None:
-                    yield future.result()
+            yield from _as_ready(futures)
         finally:
             for future in futures:
                 future.cancel()
@@ -227,6 +226,16 @@ def checked(answer: Answer, kind: UnionType | type) -> Answer:
     if not isinstance(answer, kind):
         raise TypeError(f"a plugin has answered with {type(answer).__name__}, where {kind} is expected")
     return answer
+
+
+def _as_ready(futures: Sequence[Future[Sequence[Answer]]]) -> Iterator[list[Answer]]:
+    """Yield the results of those that are done by then, in their order, until all are; nothing of one that has raised."""
+    waiting = set(futures)
+    while waiting:
+        ready, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+        results = [result for future in futures if future in ready and future.exception() is None for result in future.result()]
+        if results:
+            yield results
 
 
 #: Fewer items than this are not worth a thread of their own.

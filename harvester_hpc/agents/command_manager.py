@@ -14,7 +14,7 @@ from harvester_hpc.clock import as_text
 from harvester_hpc.model.command import Command, CommandKind
 from harvester_hpc.model.job import Job, JobId, JobState
 from harvester_hpc.model.turn import COMMAND_MANAGER
-from harvester_hpc.model.worker import WorkerState
+from harvester_hpc.model.worker import MapType, Worker, WorkerState
 from harvester_hpc.store import command as commands
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import worker as workers
@@ -174,7 +174,8 @@ class CommandManager(Agent):
         """Return the workers of a job that do nothing else; one with other jobs goes on, and the monitor ends the one job there."""
         ids = workers.of_job(write.connection, job_id)
         load = jobs.of_workers(write.connection, ids)
-        return [worker for worker in ids if not any(_goes_on(job) for job in load[worker])]
+        known = workers.by_ids(write.connection, ids)
+        return [worker for worker in ids if not _takes_others(known[worker]) and not any(_goes_on(job) for job in load[worker])]
 
     def _meant(self, write: Write, command: Command) -> list[int]:
         """Return the workers that constraints name; a missing constraint names none (rule of the server)."""
@@ -188,6 +189,11 @@ class CommandManager(Agent):
                 if "ALL" in states or state in states:
                     found += [worker.id for worker in workers.of_queue(write.connection, queue, state)]
         return found
+
+
+def _takes_others(worker: Worker) -> bool:
+    """Tell whether a worker asks for other jobs when it is through with those that it has."""
+    return worker.late and worker.map_type is MapType.MANY_TO_ONE
 
 
 def _goes_on(job: Job) -> bool:

@@ -179,7 +179,7 @@ class Conveyor(Agent):
         now = self.clock.now()
         age_s = now - (one.submitted or now)
         with self.database.write() as write:
-            transfers.progress(write, one.id, answer.progress, answer.why, now + max(min(plugin.limits().poll_s, age_s / 4.0), 1.0))
+            transfers.progress(write, one.id, answer.progress, answer.why, now + max(min(plugin.limits().poll_s, age_s / 2.0), 1.0))
             if transfers.is_empty(write.connection, one.id):  # its jobs are forgotten
                 transfers.cancel(write, [one.id])
 

@@ -63,17 +63,17 @@ class EventOutputs:
 
     def _plan_for(self, job: Job) -> int:
         plugins, now = self.house.queues.get(job.queue), self.clock.now()
-        with self.database.read() as connection:
-            waiting = zips.waiting(connection, job.id, AT_ONCE)
         if plugins is None:
             self._look_again(job, now + self.agent.period_s)
             return 0
-        waits_since = self._patient.setdefault(job.id, now) if waiting else now
-        over = job.state not in (JobState.SUBMITTED, JobState.RUNNING)
-        rest = over or now - waits_since >= PATIENCE_S
-        parts = bunches(waiting, plugins.queue.zip_mb or DEFAULT_MB, all_of_it=rest)
-        left = len(waiting) - sum(map(len, parts))
+        # Read and written at once: the end of the job, or outputs, that came in between would be looked at much too late, or never.
         with self.database.write() as write:
+            waiting = zips.waiting(write.connection, job.id, AT_ONCE)
+            present = jobs.by_ids(write.connection, [job.id])
+            over = job.id not in present or present[job.id].state not in (JobState.SUBMITTED, JobState.RUNNING)
+            waits_since = self._patient.setdefault(job.id, now) if waiting else now
+            parts = bunches(waiting, plugins.queue.zip_mb or DEFAULT_MB, all_of_it=over or now - waits_since >= PATIENCE_S)
+            left = len(waiting) - sum(map(len, parts))
             for part in parts:
                 zips.plan(write, job.id, part, lambda number: _place(plugins.queue, self.house.instance, job.id, number))
             again = now if len(waiting) == AT_ONCE else min(waits_since + PATIENCE_S, now + PATIENCE_S) if left else None
@@ -96,7 +96,7 @@ class EventOutputs:
             load = jobs.by_ids(connection, {one.job_id for one in due})
             with_params = {int(job.id): job for job in jobs.with_params(connection, list(load.values()))}
         work = [(one, files[one.file_id], with_params[one.job_id]) for one in due if one.file_id in files and one.job_id in with_params]
-        return sum(sum(done) for done in self.agent.in_parallel(work, lambda part: [self._one(*item) for item in part]))
+        return sum(sum(ready) for ready in self.agent.in_parallel(work, lambda part: [self._one(*item) for item in part]))
 
     def _one(self, one: Zip, file: File, job: Job) -> int:
         plugins = self.house.queues.get(job.queue)

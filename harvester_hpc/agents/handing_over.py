@@ -3,10 +3,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from harvester_hpc.agents.access_point import point_of
+from harvester_hpc.agents.access_point import inputs_of, point_of
 from harvester_hpc.agents.base import Agent, checked
 from harvester_hpc.agents.settling import Decided, Settling, stay
-from harvester_hpc.model.file import FileKind
 from harvester_hpc.model.job import Job, JobId, JobState, JobStep, Outcome, step
 from harvester_hpc.model.worker import MapType, Worker, WorkerState, WorkerStep
 from harvester_hpc.ports.batch import Busy, Lookup, NotThere, Refused, Submission
@@ -42,7 +41,7 @@ class HandingOver:
     def _submit(self, plugins: QueuePlugins, planned: Sequence[Worker]) -> Sequence[Submission]:
         with self.database.read() as connection:
             load = jobs.of_workers(connection, [worker.id for worker in planned])
-            every = jobs.with_params(connection, jobs.with_files(connection, [job for group in load.values() for job in group]))
+            every = jobs.with_files_and_params(connection, [job for group in load.values() for job in group])
         by_id = {job.id: job for job in every}
         results = self._fed(plugins, planned, by_id)
         self.house.reached("access points fed")
@@ -68,7 +67,8 @@ class HandingOver:
         point = point_of(worker, plugins.queue, self.house.instance)
         try:
             plugins.messenger.setup_access_points([point])
-            plugins.messenger.feed_jobs(point, {job.id: job.params for job in load}, {job.id: _paths(job) for job in load})
+            if load:  # one that has none yet gets them when it asks, or fetches them itself
+                plugins.messenger.feed_jobs(point, {job.id: job.params for job in load}, {job.id: inputs_of(job) for job in load})
         except (FileExistsError, NotADirectoryError) as error:
             return Refused(why=f"its access point {point.path} cannot be used: {error}")
         except OSError as error:
@@ -134,7 +134,3 @@ def _after_kill(worker: Worker, job: Job, now: float) -> JobStep:
     if worker.map_type is MapType.MANY_TO_ONE and not job.cancel:
         return step(job, JobState.PREPARED, now, why=worker.kill)
     return step(job, JobState.CANCELLED, now, why=job.cancel or worker.kill, outcome=Outcome.CANCELLED)
-
-
-def _paths(job: Job) -> dict[str, str]:
-    return {file.lfn: file.path for file in job.files if file.kind is FileKind.INPUT and file.path}

@@ -10,7 +10,7 @@ from harvester_hpc.agents.base import Agent
 from harvester_hpc.messenger.values import News
 from harvester_hpc.model.file import FileState
 from harvester_hpc.model.job import Job, JobState
-from harvester_hpc.model.worker import MapType, Worker
+from harvester_hpc.model.worker import Worker
 from harvester_hpc.policy.patience import FILES_S, letters_patience_s
 from harvester_hpc.ports.batch import Seen
 from harvester_hpc.ports.plugins import QueuePlugins
@@ -50,8 +50,8 @@ class LastLetters:
         heard = [(worker, seen, news) for worker, seen in some if (news := self._last_news(plugins, worker, seen)) is not None]
         with self.agent.database.read() as connection:
             load = jobs.of_workers(connection, [worker.id for worker, _, _ in heard])
-            every = jobs.with_files(connection, [job for group in load.values() for job in group])
-            whole = {job.id: job for job in jobs.with_attributes(connection, every)}
+            every = jobs.with_files_and_attributes(connection, [job for group in load.values() for job in group])
+        whole = {job.id: job for job in every}
         ended = []
         for worker, seen, news in heard:
             mine = [whole[job.id] for job in load[worker.id]]
@@ -80,7 +80,7 @@ class LastLetters:
 
     def _fenced(self, plugins: QueuePlugins, worker: Worker, load: Sequence[Job], news: News) -> frozenset[int] | None:
         """Return the jobs of many that nobody has begun, after making sure that nobody will; None if it cannot be told now."""
-        if worker.map_type is not MapType.MANY_TO_ONE:
+        if not worker.begins_one_by_one:
             return frozenset()
         point = point_of(worker, plugins.queue, self.agent.house.instance)
         told = news.begun | set(news.job_status) | {file.job_id for file in news.files}
@@ -106,6 +106,8 @@ class LastLetters:
 def _as_declared(job: Job, news: News) -> Job:
     """Return the job with its files as the worker's last letters declare them."""
     declared = {file.lfn for file in news.files if file.job_id == job.id}
+    if not declared and job.id not in news.attributes:
+        return job
     files = tuple(
         replace(file, state=FileState.DEFINED) if file.lfn in declared and file.state is FileState.EXPECTED else file for file in job.files
     )

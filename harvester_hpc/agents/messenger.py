@@ -10,6 +10,7 @@ from harvester_hpc.agents import attributes
 from harvester_hpc.agents.access_point import letters_in, point_of
 from harvester_hpc.agents.base import Agent, Surroundings, by_queue
 from harvester_hpc.agents.event_news import store_event_news
+from harvester_hpc.agents.late_binding import LateBinding
 from harvester_hpc.messenger.values import News
 from harvester_hpc.model.file import FileKind
 from harvester_hpc.model.job import JOB_LIFECYCLE, WITH_ITS_WORKER_S, Job, JobState, JobStep, Outcome, step
@@ -41,6 +42,7 @@ class MessengerAgent(Agent):
         super().__init__(house, max(period_s, DEAF_S))
         self._listen_s = period_s
         self._listens = True
+        self._late = LateBinding(self)
 
     def run_once(self) -> int:
         """Listen at each queue's doorbell, read the letters that are due; return how many workers had news."""
@@ -55,14 +57,17 @@ class MessengerAgent(Agent):
         with self.database.read() as connection:
             found = workers.to_look(connection, now, self.house.rows)
             by_clock = {one.id for one in found}
-            by_bell = workers.by_ids(connection, rung - by_clock).values()
+            by_bell = list(workers.by_ids(connection, rung - by_clock).values())
             found += [worker for worker in by_bell if worker.state is WorkerState.RUNNING]
+        self._late.hear(by_bell)
         only_rung = rung - by_clock
-        return len(rung) + sum(self._read(name, group, only_rung) for name, group in by_queue(found, lambda worker: worker.queue).items())
+        read = sum(self._read(name, group, only_rung) for name, group in by_queue(found, lambda worker: worker.queue).items())
+        return len(rung) + read + self._late.run_once()
 
     def next_due(self) -> float | None:
-        """Return when to listen again; never while no worker is in the batch system."""
-        return self.clock.now() + self._listen_s if self._listens else None
+        """Return when to listen again, never while no worker is in the batch system; or when a worker that asks is looked at."""
+        times = (self.clock.now() + self._listen_s if self._listens else None, self._late.next_due())
+        return min((time for time in times if time is not None), default=None)
 
     def _rung(self, name: str) -> Sequence[int]:
         plugins = self.house.queues.get(name)
@@ -123,9 +128,10 @@ class MessengerAgent(Agent):
         jobs.declare(write, [file for file in news.files if file.job_id in own and file.kind in kinds])
         if runs_on:  # else the monitor has stored its last word, and this is an older one
             attributes.take(write, worker, news.attributes)
-            if worker.map_type is MapType.MANY_TO_ONE:
+            if worker.begins_one_by_one:
                 self._move_jobs(write, worker, news)
         store_event_news(write, worker, news, runs_on=runs_on)
+        self._late.note(write, worker, news)
         for bad in news.bad:
             log.warning("bad letter worker=%s file=%s why=%s", worker.id, bad.path, bad.why)
 
@@ -133,8 +139,9 @@ class MessengerAgent(Agent):
         """Of many jobs each begins and ends by itself: one that is through need not wait for its worker."""
         load = jobs.of_workers(write.connection, [worker.id])[worker.id]
         load = [job for job in load if job.state in (JobState.SUBMITTED, JobState.RUNNING) and job.id in news.begun | set(news.job_status)]
-        load = jobs.with_attributes(write.connection, jobs.with_files(write.connection, load))
-        steps = [_moved(job, news.job_status.get(job.id), write.now) for job in load]
+        load = jobs.with_files_and_attributes(write.connection, load)
+        many = worker.map_type is MapType.MANY_TO_ONE
+        steps = [_moved(job, news.job_status.get(job.id) if many else None, write.now) for job in load]
         jobs.make(write, [one for one in steps if one is not None])
 
     def _enforce_limits(self, write: Write, queue: Queue, worker: Worker, news: News) -> None:

@@ -17,6 +17,7 @@ from harvester_hpc.policy.patience import is_given_up, reason_to_kill
 from harvester_hpc.policy.shared_job import state_of
 from harvester_hpc.policy.sighting import changed, is_news, lost
 from harvester_hpc.ports.batch import Seen, Sight, Unseen
+from harvester_hpc.store import event as events
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import worker as workers
 from harvester_hpc.store.database import Write
@@ -116,7 +117,7 @@ class MonitorAgent(Agent):
         """A worker that starts, or is requeued, takes its job along; of many jobs each begins by itself, and only once."""
         moved = {one.worker_id: one.after for one in steps if one.before is not one.after}
         found = workers.by_ids(write.connection, moved)
-        moved = {number: after for number, after in moved.items() if found[number].map_type is not MapType.MANY_TO_ONE}
+        moved = {number: after for number, after in moved.items() if not found[number].begins_one_by_one}
         if not moved:
             return
         load = {job.id: job for group in jobs.of_workers(write.connection, moved).values() for job in group}
@@ -130,7 +131,7 @@ class MonitorAgent(Agent):
         ])
         requeued = [worker_id for worker_id, after in moved.items() if after is WorkerState.SUBMITTED]
         for worker in workers.by_ids(write.connection, requeued).values():
-            take_back_ranges(write, worker)
+            take_back_ranges(write, worker, events.jobs(write.connection, worker.job_ids))
 
     def _enforce_limits(self, write: Write, queue: Queue, group: Sequence[Worker]) -> None:
         """Mark those that wait too long; who is silent while it runs is for the messenger to judge, who reads the letters."""

@@ -10,12 +10,16 @@ from harvester_hpc.agents.base import Agent
 from harvester_hpc.agents.event_load import with_load
 from harvester_hpc.agents.fitting import fitted
 from harvester_hpc.agents.shared_jobs import more_workers, open_jobs
-from harvester_hpc.model.job import Job, JobState, Outcome, look_again, step
+from harvester_hpc.errors import Unavailable
+from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, look_again, step
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.worker import MapType, Worker, WorkerPlan, submit_key
 from harvester_hpc.policy.chunks import chunks_of
+from harvester_hpc.policy.late_binding import ASKS_WITHIN_S, not_spoken_for
+from harvester_hpc.ports.outcome import Failed, Retry
 from harvester_hpc.ports.plugins import QueuePlugins
 from harvester_hpc.store import job as jobs
+from harvester_hpc.store import job_request as requests
 from harvester_hpc.store import worker as workers
 from harvester_hpc.store.worker import Intent
 
@@ -59,14 +63,33 @@ class Planning:
         intents = [
             intent for one, number in found if one.plan is not None for intent in [_intent(queue, one.plan, one.jobs)] * number
         ]
+        waiting = [
+            look_again(job, job.due or now, why=one.wait)
+            for one, _ in found if one.wait
+            for job in one.jobs if job.state is JobState.PREPARED and job.why != one.wait
+        ]
+        return self._plan(queue, intents, [*misfits, *waiting])
+
+    def intend_pull(self, plugins: QueuePlugins, room: int) -> list[Worker]:
+        """Store the intent of ``room`` workers that fetch their jobs themselves; return them.
+
+        Raises:
+            Unavailable: the worker maker has no size for them.
+        """
+        queue, maker = plugins.queue, plugins.worker_maker
+        if not maker.is_resource_ready():
+            return []
+        ready = maker.num_ready_resources()
+        room = room if ready is None else min(room, ready)
+        plan = maker.make_worker((), queue, queue.resource_type)
+        if isinstance(plan, Failed):
+            raise Unavailable("no worker can be made", why=plan.why, remedy="check the queue's resources")
+        return [] if isinstance(plan, Retry) else self._plan(queue, [_intent(queue, plan, ())] * room)
+
+    def _plan(self, queue: Queue, intents: Sequence[Intent], steps: Sequence[JobStep] = ()) -> list[Worker]:
         self._go_past_old_folders(queue, len(intents))
         with self.database.write() as write:
-            jobs.make(write, misfits)
-            jobs.make(write, [
-                look_again(job, job.due or now, why=one.wait)
-                for one, _ in found if one.wait
-                for job in one.jobs if job.state is JobState.PREPARED and job.why != one.wait
-            ])
+            jobs.make(write, steps)
             return workers.plan(
                 write, intents,
                 lambda number: submit_key(self.house.tag, number),
@@ -92,6 +115,7 @@ class Planning:
         queue, maker = plugins.queue, plugins.worker_maker
         if queue.map_type is not MapType.ONE_TO_MANY:
             size = min(max(1, maker.get_num_jobs_per_worker(room)), self.house.rows)
+            wanted = self._not_spoken_for(queue, wanted, size) if queue.late else wanted
             full = chunks_of(wanted, size, mixture=queue.mixture, now=self.clock.now(), wait_s=maker.get_full_chunk_wait())
             self.full_at[queue.name] = full.next
             return [(chunk, 1) for chunk in full.ready[:room]]
@@ -105,7 +129,16 @@ class Planning:
                 room -= number
         return chunks
 
+    def _not_spoken_for(self, queue: Queue, wanted: Sequence[Job], size: int) -> Sequence[Job]:
+        """Return the jobs that no late worker will take that is on its way, or at work."""
+        now = self.clock.now()
+        with self.database.read() as connection:
+            takers = requests.takers(connection, queue.name, now - queue.late_wait_s - ASKS_WITHIN_S, self.house.rows)
+        return not_spoken_for(queue, wanted, takers, size if queue.map_type is MapType.MANY_TO_ONE else 1, now)
+
 
 def _intent(queue: Queue, plan: WorkerPlan, chunk: Sequence[Job]) -> Intent:
-    ids = tuple(job.id for job in chunk)
-    return Intent(queue=queue.name, map_type=queue.map_type, plan=plan, batch_queue=queue.resources.batch_queue, job_ids=ids)
+    ids = () if queue.late else tuple(job.id for job in chunk)  # a late worker is of the size that these jobs want, and gets them later
+    return Intent(
+        queue=queue.name, map_type=queue.map_type, plan=plan, batch_queue=queue.resources.batch_queue, job_ids=ids, late=queue.late,
+    )

@@ -59,9 +59,10 @@ class PropagatorAgent(Agent):
             if not waiting:
                 return 0
             known = jobs.by_ids(connection, [report.job_id for report in waiting])
-            final = [known[report.job_id] for report in waiting if JOB_LIFECYCLE.is_final(report.state)]
-            known.update({job.id: job for job in jobs.with_files(connection, final)})
-            told = {job.id: job for job in jobs.with_attributes(connection, list(known.values()))}
+            final = {report.job_id for report in waiting if JOB_LIFECYCLE.is_final(report.state)}
+            ended = jobs.with_files_and_attributes(connection, [job for job in known.values() if job.id in final])
+            going_on = jobs.with_attributes(connection, [job for job in known.values() if job.id not in final])
+            told = {job.id: job for job in (*ended, *going_on)}
             batch = workers.latest_of_jobs(connection, told)
         silent = [report for report in waiting if self._is_silent(told[report.job_id], report)]
         spoken = [report for report in waiting if not self._is_silent(told[report.job_id], report)]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from harvester_hpc.agents.base import Surroundings
 from harvester_hpc.agents.event_outputs import EventOutputs, end_unwanted, is_settled
 from harvester_hpc.agents.staging import CARRIED_S, Answered, StagingAgent
+from harvester_hpc.model.event import has_events
 from harvester_hpc.model.file import File, FileKind, FileState
 from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, look_again, step
 from harvester_hpc.model.transfer import Direction
@@ -49,7 +50,7 @@ class StagerAgent(StagingAgent):
         """A job ends after its event ranges: the system must know them before it hears the end."""
         if job.cancel:
             end_unwanted(self, job)
-        elif not is_settled(self, job):
+        elif has_events(job.params) and not is_settled(self, job):
             return Answered(job=job, step=look_again(job, self.clock.now() + RANGES_S))
         return super().one_job(plugins, job)
 

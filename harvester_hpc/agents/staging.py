@@ -56,7 +56,7 @@ class StagingAgent(Agent):
         now, rows = self.clock.now(), self.house.rows
         with self.database.read() as connection:
             found = jobs.due(connection, self.waiting, now, rows) + jobs.due(connection, self.under_way, now, rows)
-            found = jobs.with_params(connection, jobs.with_files(connection, found))
+            found = jobs.with_files_and_params(connection, found)
         changed = 0
         for queue, group in by_queue(found, lambda job: job.queue).items():
             changed += self._one_queue(queue, group)

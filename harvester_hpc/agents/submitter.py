@@ -14,7 +14,13 @@ from harvester_hpc.policy.packing import workers_to_make
 from harvester_hpc.policy.shared_job import ALIVE
 from harvester_hpc.ports.plugins import QueuePlugins
 from harvester_hpc.store import job as jobs
+from harvester_hpc.store import job_request as requests
 from harvester_hpc.store import worker as workers
+
+#: Seconds within which a worker that fetches its jobs itself, and fails, was of no use.
+SOON_S = 300.0
+#: Workers in a row that are looked at.
+FRUITLESS = 10
 
 
 class SubmitterAgent(Agent):
@@ -31,6 +37,7 @@ class SubmitterAgent(Agent):
         self._planning = Planning(self)
         self._settling = Settling(self)
         self._handing_over = HandingOver(self, self._settling)
+        self._rested: dict[str, int] = {}
 
     def run_once(self) -> int:
         """Settle uncertain workers, then make new ones; return how many things changed."""
@@ -56,6 +63,8 @@ class SubmitterAgent(Agent):
 
     def _make(self, plugins: QueuePlugins) -> int:
         queue = plugins.queue
+        if queue.map_type is MapType.NO_JOB:
+            return self._make_pull(plugins)
         self._planning.full_at.pop(queue.name, None)
         ended = self._end_abandoned(queue)
         with self.database.read() as connection:
@@ -64,13 +73,40 @@ class SubmitterAgent(Agent):
         if not prepared:
             self._settling.forget_noes(queue)
         wanted = [job for job in prepared if not job.cancel]
-        if not wanted or not room or self.waits(queue.name):
+        if not wanted or not room or self.waits(queue.name) or (queue.late and self._rests(queue)):
             return ended
         planned = self.attempt(queue.name, lambda: self._planning.intend(plugins, wanted, room))
         if not planned:
             return ended
         self.house.reached("intent stored")
         return ended + len(planned) + self._handing_over.hand_over(plugins, planned)
+
+    def _make_pull(self, plugins: QueuePlugins) -> int:
+        """Make workers that fetch their jobs themselves: as many as the limits of the queue allow."""
+        queue = plugins.queue
+        with self.database.read() as connection:
+            room = workers_to_make(queue, workers.queue_counts(connection, queue.name), self.house.rows)
+        if not room:
+            self._settling.forget_noes(queue)
+        if not room or self.waits(queue.name) or self._rests(queue, SOON_S):
+            return 0
+        planned = self.attempt(queue.name, lambda: self._planning.intend_pull(plugins, room))
+        if not planned:
+            return 0
+        self.house.reached("intent stored")
+        return len(planned) + self._handing_over.hand_over(plugins, planned)
+
+    def _rests(self, queue: Queue, shorter_s: float | None = None) -> bool:
+        """Leave a queue alone for a while whose newest workers were of no use; more would burn its allocation."""
+        with self.database.read() as connection:
+            found = requests.fruitless(connection, queue.name, FRUITLESS, shorter_s)
+        if found is None or self._rested.get(queue.name) == found.newest:
+            return False
+        self._rested[queue.name] = found.newest
+        what = "without a job" if shorter_s is None else f"within {shorter_s:.0f} s"
+        why = f"{found.number} worker(s) in a row ended {what}; the last one: {found.why or 'no reason known'}"
+        self.begin_to_wait(queue.name, why, found.number)
+        return True
 
     def _end_abandoned(self, queue: Queue) -> int:
         if queue.map_type is not MapType.ONE_TO_MANY:

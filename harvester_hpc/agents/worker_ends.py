@@ -4,7 +4,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from harvester_hpc.agents import attributes
 from harvester_hpc.agents.base import Agent
@@ -12,9 +12,9 @@ from harvester_hpc.agents.event_news import store_event_news, take_back_ranges
 from harvester_hpc.agents.last_letters import Ended, LastLetters
 from harvester_hpc.agents.shared_jobs import goes_on, judged_together
 from harvester_hpc.model.file import FileKind, FileState
-from harvester_hpc.model.job import BOUND, WITH_ITS_WORKER_S, Job, JobState, JobStep, Outcome, step
+from harvester_hpc.model.job import BOUND, WITH_ITS_WORKER_S, Job, JobId, JobState, JobStep, Outcome, step
 from harvester_hpc.model.queue import Queue
-from harvester_hpc.model.turn import SUBMITTER
+from harvester_hpc.model.turn import MONITOR, SUBMITTER
 from harvester_hpc.model.worker import MapType, Worker, WorkerState
 from harvester_hpc.policy.shared_job import state_of
 from harvester_hpc.policy.sighting import changed
@@ -60,8 +60,10 @@ class WorkerEnds:
         now = self.agent.clock.now()
         try:
             with self.agent.database.write() as write:
-                for one in ended:
-                    _store_end(write, queue, one, now)
+                known = [one for one in ended if _knows_its_jobs(write, one.worker)]
+                standing = _standing(write, [job.id for one in known for job in one.jobs])
+                for one in known:
+                    _store_end(write, queue, one, standing, now)
         except (ValueError, OverflowError, RecursionError, sqlite3.Error) as error:
             if len(ended) > 1:
                 return [stored for one in ended for stored in self._store(queue, [one])]
@@ -70,28 +72,59 @@ class WorkerEnds:
                 workers.look_again(write, [ended[0].worker.id], now + UNSTORABLE_S)
             return ()
         self.agent.house.reached("ends stored")
-        for one in ended:
+        for one in known:
             log.info(
                 "ended worker=%s batch=%s state=%s exit=%s native=%s why=%s", one.worker.id, one.worker.batch_id, one.seen.state,
                 one.seen.exit_code, one.seen.native_status, one.seen.why or "-",
             )
-        return ended
+        return known
 
 
-def _store_end(write: Write, queue: Queue, one: Ended, now: float) -> None:
+def _knows_its_jobs(write: Write, worker: Worker) -> bool:
+    """Tell whether a worker has no other jobs than when it was looked at; one that was bound since has letters that nobody has read."""
+    if not worker.late:
+        return True
+    present = workers.by_ids(write.connection, [worker.id]).get(worker.id)
+    if present is None or set(present.job_ids) == set(worker.job_ids):
+        return True
+    workers.look_again(write, [worker.id], write.now)
+    write.ring(MONITOR)
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the store says of the jobs of ended workers, asked once for all of them in the transaction that stores their ends.
+
+    Attributes:
+        jobs: in the states that they have by now: the messenger may have moved one of many since the letters were read.
+        on_ranges: those that work on event ranges.
+    """
+
+    jobs: Mapping[JobId, Job]
+    on_ranges: frozenset[int]
+
+
+def _standing(write: Write, ids: Sequence[JobId]) -> Standing:
+    return Standing(jobs=jobs.by_ids(write.connection, ids), on_ranges=frozenset(events.jobs(write.connection, ids)))
+
+
+def _store_end(write: Write, queue: Queue, one: Ended, standing: Standing, now: float) -> None:
     worker, seen, news = one.worker, one.seen, one.news
     keep = (queue.keep_s or {}).get(seen.state, KEEP_S)
-    stale = workers.make(write, [replace(changed(worker, seen, now + keep, now), ended=seen.ended or now)])
+    stale = workers.make(write, [changed(worker, seen, now + keep, now, ended=seen.ended or now)])
     if stale:
         return
-    one = replace(one, jobs=_as_of_now(write, one.jobs))
+    if worker.map_type is MapType.ONE_TO_MANY:
+        standing = _standing(write, [job.id for job in one.jobs])  # the worker before this one may have ended the same job
+    one = replace(one, jobs=_as_of_now(standing, one.jobs))
     own = frozenset(worker.job_ids)
     jobs.declare(write, [file for file in news.files if file.job_id in own and file.kind in (FileKind.OUTPUT, FileKind.LOG)])
     attributes.take(write, worker, news.attributes)
     for bad in news.bad:
         log.warning("bad letter worker=%s file=%s why=%s", worker.id, bad.path, bad.why)
     store_event_news(write, worker, news, runs_on=False)
-    take_back_ranges(write, worker)
+    take_back_ranges(write, worker, standing.on_ranges)
     begun = [job for job in one.jobs if job.id not in one.free]
     states: Mapping[int, Sequence[WorkerState]] = {}
     if worker.map_type is MapType.ONE_TO_MANY:
@@ -100,16 +133,18 @@ def _store_end(write: Write, queue: Queue, one: Ended, now: float) -> None:
         states = workers.states_of_jobs(write.connection, [job.id for job in begun])
     for job in begun:
         if job.state in BOUND:
-            _end_job(write, queue, one, job, states.get(job.id, ()))
+            _end_job(write, queue, one, job, states.get(job.id, ()), on_ranges=job.id in standing.on_ranges)
         else:
             jobs.give_up_files(write, job.id, FileState.EXPECTED, "the worker ended without it")
     _give_back(write, queue, one, worked=bool(news.begun or news.job_status))
 
 
-def _as_of_now(write: Write, load: Sequence[Job]) -> tuple[Job, ...]:
-    """Return the jobs in the states that they have by now: the messenger may have moved one of many since the letters were read."""
-    present = jobs.by_ids(write.connection, [job.id for job in load])
-    return tuple(replace(job, state=now.state, cancel=now.cancel) for job in load if (now := present.get(job.id)) is not None)
+def _as_of_now(standing: Standing, load: Sequence[Job]) -> tuple[Job, ...]:
+    """Return those jobs that are still there, in the states that they have by now."""
+    return tuple(
+        job if (now.state, now.cancel) == (job.state, job.cancel) else replace(job, state=now.state, cancel=now.cancel)
+        for job in load if (now := standing.jobs.get(job.id)) is not None
+    )
 
 
 def _give_back(write: Write, queue: Queue, one: Ended, *, worked: bool) -> None:
@@ -138,7 +173,7 @@ def _given_back(job: Job, queue: Queue, seen: Seen, now: float, *, worked: bool)
     return step(job, JobState.PREPARED, now, why=f"not begun in its last worker: {reason}")
 
 
-def _end_job(write: Write, queue: Queue, one: Ended, job: Job, states: Sequence[WorkerState]) -> None:
+def _end_job(write: Write, queue: Queue, one: Ended, job: Job, states: Sequence[WorkerState], *, on_ranges: bool) -> None:
     """Judge a job, unless another worker of it lives, or is to come."""
     standing = state_of(states)
     if standing is not None:
@@ -150,7 +185,8 @@ def _end_job(write: Write, queue: Queue, one: Ended, job: Job, states: Sequence[
         return
     judged = judged_together(job, one.seen, states, write.now) if one.worker.map_type is MapType.ONE_TO_MANY else None
     jobs.make(write, [judged or _judged(job, one, write.now)])
-    events.end_of_job(write, job.id, wanted=not job.cancel)
+    if on_ranges:
+        events.end_of_job(write, job.id, wanted=not job.cancel)
     jobs.give_up_files(write, job.id, FileState.EXPECTED, "the worker ended without it")
 
 

@@ -51,7 +51,6 @@ LATER: Mapping[str, Later] = {
     "nQueueLimitWorkerMemoryMin": _limit(_WORKER_MEMORY),
     "nNewWorkers": Later(neutral=(0, None), what="a number of new workers set from outside"),
     "runMode": Later(neutral=("self", None), what="being told by the workload management system how many workers to submit"),
-    "useJobLateBinding": Later(neutral=(False, None), what="giving jobs to workers that already run"),
     "noHeartbeat": Later(neutral=("", None), what="silence about chosen job states (truePilot is)"),
     "jobType": Later(neutral=("ANY", "", None), what="fetching by job type (getJobCriteria is)"),
     "siteFamily": Later(neutral=("", None), what="a family of sites"),
@@ -79,7 +78,7 @@ MAP_TYPES: Mapping[str, str] = {
     "OneToOne": "",
     "ManyToOne": "",
     "OneToMany": "",
-    "NoJob": "workers that fetch their jobs themselves",
+    "NoJob": "",
 }
 
 

@@ -19,6 +19,8 @@ def queue_findings(name: str, settings: QueueSettings, facility: FacilitySetting
         there = ", ".join(word for word, later in MAP_TYPES.items() if not later)
         yield Finding(keys=("mapType",), message=f"{settings.mapType} ({what}): not yet; there is: {there}")
     yield from _crowd_findings(settings, facility)
+    if settings.useJobLateBinding and settings.mapType not in ("OneToOne", "ManyToOne"):
+        yield Finding(keys=("useJobLateBinding",), message=f"wants mapType OneToOne or ManyToOne; it is {settings.mapType}")
     said_twice = "initEventsMultiplier" in settings.model_fields_set and settings.initEventsMultipler is not None
     if said_twice and settings.initEventsMultipler != settings.initEventsMultiplier:
         message = f"is {settings.initEventsMultipler}, and initEventsMultiplier is {settings.initEventsMultiplier}; keep one"

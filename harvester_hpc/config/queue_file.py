@@ -139,8 +139,14 @@ class QueueSettings(FileModel):
     maxNewWorkersPerCycle: Annotated[Count, Field(description="workers submitted in one round, at most; 0: no limit")] = 0
     maxSubmissionAttempts: Annotated[Number, Field(description="submissions of one job before it fails")] = 3
     mapType: Annotated[
-        MapTypeWord, Field(description="how jobs and workers belong together; so far OneToOne, ManyToOne and OneToMany")
+        MapTypeWord, Field(description="how jobs and workers belong together; NoJob: workers fetch their jobs themselves")
     ] = "OneToOne"
+    useJobLateBinding: Annotated[
+        bool, Field(description="workers are submitted without jobs, and get them when they run (OneToOne, ManyToOne)")
+    ] = False
+    lateBindingWait: Annotated[
+        Seconds, Field(description="seconds that such a worker waits for a job before it ends; at most a tenth of its walltime")
+    ] = 300.0
     maxWorkersPerJobInTotal: Annotated[Number, Field(description="workers that one job may ever have (OneToMany)")] = 10
     maxWorkersPerJobPerCycle: Annotated[Number, Field(description="workers that one job gets in one round (OneToMany)")] = 1
     prefetchEvents: Annotated[bool, Field(description="a worker gets event ranges before it asks")] = True
@@ -190,7 +196,7 @@ def queue_of(
         label=settings.prodSourceLabel,
         map_type=MapType(settings.mapType),
         resource_type="" if settings.resourceType == "ANY" else settings.resourceType,
-        limit_jobs=2 * queued * per_worker if settings.nQueueLimitJob is None else settings.nQueueLimitJob,
+        limit_jobs=_fetched(settings, queued * per_worker),
         limit_queued_workers=queued,
         max_workers=settings.maxWorkers,
         max_new_workers=settings.maxNewWorkersPerCycle,
@@ -208,6 +214,8 @@ def queue_of(
         zip_mb=settings.zipPerMB,
         workers_per_job_in_total=limit_of_maker(settings, "maxWorkersPerJobInTotal") or settings.maxWorkersPerJobInTotal,
         workers_per_job_per_cycle=limit_of_maker(settings, "maxWorkersPerJobPerCycle") or settings.maxWorkersPerJobPerCycle,
+        late=settings.useJobLateBinding,
+        late_wait_s=settings.lateBindingWait,
         cache=InputCache(
             folder=inputs_folder,
             limit=settings.inputCache.limitMB * 1_000_000,
@@ -227,6 +235,13 @@ def queue_of(
             gpus_per_node=wanted.gpusPerNode,
         ),
     )
+
+
+def _fetched(settings: QueueSettings, side_by_side: int) -> int | None:
+    """Return how many jobs wait at most; workers that fetch their jobs themselves leave none to us."""
+    if settings.mapType == "NoJob":
+        return None
+    return 2 * side_by_side if settings.nQueueLimitJob is None else settings.nQueueLimitJob
 
 
 def limit_of_maker(settings: QueueSettings, key: str) -> int | None:

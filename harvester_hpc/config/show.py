@@ -91,6 +91,8 @@ def _queue(configuration: QueueConfiguration) -> dict[str, Any]:
         "maxNewWorkersPerCycle": queue.max_new_workers,
         "maxSubmissionAttempts": queue.max_submissions,
         "mapType": queue.map_type.value,
+        "useJobLateBinding": queue.late,
+        "lateBindingWait": queue.late_wait_s,
         "maxWorkersPerJobInTotal": queue.workers_per_job_in_total,
         "maxWorkersPerJobPerCycle": queue.workers_per_job_per_cycle,
         "prefetchEvents": queue.prefetch_events,

@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 from harvester_hpc.messenger.letter import sync_folder, write
 from harvester_hpc.messenger.names import Names
@@ -20,6 +19,10 @@ STRIPPED = frozenset({
 })
 
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+# xml.sax.saxutils can do this too, but brings urllib and http along.
+_ESCAPED = str.maketrans({
+    "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;",
+})
 
 Jobs = Mapping[int, Mapping[str, Any]]
 Inputs = Mapping[int, Mapping[str, str]]
@@ -27,6 +30,8 @@ Inputs = Mapping[int, Mapping[str, str]]
 
 def feed_jobs(point: AccessPoint, jobs: Jobs, inputs: Inputs, names: Names, *, strip: bool = False) -> None:
     """Write what the worker needs for ``jobs``: descriptions, catalogue, links, and last the list that names them.
+
+    The list names all jobs of the worker: those of ``point`` that are not in ``jobs`` have their letters already.
 
     Raises:
         OSError: nothing usable was written: the list of jobs does not name them.
@@ -47,7 +52,7 @@ def feed_jobs(point: AccessPoint, jobs: Jobs, inputs: Inputs, names: Names, *, s
         if folder != point.path:
             sync_folder(folder)
     # Brings all names in the access point to disk.
-    write(point.path / names.panda_ids, list(jobs))
+    write(point.path / names.panda_ids, [*(one for one in point.job_ids if one not in jobs), *jobs])
 
 
 def _described(job: Mapping[str, Any], paths: Mapping[str, str], strip: bool) -> dict[str, Any]:
@@ -87,7 +92,7 @@ def catalog(files: Mapping[str, str]) -> str:
 
 
 def _attribute(text: str) -> str:
-    return quoteattr(_NOT_IN_XML.sub("?", text))
+    return f'"{_NOT_IN_XML.sub("?", text).translate(_ESCAPED)}"'
 
 
 def link_input(folder: Path, lfn: str, path: str) -> None:

@@ -62,10 +62,11 @@ class Incoming:
     Args:
         patience: how long a letter that is not whole, or a number that is not there, holds back those behind it.
         largest: bytes of a letter.
+        most_bytes: that one look reads; it ends with the letter in which they are reached.
     """
 
-    def __init__(self, patience: Patience, largest: int = LARGEST_NUMBERED) -> None:
-        self._patience, self._largest = patience, min(largest, LARGEST_NUMBERED)
+    def __init__(self, patience: Patience, largest: int = LARGEST_NUMBERED, most_bytes: int = MOST_BYTES) -> None:
+        self._patience, self._largest, self._most_bytes = patience, min(largest, LARGEST_NUMBERED), most_bytes
         self._next: OrderedDict[tuple[Path, str], int] = OrderedDict()
         self._aside: OrderedDict[tuple[Path, str], set[int]] = OrderedDict()
         self._lock = threading.Lock()
@@ -83,7 +84,10 @@ class Incoming:
         """
         folder = open_folder(path)
         try:
-            one = _Look(path, folder, frozenset(kinds), last=last, largest=self._largest, is_over=self._patience.is_over)
+            one = _Look(
+                path, folder, frozenset(kinds), last=last, largest=self._largest, most_bytes=self._most_bytes,
+                is_over=self._patience.is_over,
+            )
             numbered, strange = one.listed()
             one.put_strange_aside(strange)
             for writer, numbers in numbered.items():
@@ -176,10 +180,11 @@ class _Look:
     """One look into one folder, while it is made."""
 
     def __init__(
-        self, path: Path, folder: int, kinds: frozenset[Kind], *, last: bool, largest: int, is_over: Callable[[Path, Shape], bool]
+        self, path: Path, folder: int, kinds: frozenset[Kind], *, last: bool, largest: int, most_bytes: int,
+        is_over: Callable[[Path, Shape], bool],
     ) -> None:
         self._path, self._folder, self._kinds, self._last, self._largest, self._is_over = path, folder, kinds, last, largest, is_over
-        self._bytes = 0
+        self._bytes, self._most_bytes = 0, most_bytes
         self.letters: list[Numbered] = []
         self.bad: list[BadLetter] = []
         self.more = False
@@ -221,7 +226,7 @@ class _Look:
         for number in numbers:
             while expected in aside:
                 expected += 1
-            if self._bytes > MOST_BYTES and not self._last:
+            if self._bytes >= self._most_bytes and not self._last:
                 self.more = True
                 return
             if number > expected and not self._goes_on(writer, expected, number):

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds after a full look into an access point in which a ring makes us list its numbered letters only.
 FULL_LOOK_S = 45.0
+#: Workers whose last full look is remembered; of others everything is read at each ring.
+MOST_WORKERS = 100_000
 #: Ranges in one letter.
 MOST_RANGES = 10_000
 
@@ -57,7 +59,7 @@ class Letterboxes:
         there = OUT in names
         with self._lock:
             if there:
-                _put(self._full, point.path, self._clock())
+                _put(self._full, point.path, self._clock(), MOST_WORKERS)
             else:
                 self._full.pop(point.path, None)
         return there
@@ -157,10 +159,10 @@ def _parts(ranges: Ranges) -> Iterator[dict[str, Any]]:
     yield part
 
 
-def _put(kept: OrderedDict[Path, Any], key: Path, value: Any) -> None:
+def _put(kept: OrderedDict[Path, Any], key: Path, value: Any, most: int = REMEMBERED) -> None:
     kept[key] = value
     kept.move_to_end(key)
-    while len(kept) > REMEMBERED:
+    while len(kept) > most:
         kept.popitem(last=False)
 
 

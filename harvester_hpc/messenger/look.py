@@ -60,6 +60,7 @@ class Look:
     heartbeat: float | None = None
     kill_requested: bool = False
     wants_events: bool = False
+    wants_jobs: bool = False
     attributes: dict[int, dict[str, Any]] = field(default_factory=dict)
     job_status: dict[int, str] = field(default_factory=dict)
     files: list[DeclaredFile] = field(default_factory=list)
@@ -79,7 +80,7 @@ class Look:
             heartbeat=self.heartbeat, kill_requested=self.kill_requested, bad=tuple(self.bad), taken=tuple(self.taken),
             waiting=tuple(self.waiting), event_updates={job_id: tuple(updates) for job_id, updates in self.updates.items()},
             begun=frozenset(self.begun),
-            wants_events=self.wants_events,
+            wants_events=self.wants_events, wants_jobs=self.wants_jobs,
         )
 
     def at_all(self, top: Listing) -> None:
@@ -91,9 +92,12 @@ class Look:
             self.exit = read_exit(point.path / names.exit)
         self.kill_requested = any(name in top for name in names.kill)
         self.wants_events |= names.event_request in top
+        self.wants_jobs = names.job_request in top
         self._hear(top)
         if not point.many:
             self.at_folder(point.path, top, point.job_ids)
+            if names.job_claim in top and is_begun(point.path / names.job_claim):
+                self.begun.update(point.job_ids)
             return
         self.at_updates(point.path, top)
         self.at_dumps(point.path, top)

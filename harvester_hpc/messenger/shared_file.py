@@ -148,7 +148,10 @@ class SharedFileMessenger:
         Raises:
             OSError: it cannot be told.
         """
-        return fence_job(point.folder_of(job_id) / NAMES.job_claim)
+        folder = point.folder_of(job_id)
+        if point.many and point.path.is_dir():
+            folder.mkdir(mode=0o700, exist_ok=True)  # the letters of a job that was bound late may come after the fence
+        return fence_job(folder / NAMES.job_claim)
 
     def end_job(self, point: AccessPoint, job_id: int) -> None:
         """Ask the launcher of a ManyToOne worker to end one job that it has begun.

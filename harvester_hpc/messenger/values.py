@@ -118,8 +118,9 @@ class News:
         waiting: declared files that are not visible here yet (attribute caches of shared file systems); their
             letter is not in ``taken`` and is read again next time.
         event_updates: {job id: what the worker says of its event ranges}, from the letters in ``taken``.
-        begun: jobs of a ManyToOne worker that a launcher has taken; the others may still be given to another worker.
+        begun: jobs of a ManyToOne or late worker that a launcher has taken; the others may still be given to another worker.
         wants_events: it asks for event ranges; ``events_requested`` says how many.
+        wants_jobs: it asks for jobs; ``job_requested`` says how many.
     """
 
     claim: Claim | None = None
@@ -135,3 +136,4 @@ class News:
     event_updates: Mapping[int, tuple[EventUpdate, ...]] = field(default_factory=dict)
     begun: frozenset[int] = frozenset()
     wants_events: bool = False
+    wants_jobs: bool = False

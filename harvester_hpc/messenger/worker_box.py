@@ -12,6 +12,8 @@ from harvester_hpc.messenger.names import IN, LETTERS, OUT, SENTINEL
 from harvester_hpc.messenger.numbered import LARGEST_NUMBERED, READ, TAKEN, VERSION, Kind, Outgoing, make, open_folder, parsed_name
 from harvester_hpc.messenger.patience import Patience
 
+#: Bytes that the worker reads in one look: many ranges wait better on disk than in its memory.
+MOST_BYTES = 1 << 20
 TO_WORKERS = frozenset({Kind.RANGES})
 
 
@@ -34,7 +36,7 @@ class WorkerBox:
 
     def __init__(self, access_point: Path, writer: str, patience: Patience, *, reads: bool) -> None:
         self._out, self._in, self.writer = access_point / OUT, access_point / IN, writer
-        self._incoming = Incoming(patience)
+        self._incoming = Incoming(patience, most_bytes=MOST_BYTES)
         # Whoever sees the folder for answers may be sure that the other one is there.
         make(self._out)
         if reads:

@@ -19,7 +19,7 @@ class JobState(StrEnum):
 
     FETCHED = "fetched"            # preparator: start stage-in
     PREPARING = "preparing"        # preparator: stage-in under way
-    PREPARED = "prepared"          # submitter: wants a worker
+    PREPARED = "prepared"          # submitter: wants a worker; late binding: messenger, when a worker asks
     SUBMITTED = "submitted"        # monitor: bound to a worker that waits in the batch queue, or has others to run first
     RUNNING = "running"            # monitor: its worker runs; of many jobs in one worker, only those it has begun
     TO_TRANSFER = "to_transfer"    # stager: start stage-out

@@ -70,6 +70,8 @@ class Queue:
         zip_mb: megabytes of a zip with event outputs (zipPerMB); None: a default.
         workers_per_job_in_total: workers that one job may ever have, OneToMany (maxWorkersPerJobInTotal).
         workers_per_job_per_cycle: workers that one job gets in one round, OneToMany (maxWorkersPerJobPerCycle).
+        late: workers are submitted without jobs, and get them when they ask (useJobLateBinding).
+        late_wait_s: seconds for which a worker that asks waits for a job before it hears that there is none.
         cache: where inputs lie that go in batches (inputCache).
         transfer_patience_s: how long a file waits for a service that does not work before it has failed (transferPatience, hours there).
         access_point: template of a worker's folder, absolute, with ${workerID}.
@@ -99,6 +101,8 @@ class Queue:
     zip_mb: int | None = None
     workers_per_job_in_total: int = 10
     workers_per_job_per_cycle: int = 1
+    late: bool = False
+    late_wait_s: float = 300.0
     cache: InputCache = InputCache()
     transfer_patience_s: float = 72 * 3600.0
     access_point: str = ""

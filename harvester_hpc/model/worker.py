@@ -85,6 +85,7 @@ class Worker:
         due: when its owner looks next; None when nothing is left to do.
         gone: since when the batch system does not know it; None if it does.
         heartbeat: when the worker last gave a sign of life; None if it never did.
+        late: it was submitted without a job, and gets its jobs when it asks.
         job_ids: jobs bound to it.
     """
 
@@ -112,7 +113,13 @@ class Worker:
     due: float | None = None
     gone: float | None = None
     heartbeat: float | None = None
+    late: bool = False
     job_ids: tuple[int, ...] = ()
+
+    @property
+    def begins_one_by_one(self) -> bool:
+        """Tell whether its jobs begin by themselves, each with a claim, and not with the worker."""
+        return self.late or self.map_type is MapType.MANY_TO_ONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

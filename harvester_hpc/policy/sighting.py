@@ -15,12 +15,13 @@ def is_news(worker: Worker, seen: Seen) -> bool:
     )
 
 
-def changed(worker: Worker, seen: Seen, due: float, now: float) -> WorkerStep:
+def changed(worker: Worker, seen: Seen, due: float, now: float, *, ended: float | None = None) -> WorkerStep:
     """Return the step of a worker to what was seen of it.
 
     Args:
         due: when its next owner looks, seconds since 1970.
         now: seconds since 1970.
+        ended: when it ended, if it has.
     """
     starts = seen.state is not WorkerState.SUBMITTED and (worker.started is None or worker.state is WorkerState.SUBMITTED)
     is_requeued = seen.state is WorkerState.SUBMITTED and worker.state is WorkerState.RUNNING
@@ -28,7 +29,7 @@ def changed(worker: Worker, seen: Seen, due: float, now: float) -> WorkerStep:
         worker_id=worker.id, before=worker.state, after=seen.state, due=due, batch_id=seen.batch_id or None,
         native_status=seen.native_status or None, node=seen.node or None, exit_code=seen.exit_code, why=seen.why or None,
         submitted=now if is_requeued else None,  # it waits anew: the time limit of the queue begins again
-        started=(seen.started or (seen.ended if seen.state in ENDS else None)) if starts else None,
+        started=(seen.started or (seen.ended if seen.state in ENDS else None)) if starts else None, ended=ended,
     )
 
 

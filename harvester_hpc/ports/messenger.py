@@ -20,7 +20,9 @@ class Messenger(Protocol):
         ...
 
     def feed_jobs(self, point: AccessPoint, jobs: Mapping[int, Mapping[str, Any]], inputs: Mapping[int, Mapping[str, str]]) -> None:
-        """Write job descriptions, {job id: job dictionary}, and link inputs, {job id: {lfn: path}}.
+        """Write job descriptions, {job id: job dictionary}, and link inputs, {job id: {lfn: path}}; then answer a request for jobs.
+
+        The worker's list then names these jobs, and those of ``point.job_ids``. No jobs: the answer is that there are no more.
 
         Raises:
             OSError: nothing usable was written.
@@ -37,6 +39,18 @@ class Messenger(Protocol):
         Raises:
             OSError: the access point cannot be read: nothing is known.
         """
+        ...
+
+    def job_requested(self, point: AccessPoint) -> int:
+        """Return how many jobs the worker asks for; 0: none. The request stays until ``feed_jobs`` has answered it.
+
+        Raises:
+            OSError: the access point cannot be read: nothing is known.
+        """
+        ...
+
+    def get_panda_ids(self, point: AccessPoint) -> Sequence[int]:
+        """Return the jobs of the worker as its list says, also one that a pull worker has written; empty if there is none."""
         ...
 
     def events_requested(self, point: AccessPoint) -> Mapping[int, Mapping[str, Any]]:

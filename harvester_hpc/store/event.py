@@ -102,6 +102,11 @@ def tally(connection: sqlite3.Connection, job_id: int) -> dict[EventState, int]:
     return {EventState(state): number for state, number in connection.execute(sentences("event")["tally"], (job_id,))}
 
 
+def done_by_worker(connection: sqlite3.Connection, job_id: int) -> dict[int, int]:
+    """Return {worker number: ranges of a job that it has done and that are told}."""
+    return {row[0]: row[1] for row in connection.execute(sentences("event")["done_by_worker"], (job_id,))}
+
+
 def any_in(connection: sqlite3.Connection, job_id: int, states: Iterable[EventState]) -> bool:
     """Tell whether a job has ranges in one of ``states``."""
     return bool(connection.execute(sentences("event")["any_in"], (job_id, json.dumps(list(states)))).fetchone()[0])
@@ -121,8 +126,12 @@ def known(connection: sqlite3.Connection, job_id: int, names: Sequence[str]) -> 
 
 
 def take_words(write: Write, worker_id: int, job_id: int, words: Iterable[EventWord]) -> list[str]:
-    """Take what a worker says of ranges that it has, or had last; return the names that change nothing (unknown, foreign, said before)."""
-    return [word.range_id for word in words if not _take_word(write, worker_id, job_id, word)]
+    """Take what a worker says of ranges that it has, or had last; return the names that it cannot speak on (unknown, foreign).
+
+    The first word counts. Another on the same range changes nothing and is no fault: letters are read again until they are put away.
+    """
+    idle = [word.range_id for word in words if not _take_word(write, worker_id, job_id, word)]
+    return [name for name in idle if write.connection.execute(sentences("event")["own"], (job_id, name, worker_id)).fetchone() is None]
 
 
 def _take_word(write: Write, worker_id: int, job_id: int, word: EventWord) -> bool:

@@ -11,7 +11,7 @@ from harvester_hpc.messenger.values import DeclaredFile
 from harvester_hpc.model.event import has_events
 from harvester_hpc.model.file import File, FileId, FileKind, FileState
 from harvester_hpc.model.job import Job, JobId, JobState, JobStep, Outcome
-from harvester_hpc.model.turn import JOB_FETCHER, JOB_TURN, PROPAGATOR, SWEEPER
+from harvester_hpc.model.turn import JOB_FETCHER, JOB_TURN, MESSENGER, PROPAGATOR, SWEEPER
 from harvester_hpc.ports.outcome import FileNews
 from harvester_hpc.store import event as events
 from harvester_hpc.store.database import Write
@@ -63,11 +63,13 @@ def make(write: Write, steps: Iterable[JobStep]) -> list[JobId]:
     sql, put = sentences("job")["step"], sentences("report")["put"]
     run, now = write.connection.execute, write.now
     stale = []
+    prepared = False
     for step in steps:
         made = run(sql, (step.after, step.due, step.tries, step.why, step.outcome, now, step.job_id, step.before)).rowcount
         if not made:
             stale.append(step.job_id)
             continue
+        prepared |= step.after is JobState.PREPARED and step.before is not step.after
         if step.before is JobState.SUBMITTED:
             write.ring(JOB_FETCHER)  # there is room for another one that waits
         if step.report:
@@ -75,6 +77,8 @@ def make(write: Write, steps: Iterable[JobStep]) -> list[JobId]:
             write.ring(PROPAGATOR)
         if step.before is not step.after or (step.due is not None and step.due <= now):
             write.ring(JOB_TURN.get(step.after))
+    if prepared and run(sentences("job_request")["wake"], (now,)).rowcount:
+        write.ring(MESSENGER)  # a worker waits for a job
     return stale
 
 
@@ -125,10 +129,27 @@ def of_workers(connection: sqlite3.Connection, workers: Iterable[int]) -> dict[i
 
 def with_files(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Job]:
     """Return the same jobs with their files."""
+    files = _files(connection, jobs)
+    return [replace(job, files=tuple(files[job.id])) for job in jobs]
+
+
+def with_files_and_params(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Job]:
+    """Return the same jobs with their files and the dictionaries of the workload management system."""
+    files, params = _files(connection, jobs), _documents(connection, sentences("job")["params"], jobs)
+    return [replace(job, files=tuple(files[job.id]), params=params.get(job.id, {})) for job in jobs]
+
+
+def with_files_and_attributes(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Job]:
+    """Return the same jobs with their files and what their workers told."""
+    files, attributes = _files(connection, jobs), _documents(connection, sentences("job")["attributes"], jobs)
+    return [replace(job, files=tuple(files[job.id]), attributes=attributes.get(job.id, {})) for job in jobs]
+
+
+def _files(connection: sqlite3.Connection, jobs: Sequence[Job]) -> dict[int, list[File]]:
     files: dict[int, list[File]] = {job.id: [] for job in jobs}
     for row in connection.execute(sentences("file")["of_jobs"], (json.dumps(list(files)),)):
         files[row[1]].append(_file(row))
-    return [replace(job, files=tuple(files[job.id])) for job in jobs]
+    return files
 
 
 def with_params(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Job]:

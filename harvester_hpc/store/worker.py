@@ -18,13 +18,14 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """A worker that is about to be planned, with the jobs that it gets."""
+    """A worker that is about to be planned, with the jobs that it gets. late: it gets them when it asks."""
 
     queue: str
     map_type: MapType
     plan: WorkerPlan
     batch_queue: str
     job_ids: tuple[JobId, ...]
+    late: bool = False
 
 
 def last_number(connection: sqlite3.Connection) -> int:
@@ -63,6 +64,13 @@ def plan(write: Write, intents: Sequence[Intent], name: Callable[[int], str], pl
     return workers
 
 
+def bind(write: Write, worker: WorkerId, job_ids: Iterable[JobId]) -> list[JobId]:
+    """Bind prepared jobs to a worker that is there already; return those that are bound."""
+    bound = [job_id for job_id in job_ids if _bind(write, job_id)]
+    write.connection.executemany(sentences("worker")["bond"], [(worker, job_id) for job_id in bound])
+    return bound
+
+
 def _bind(write: Write, job_id: JobId) -> bool:
     return write.connection.execute(sentences("job")["bind"], (write.now + WITH_ITS_WORKER_S, write.now, job_id)).rowcount == 1
 
@@ -76,13 +84,13 @@ def _planned(write: Write, number: WorkerId, intent: Intent, key: str, access_po
     write.connection.execute(
         sql["insert"],
         (number, intent.queue, intent.map_type, key, access_point, size.nodes, size.cores, size.walltime_s, size.ram_mb,
-         size.gpus_per_node, intent.batch_queue, write.now, write.now, write.now),
+         size.gpus_per_node, intent.batch_queue, write.now, write.now, write.now, intent.late),
     )
     write.connection.executemany(sql["bond"], [(number, job_id) for job_id in intent.job_ids])
     return Worker(
         id=number, queue=intent.queue, map_type=intent.map_type, state=WorkerState.PLANNED, key=key, access_point=access_point,
         plan=size, batch_queue=intent.batch_queue, submissions=1, created=write.now, changed=write.now, due=write.now,
-        job_ids=tuple(intent.job_ids),
+        late=intent.late, job_ids=tuple(intent.job_ids),
     )
 
 
@@ -164,33 +172,33 @@ def forget(write: Write, before: float, limit: int) -> int:
 
 def due(connection: sqlite3.Connection, state: WorkerState, now: float, limit: int) -> list[Worker]:
     """Return workers of a state that want looking at, with the numbers of their jobs."""
-    return _workers(connection, connection.execute(sentences("worker")["due"], (state, now, limit)))
+    return from_rows(connection, connection.execute(sentences("worker")["due"], (state, now, limit)))
 
 
 def by_ids(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Worker]:
     """Return the workers that exist, by number."""
     rows = connection.execute(sentences("worker")["by_ids"], (json.dumps(list(ids)),))
-    return {worker.id: worker for worker in _workers(connection, rows)}
+    return {worker.id: worker for worker in from_rows(connection, rows)}
 
 
 def of_queue(connection: sqlite3.Connection, queue: str, state: WorkerState) -> list[Worker]:
     """Return the workers of one queue in one state."""
-    return _workers(connection, connection.execute(sentences("worker")["of_queue"], (queue, state)))
+    return from_rows(connection, connection.execute(sentences("worker")["of_queue"], (queue, state)))
 
 
 def to_kill(connection: sqlite3.Connection, now: float, limit: int) -> list[Worker]:
     """Return workers that the sweeper is to end."""
-    return _workers(connection, connection.execute(sentences("worker")["to_kill"], (now, limit)))
+    return from_rows(connection, connection.execute(sentences("worker")["to_kill"], (now, limit)))
 
 
 def to_look(connection: sqlite3.Connection, now: float, limit: int) -> list[Worker]:
     """Return running workers whose letters are to be read by the clock."""
-    return _workers(connection, connection.execute(sentences("worker")["to_look"], (now, limit)))
+    return from_rows(connection, connection.execute(sentences("worker")["to_look"], (now, limit)))
 
 
 def to_tell(connection: sqlite3.Connection, now: float, limit: int) -> list[Worker]:
     """Return workers of which the workload management system is to be told."""
-    return _workers(connection, connection.execute(sentences("worker")["to_tell"], (now, limit)))
+    return from_rows(connection, connection.execute(sentences("worker")["to_tell"], (now, limit)))
 
 
 def next_due(connection: sqlite3.Connection, states: Iterable[WorkerState]) -> float | None:
@@ -251,7 +259,8 @@ def latest_of_jobs(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[i
     return {row[0]: (row[1], row[2], row[3]) for row in rows}
 
 
-def _workers(connection: sqlite3.Connection, rows: Iterable[Row]) -> list[Worker]:
+def from_rows(connection: sqlite3.Connection, rows: Iterable[Row]) -> list[Worker]:
+    """Return workers from rows as the queries select them, with the numbers of their jobs."""
     found = list(rows)
     jobs: Mapping[int, list[int]] = {row[0]: [] for row in found}
     for worker_id, job_id in connection.execute(sentences("worker")["jobs_of"], (json.dumps(list(jobs)),)):
@@ -265,5 +274,5 @@ def _worker(row: Row, job_ids: tuple[int, ...]) -> Worker:
         id=WorkerId(row[0]), queue=row[1], map_type=MapType(row[2]), state=WorkerState(row[3]), key=row[4], access_point=row[5],
         plan=size, batch_id=row[11], batch_queue=row[12], native_status=row[13], node=row[14], exit_code=row[15], submissions=row[16],
         tries=row[17], why=row[18], kill=row[19], created=row[20], changed=row[21], submitted=row[22], started=row[23], ended=row[24],
-        due=row[25], gone=row[26], heartbeat=row[27], job_ids=job_ids,
+        due=row[25], gone=row[26], heartbeat=row[27], late=bool(row[28]), job_ids=job_ids,
     )

@@ -26,6 +26,8 @@ class FakeMessenger:
         begun: jobs that a launcher has begun in each worker, {worker id: job ids}; news say the same.
         fenced_jobs: (worker id, job id) that no launcher can begin any more.
         asked_to_end: (worker id, job id) that the launcher was asked to end.
+        asks_jobs: {worker id: jobs that it asks for}; answered by ``feed_jobs``.
+        answers: (worker id, jobs that ``feed_jobs`` gave it), in order.
         asks: {worker id: {job id: ranges that it asks for}}; answered by ``feed_events``.
         ranges: {worker id: {job id: event ranges that it was given}}, in order.
         stays: {worker id: why its access point must stay}.
@@ -53,6 +55,8 @@ class FakeMessenger:
         self.fenced_jobs: list[tuple[int, int]] = []
         self.asked_to_end: list[tuple[int, int]] = []
         self.stays: dict[int, str] = {}
+        self.asks_jobs: dict[int, int] = {}
+        self.answers: list[tuple[int, tuple[int, ...]]] = []
         self.asks: dict[int, dict[int, int]] = {}
         self.ranges: dict[int, dict[int, list[Mapping[str, Any]]]] = {}
         self._lock = threading.Lock()
@@ -83,8 +87,10 @@ class FakeMessenger:
     def feed_jobs(self, point: AccessPoint, jobs: Mapping[int, Mapping[str, Any]], inputs: Mapping[int, Mapping[str, str]]) -> None:
         """Remember the jobs."""
         with self._lock:
-            self.fed[point.worker_id] = jobs
-            self.inputs[point.worker_id] = inputs
+            self.answers.append((point.worker_id, tuple(jobs)))
+            self.fed[point.worker_id] = {**self.fed.get(point.worker_id, {}), **jobs}
+            self.inputs[point.worker_id] = {**self.inputs.get(point.worker_id, {}), **inputs}
+            self.asks_jobs.pop(point.worker_id, None)
 
     def collect(self, point: AccessPoint, *, last: bool = False, rung: bool = False) -> News:
         """Return what the worker was made to tell, without what was acknowledged."""
@@ -93,11 +99,28 @@ class FakeMessenger:
             if news is None:
                 news = self._finished(point) if self.settings.finishes else NOTHING
             news = replace(
-                news, begun=news.begun | self.begun.get(point.worker_id, set()), wants_events=point.worker_id in self.asks
+                news, begun=news.begun | self.begun.get(point.worker_id, set()), wants_events=point.worker_id in self.asks,
+                wants_jobs=point.worker_id in self.asks_jobs,
             )
             if not self._taken.isdisjoint(news.taken):
                 return replace(news, files=(), taken=(), event_updates={})
             return news
+
+    def ask_for_jobs(self, worker_id: int, number: int) -> None:
+        """Let a worker ask for jobs, and ring."""
+        with self._lock:
+            self.asks_jobs[worker_id] = number
+            self._rings.setdefault(self.points[worker_id].root, []).append(worker_id)
+
+    def job_requested(self, point: AccessPoint) -> int:
+        """Return how many jobs the worker asks for."""
+        with self._lock:
+            return self.asks_jobs.get(point.worker_id, 0)
+
+    def get_panda_ids(self, point: AccessPoint) -> Sequence[int]:
+        """Return the jobs that the worker was fed with."""
+        with self._lock:
+            return tuple(self.fed.get(point.worker_id, {}))
 
     def ask(self, worker_id: int, job_id: int, number: int) -> None:
         """Let a worker ask for event ranges, and ring."""

@@ -2,11 +2,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 #: Seconds for which the ranges that a Droid holds should keep its slots busy.
 HORIZON_S = 5.0
-#: Ranges that a Droid holds at most, and that one message carries at most.
+#: Ranges that one message carries at most; and that a Droid holds at most: a bunch is on its way while another is worked on.
 MOST = 2048
+HELD = 2 * MOST
 #: A range may take this much longer than the mean and still end in time.
 CAUTION = 1.5
 #: Results are told after this many seconds, or when there are this many.
@@ -15,7 +17,7 @@ RESULTS_S, RESULTS = 5.0, 1024
 SIGN_OF_LIFE_S = 30.0
 
 
-def target(slots: int, mean_s: float | None, horizon_s: float = HORIZON_S, most: int = MOST) -> int:
+def target(slots: int, mean_s: float | None, horizon_s: float = HORIZON_S, most: int = HELD) -> int:
     """Return how many ranges a Droid should hold, those that run included: the more, the shorter they are.
 
     Args:
@@ -38,12 +40,13 @@ def bunch(
         waiting: ranges that wait for anybody.
         share: its part of all slots, 0 to 1: towards the end nobody takes what others could begin at once.
         remaining_s: seconds in which a range must end; None if nobody knows.
+        most: what one message carries.
     """
-    wanted = target(slots, mean_s, most=most) - held
+    wanted = target(slots, mean_s) - held
     if remaining_s is not None:
         wanted = min(wanted, in_time(slots, mean_s, remaining_s) - held)
     fair = max(math.ceil(waiting * share / 2), slots - held, 1)
-    return max(0, min(wanted, fair, waiting))
+    return max(0, min(wanted, fair, waiting, most))
 
 
 def in_time(slots: int, mean_s: float | None, remaining_s: float) -> int:
@@ -75,9 +78,11 @@ def speaks(*, low: bool, asked: bool, urgent: bool, results: int, silent_s: floa
     return results >= RESULTS or (results > 0 and silent_s >= RESULTS_S) or silent_s >= SIGN_OF_LIFE_S
 
 
-def smoothed(mean_s: float | None, seconds: float, weight: float = 0.1) -> float:
-    """Return the running mean of durations with one more."""
-    return seconds if mean_s is None else mean_s + weight * (seconds - mean_s)
+def smoothed(mean_s: float | None, durations: Iterable[float], weight: float = 0.1) -> float | None:
+    """Return the running mean of durations, in seconds, with some more; None as long as there is none."""
+    for seconds in durations:
+        mean_s = seconds if mean_s is None else mean_s + weight * (seconds - mean_s)
+    return mean_s
 
 
 def wanted_stock(rate: float, lead_s: float, slots: int, remaining_s: float | None) -> int:

@@ -40,10 +40,16 @@ class Ending:
 
 
 class Signals:
-    """Signals that the launcher receives; each wakes ``wait``. Install it in the main thread, before anything is started."""
+    """Signals that the launcher receives; each wakes ``wait``. Install it in the main thread, before anything is started.
 
-    def __init__(self, grace_s: float) -> None:
+    Args:
+        grace_s: seconds between a forwarded signal and KILL.
+        on_over: called when the payload has ended, before anything is made of that.
+    """
+
+    def __init__(self, grace_s: float, on_over: Callable[[], None] = lambda: None) -> None:
         self.told: signal.Signals | None = None
+        self.on_over = on_over
         self._grace_s = grace_s
         self._kill_at: float | None = None
         self._group: int | None = None
@@ -66,7 +72,7 @@ class Signals:
         if self.told is not None:
             self._send(self.told)
 
-    def wait_for_late(self, seconds: float) -> None:
+    def wait_for_signal(self, seconds: float) -> None:
         """Wait so long for a signal, if none has come yet."""
         end = time.monotonic() + seconds
         while self.told is None and (left := end - time.monotonic()) > 0:
@@ -132,8 +138,9 @@ def run_child(
         drain = Drain([(child.stdout.fileno(), logs[0]), (child.stderr.fileno(), logs[1])])
         drain.start()
         signals.wait(lambda: _has_ended(child.pid))
+        signals.on_over()  # its cores are free for another while we wait
         if _has_ended_well(child.pid):
-            signals.wait_for_late(SIGNAL_SPREAD_S)
+            signals.wait_for_signal(SIGNAL_SPREAD_S)
         signals.end()
         drain.join(LINGER_S)
         # It is not reaped yet: its number still stands for its group and nothing else.

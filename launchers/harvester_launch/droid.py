@@ -158,15 +158,10 @@ class Droid:
             results = self._without_ended(results)
         if not results:
             return False
-        self._journal.append([line_of(one) for one in results])
-        mean_s = self._mean_s
-        for one in results:
-            if one.ok:
-                self._done.append((one.range.number, one.path, one.size, one.checksum, one.guid, one.seconds))
-                mean_s = smoothed(mean_s, one.seconds)
-            else:
-                self._failed.append((one.range.number, one.code, one.why))
-        self._mean_s = mean_s
+        self._journal.write([line_of(one) for one in results])
+        self._done += [(one.range.number, one.path, one.size, one.checksum, one.guid, one.seconds) for one in results if one.ok]
+        self._failed += [(one.range.number, one.code, one.why) for one in results if not one.ok]
+        self._mean_s = smoothed(self._mean_s, [one.seconds for one in results if one.ok])
         return True
 
     def _without_ended(self, results: list[Result]) -> list[Result]:

@@ -53,7 +53,7 @@ def run_job(around: Surroundings, assignment: Assignment, started: float, signal
     attributes.ring()
     logs = (CappedLog(assignment.folder / STDOUT, around.log_cap), CappedLog(assignment.folder / STDERR, around.log_cap))
     ending = run_child(argv, assignment.folder, environment, logs, signals)
-    return _finish(attributes, assignment, ending, () if around.wrapper else missing(assignment))
+    return finish(attributes, assignment, ending, () if around.wrapper else missing(assignment))
 
 
 def refuse(attributes: Attributes, started: float, assignment: Assignment | None, error: Unusable) -> int:
@@ -83,7 +83,7 @@ def _prepared(around: Surroundings, assignment: Assignment) -> tuple[list[str], 
     return list(around.wrapper), environment_of(worker, assignment, environ, end, command)
 
 
-def _finish(attributes: Attributes, assignment: Assignment, ending: Ending, lost: Sequence[str]) -> int:
+def finish(attributes: Attributes, assignment: Assignment, ending: Ending, lost: Sequence[str]) -> int:
     """Declare, tell, ring; return the launcher's exit code.
 
     Args:

@@ -191,7 +191,7 @@ class Leading:
         """Give back what nobody has begun, and what has come and was not looked at yet: another worker may have it at once."""
         try:
             self._mailbox.withdraw()
-            for letter in self._mailbox.arrived(at_once=True):
+            for letter in self._mailbox.rest():
                 for job_id, ranges in letter.items():
                     self.master.ledger.add(job_id, ranges)
             number = self.publisher.give_back()

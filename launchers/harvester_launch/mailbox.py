@@ -35,6 +35,8 @@ SETTLE_S = 10.0
 FIRST_S, ASKED_S, QUIET_S = 0.5, 5.0, 30.0
 #: Seconds between two looks whether a request that has no answer is still there.
 LOST_S = 60.0
+#: Looks in a row for the last letters; each reads some.
+MOST_LOOKS = 1000
 #: Who writes numbered letters.
 WRITER = "yoda"
 
@@ -73,6 +75,7 @@ class Mailbox:
         self._asked: int | None = None
         self._is_asked = False
         self._pause = FIRST_S
+        self._more = False
         self._look_at = self._file_look_at = self._lost_look_at = 0.0
 
     # -- event ranges -----------------------------------------------------------------------------
@@ -99,8 +102,19 @@ class Mailbox:
             found += self._file(keep_quiet=bool(found))
             self._file_look_at = now + (QUIET_S if self._unfit is None else 0.0)
         self._pause = FIRST_S if found else min(1.5 * self._pause, ASKED_S if self._is_asked else QUIET_S)
-        self._look_at = now + self._pause
+        self._look_at = now + (0.0 if self._more and found else self._pause)
         return found
+
+    def rest(self) -> Iterable[Arrived]:
+        """Yield all that has come, at once.
+
+        Raises:
+            OSError: the file system gives no answer.
+        """
+        for _ in range(MOST_LOOKS):
+            yield from self.arrived(at_once=True)
+            if not self._more:
+                return
 
     def _numbered(self) -> list[Arrived]:
         if self._box is None:
@@ -109,6 +123,7 @@ class Mailbox:
         for bad in arrival.bad:
             say(f"{bad.path.name}: {bad.why}")
         found = []
+        self._more = arrival.more
         for letter in arrival.letters:
             try:
                 self._box.keep(letter.path)

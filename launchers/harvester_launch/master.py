@@ -84,11 +84,9 @@ class Master:
         if droid.silent:
             droid.silent = False
             self._silent -= 1
-        finish, keep, before = self.ledger.finish, self.done.append, len(self.done)
-        for one in done:
-            if finish(one[0], rank):
-                keep(one)
-        counted = len(self.done) - before
+        ended = self.ledger.finish(done, rank)
+        self.done += ended
+        counted = len(ended)
         self.ignored += len(done) - counted
         for number, code, why in failed:
             verdict = self.ledger.fail(number, rank)
@@ -134,10 +132,10 @@ class Master:
         )
         numbers = self.ledger.give(rank, count, now, others=len(self.droids) - self._silent > 1) if count else []
         droid.held += len(numbers)
-        if not numbers:
-            self._hungry.add(rank)
-        else:
-            self._hungry.discard(rank)
+        # One that holds what it should, or has no time for more, asks again by itself; a full message may not have been enough.
+        hungry = len(numbers) == self.most if numbers else self.blocked or count > 0 or self.ledger.waiting == 0
+        (self._hungry.add if hungry else self._hungry.discard)(rank)
+        if numbers:
             self.begun = now if self.begun is None else self.begun
             self.bunches += 1
         return self.ledger.packed(numbers)

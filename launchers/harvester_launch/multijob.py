@@ -10,24 +10,23 @@ import contextlib
 import os
 import select
 import signal
-import socket
-import sys
 import time
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from harvester_hpc.messenger.batch_letters import claim_job
 from harvester_hpc.messenger.letter import read_plain
 from harvester_hpc.messenger.names import NAMES
+from harvester_launch.asking import Answer, Asking, listed
 from harvester_launch.assignment import Unusable, assignment_of, job_ids_in
-from harvester_launch.child import FORWARDED, Ending, Signals
-from harvester_launch.job import JOB_UNUSABLE, Surroundings, refuse_in, run_job
+from harvester_launch.child import FORWARDED, Ending
+from harvester_launch.job import JOB_UNUSABLE, Surroundings
+from harvester_launch.job_process import Slot, begin
 from harvester_launch.parent import tie_to_parent
 from harvester_launch.room import Demand, Room, demand_of
 from harvester_launch.start import start
+from harvester_launch.taking import claim_in
 from harvester_launch.telling import Attributes, Heartbeat, say
 
 #: Seconds between two looks for letters that ask to end one job.
@@ -43,26 +42,19 @@ class Options:
     Attributes:
         access_point: absolute.
         cores, memory_mb: of this node, for all jobs side by side; memory_mb 0: not counted.
+        late_s: ask for jobs, and wait so many seconds for an answer; None: the worker has its jobs.
         wrapper, walltime_s, log_cap, grace_s, heartbeat_s: as for a single job.
     """
 
     access_point: Path
     cores: int
     memory_mb: int = 0
+    late_s: float | None = None
     wrapper: tuple[str, ...] = ()
     walltime_s: int | None = None
     log_cap: int = 10 << 20
     grace_s: float = 10.0
     heartbeat_s: float = 60.0
-
-
-@dataclass(slots=True, kw_only=True)
-class Slot:
-    """A job that runs here, in a process of its own. asked: it was told to end by itself."""
-
-    job_id: int
-    demand: Demand
-    asked: bool = False
 
 
 def run(options: Options, environ: Mapping[str, str] = os.environ) -> int:
@@ -77,17 +69,19 @@ def run(options: Options, environ: Mapping[str, str] = os.environ) -> int:
     own = {**environ, "HARVESTER_NNODE": "1", "HARVESTER_NTASKS": "1"}  # what one job has
     around = Surroundings(worker=begun.worker, environ=own, end=begun.end, wrapper=options.wrapper, log_cap=options.log_cap)
     try:
-        job_ids = job_ids_in(options.access_point)
+        job_ids = listed(begun.worker) if options.late_s is not None else job_ids_in(options.access_point)
     except Unusable as error:
         say(f"cannot run: {error}")
         return JOB_UNUSABLE
-    return Node(options, around, job_ids).run()
+    nodes = environ.get("HARVESTER_NNODE", "")
+    return Node(options, around, job_ids, int(nodes) if nodes.isascii() and nodes.isdigit() else 1).run()
 
 
 class Node:
-    """The jobs of one node."""
+    """The jobs of one node; ``nodes``: of the worker."""
 
-    def __init__(self, options: Options, around: Surroundings, job_ids: list[int]) -> None:
+    def __init__(self, options: Options, around: Surroundings, job_ids: list[int], nodes: int = 1) -> None:
+        self._nodes = max(1, nodes)
         self._options = options
         self._around = around
         self._whole = Room(cores=options.cores, memory_mb=options.memory_mb)
@@ -95,6 +89,9 @@ class Node:
         self._waiting = dict.fromkeys(job_ids)
         self._demands: dict[int, Demand] = {}
         self._slots: dict[int, Slot] = {}
+        self._asking = Asking(around.worker, options.late_s, job_ids) if options.late_s is not None else None
+        self._look_at = 0.0
+        self._dry = False
         self._told: signal.Signals | None = None
         self._kill_at = 0.0
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -112,9 +109,11 @@ class Node:
             self._reap()
             while self._told is None and self._take_next():
                 pass
-            if not self._slots:
-                break
             now = time.monotonic()
+            if self._may_ask() and self._ask(now):
+                continue
+            if not self._slots and not self._may_ask():
+                break
             if now >= beat:
                 heartbeat.beat()
                 beat = now + self._options.heartbeat_s
@@ -123,14 +122,21 @@ class Node:
                 look = now + LOOK_S
             if self._told is not None and now >= self._kill_at:
                 self._send(signal.SIGKILL)
-            self._wait(min(beat, look) - now)
+            self._wait((min(beat, look, self._look_at) if self._may_ask() else min(beat, look)) - now)
         if self._told is not None:
             say(f"ends: {self._told.name}; {len(self._waiting)} jobs may be left for another worker")
             return 128 + self._told
         return 0
 
     def _wait(self, seconds: float) -> None:
-        select.select([self._wake_read], [], [], max(0.0, seconds))
+        """Wait for a signal, the end of a payload or a job, or the time."""
+        wait = select.poll()
+        for source in (self._wake_read, *(slot.over for slot in self._slots.values() if slot.over is not None)):
+            wait.register(source, select.POLLIN)
+        ready = {source for source, _ in wait.poll(max(0.0, seconds) * 1000.0)}
+        for slot in self._slots.values():
+            if slot.over in ready:
+                self._free(slot)
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
 
@@ -146,6 +152,28 @@ class Node:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
+    # -- asking -----------------------------------------------------------------------------------
+
+    def _may_ask(self) -> bool:
+        """Tell whether there is room for jobs, none waits for it here, and the last answer was not that there are none."""
+        return self._asking is not None and self._told is None and not self._dry and not self._waiting and self._room.is_open(time.time())
+
+    def _ask(self, now: float) -> bool:
+        """Look for an answer if it is time to; True if something has come of it."""
+        if self._asking is None or now < self._look_at:
+            return False
+        # For the neighbours too, who else would ask one after the other; the login node knows what is free in all.
+        found = self._asking.look(self._room.cores * self._nodes, now)
+        self._look_at = now + self._asking.pause_s
+        if found is Answer.NOT_YET:
+            return False
+        if isinstance(found, Answer):
+            say("no more jobs for now" if self._slots else "no jobs: ends")
+            self._dry = True
+            return True
+        self._waiting.update(dict.fromkeys(found))
+        return True
+
     # -- taking -----------------------------------------------------------------------------------
 
     def _take_next(self) -> bool:
@@ -157,7 +185,7 @@ class Node:
                 del self._waiting[job_id]
             elif self._room.has(demand):
                 del self._waiting[job_id]
-                if self._claim(job_id):
+                if claim_in(self._around.worker, self._folder(job_id), job_id):
                     self._begin(job_id, demand)
                     return True
         return False
@@ -170,51 +198,10 @@ class Node:
                 self._demands[job_id] = Demand()  # it fails as soon as it is begun
         return self._demands[job_id]
 
-    def _claim(self, job_id: int) -> bool:
-        letter = self._options.access_point / str(job_id) / NAMES.job_claim
-        fields = {
-            "batch_id": self._around.worker.batch_id, "host": socket.gethostname(), "pid": os.getpid(), "started": int(time.time()),
-        }
-        try:
-            return claim_job(letter, fields)
-        except OSError as error:
-            say(f"job {job_id} is left for another worker: it cannot be claimed: {error}")
-            return False
-
     def _begin(self, job_id: int, demand: Demand) -> None:
         self._room.take(demand)
-        sys.stderr.flush()
-        sys.stdout.flush()
-        # Until the child has handlers of its own, a signal would make it act for us.
-        signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
-        parent = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            self._be_the_job(job_id, parent)
-        self._slots[pid] = Slot(job_id=job_id, demand=demand)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
-
-    def _be_the_job(self, job_id: int, parent: int) -> None:
-        """Be the process of one job, and never return."""
-        code = 1
-        try:
-            signals = Signals(self._options.grace_s)
-            signals.install()  # from now on it gets a signal when its launcher dies
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
-            if os.getppid() == parent:
-                code = self._run(job_id, signals)
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code & 0xFF)
-
-    def _run(self, job_id: int, signals: Signals) -> int:
-        started = time.time()
-        try:
-            assignment = assignment_of(self._options.access_point, job_id)
-        except Unusable as error:
-            return refuse_in(self._around, self._folder(job_id), started, error)
-        return run_job(self._around, assignment, started, signals)
+        pid, slot = begin(self._around, self._options.grace_s, self._options.access_point, job_id, demand)
+        self._slots[pid] = slot
 
     def _folder(self, job_id: int) -> Path:
         return self._options.access_point / str(job_id)
@@ -228,8 +215,16 @@ class Node:
                 return
             slot = self._slots.pop(pid, None)
             if slot is not None:
-                self._room.give_back(slot.demand)
+                self._free(slot)
                 self._see_that_it_is_told(slot, os.waitstatus_to_exitcode(status))
+
+    def _free(self, slot: Slot) -> None:
+        """What a job had is free as soon as its payload has ended, though its process still has to tell of that."""
+        if slot.over is not None:
+            slot.see_its_end()
+            self._room.give_back(slot.demand)
+            self._dry = False  # there is room again: jobs may have come meanwhile
+            self._look_at = 0.0
 
     def _see_that_it_is_told(self, slot: Slot, code: int) -> None:
         """Tell the end of a job whose process could not do it itself."""

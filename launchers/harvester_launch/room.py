@@ -47,6 +47,10 @@ class Room:
         left = self.end - now
         return left > 0 and demand.walltime_s * (1.0 if self.used else 1.0 - START_PART) <= left
 
+    def is_open(self, now: float) -> bool:
+        """Tell whether anything is free, and time is left."""
+        return self.cores > 0 and (self.end is None or self.end > now)
+
     def take(self, demand: Demand) -> None:
         """A job begins."""
         self.cores -= demand.cores

@@ -46,7 +46,7 @@ class Account:
         """Make the application and a client of the Transfer service.
 
         Args:
-            flow: how a person logs in. Without it nothing is ever asked of a person: what wants one raises.
+            flow: how a person logs in; a client with a secret needs none. Without it nothing is ever asked: what wants a person raises.
 
         Raises:
             HarvesterError: the secret cannot be read.
@@ -57,7 +57,7 @@ class Account:
 
         config = globus_sdk.GlobusAppConfig(
             token_storage=TokenFile(self.token_file), request_refresh_tokens=self.is_person, token_validation_error_handler=None,
-            auto_redrive_gares=False, login_flow_manager=flow,
+            auto_redrive_gares=False, login_flow_manager=flow if self.is_person else None,
         )
         if self.is_person:
             person = globus_sdk.NativeAppAuthClient(self.client_id, app_name=PROGRAM, retry_config=retries())

@@ -40,7 +40,7 @@ class Pace:
             raise Unavailable("Globus has asked for fewer calls", why=f"quiet for {left:.0f} s more")
         self._fill()
         if self._calls < 1.0:
-            self._pause((1.0 - self._calls) / self.rate)
+            self._pause(min(1.0 - self._calls, 1.0) / self.rate)
             self._fill()
         self._calls -= 1.0
 
@@ -50,5 +50,5 @@ class Pace:
 
     def _fill(self) -> None:
         now = self.now()
-        self._calls = min(BURST, self._calls + (now - self._since) * self.rate)
+        self._calls = min(BURST, self._calls + max(0.0, now - self._since) * self.rate)
         self._since = now

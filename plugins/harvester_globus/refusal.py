@@ -50,7 +50,7 @@ def sorted_error(error: Exception, account: Account) -> RefusedError | Unavailab
         return RefusedError(_login(account, f"there is no usable login to Globus: {error}"))
     if isinstance(error, HarvesterError):
         return RefusedError(Parked(why=f"{error.what}; {error.why}", remedy=error.remedy))
-    return Unavailable("Globus does not answer", why=str(error))
+    return Unavailable("Globus does not answer", why=f"{type(error).__name__}: {error}"[:SHOWN])
 
 
 def _answered(error: GlobusAPIError, account: Account) -> RefusedError | Unavailable:

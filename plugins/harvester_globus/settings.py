@@ -108,7 +108,7 @@ class GlobusSettings:
         if self.remote_collection and self.layout is None:
             yield f"layout: is missing; how paths in the remote collection are made: {', '.join(Layout)}"
         if bool(self.via_collection) != bool(self.via_path):
-            yield "via_path: via_collection and via_path go together"
+            yield "via_path: viaCollection and viaPath go together"
 
 
 def _is_uuid(text: str) -> bool:

@@ -41,7 +41,7 @@ class TokenFile(TokenStorage):
         for server, token in self._read().items():
             try:
                 found[server] = TokenStorageData.from_dict(token)
-            except (KeyError, TypeError) as error:
+            except (AttributeError, LookupError, TypeError, ValueError) as error:
                 log.warning("a token cannot be understood file=%s service=%s why=%s", self.path, server, type(error).__name__)
         return found
 

@@ -15,7 +15,7 @@ from harvester_hpc.model.worker import Worker
 from harvester_hpc.ports.context import Context
 from harvester_psij.directives import slurm_directives, slurm_options
 from harvester_psij.launch_line import Tasks, launch_line
-from harvester_psij.programs import program, tasks_of, way_of
+from harvester_psij.programs import YODA, program, salvage, tasks_of, tied, way_of
 from harvester_psij.yoda_settings import YodaSettings
 
 TEMPLATE = Path(__file__).parent / "templates" / "worker.mustache"
@@ -70,8 +70,11 @@ def script_values(worker: Worker, context: Context, extras: ScriptExtras) -> dic
     slurm = facility.scheduler == "slurm"
     way = way_of(worker.map_type, extras.launch, extras.pilot)
     tasks = tasks_of(worker, way, extras.yoda)
-    inside = program(worker, facility.python, way, tasks, extras.pilot, extras.yoda)
+    late_wait_s = context.queue.late_wait_s if context.queue else 0.0
+    inside = program(worker, facility.python, way, tasks, extras.pilot, extras.yoda, late_wait_s)
     line = launch_line(facility, tasks, [*extras.container, *inside])
+    if facility.scheduler == "local" and tasks.ranks:
+        line = [*tied(facility.python), *line]
     return {
         "directives": slurm_directives(slurm_options(worker, facility, extras.attributes)) if slurm else [],
         "slurm": slurm,
@@ -87,6 +90,7 @@ def script_values(worker: Worker, context: Context, extras: ScriptExtras) -> dic
         "epilogue": list(facility.epilogue),
         "python_path": [shlex.quote(":".join(extras.source_roots))] if extras.source_roots else [],
         "launch_line": shlex.join(line),
+        "salvage": [shlex.join([*extras.container, *salvage(worker, facility.python)])] if way == YODA else [],
     }
 
 

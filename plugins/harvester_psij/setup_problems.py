@@ -7,7 +7,7 @@ from typing import Protocol
 from harvester_hpc.errors import did_you_mean
 from harvester_hpc.ports.context import Context
 from harvester_psij.launch_line import LAUNCHERS
-from harvester_psij.programs import OF_RANKS, SINGLE, WAYS, YODA, way_of
+from harvester_psij.programs import ASKING, OF_RANKS, PULL, SINGLE, WAYS, YODA, way_of
 from harvester_psij.yoda_settings import YodaSettings
 
 SCHEDULERS = ("local", "slurm")
@@ -53,6 +53,10 @@ def launch_problems(settings: Launching, context: Context) -> tuple[str, ...]:
     if way not in ways:
         found.append(f"launch: no way '{way}' for {queue.map_type}; there is: {', '.join(ways)}{did_you_mean(way, ways)}")
         return tuple(found)
+    if way == PULL and not settings.pilot:
+        found.append("pilot: mapType NoJob wants a pilot, which fetches the jobs; it is empty")
+    if queue.late and way not in ASKING:
+        found.append(f"launch: '{way}' does not ask for jobs (useJobLateBinding); there is: {', '.join(sorted(ASKING))}")
     if way in OF_RANKS and facility.launcher == SINGLE and not facility.launch_template:
         others = ", ".join(name for name in LAUNCHERS if name != SINGLE)
         found.append(f"launch: '{way}' is started by MPI, and facility.launcher is 'single'; there is: {others}; or say another way")

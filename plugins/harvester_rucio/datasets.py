@@ -82,11 +82,12 @@ class Datasets:
         self._folder = folder
         self._clock = clock or SystemClock()
 
-    def put(self, files: Mapping[Did, Iterable[Did]]) -> dict[Did, str]:
+    def put(self, files: Mapping[Did, Iterable[Did]], made: set[Did]) -> dict[Did, str]:
         """Put files into datasets, and rules on these. Return {file: why it could not be}.
 
         Args:
             files: {dataset: its files}.
+            made: datasets that are known to be there with their rules; grows.
 
         Raises:
             NeedsPerson, Unavailable: see ``Sessions.asking``.
@@ -95,12 +96,13 @@ class Datasets:
         for dataset, members in files.items():
             wanted = tuple(members)
             try:
-                if self._settings.make:
+                if self._settings.make and dataset not in made:
                     self._make(dataset)
                 self._remember(dataset)
                 refused |= self._catalogue.attach(dataset, wanted)
-                if self._settings.rule:
-                    self.rule([dataset])
+                if self._settings.rule and dataset not in made:
+                    refused |= dict.fromkeys(wanted, why) if (why := self.rule([dataset]).get(dataset)) else {}
+                made.add(dataset)
             except Refused as error:
                 refused |= dict.fromkeys(wanted, error.why)
         return refused

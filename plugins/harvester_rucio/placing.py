@@ -61,7 +61,7 @@ def bring(source: Path, target: Path, wanted: Known, stopped: Callable[[], bool]
         raise Wrong(f"{source}: is no ordinary file")
 
     def copy(part: Path) -> Known:
-        found = _copied(source, part, stopped)
+        found = _copied(source, part, before.st_size, stopped)
         after = source.stat()
         if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
             raise Wrong(f"{source}: changed while it was read")
@@ -101,10 +101,11 @@ def fill(target: Path, wanted: Known, write: Callable[[Path], Known], what: str)
     return found
 
 
-def _copied(source: Path, part: Path, stopped: Callable[[], bool]) -> Known:
+def _copied(source: Path, part: Path, most: int, stopped: Callable[[], bool]) -> Known:
+    """Copy a file; one that grows while it is read is left as soon as there are more than ``most`` bytes."""
     size, sum32 = 0, 1
     with source.open("rb", buffering=0) as reader, part.open("wb") as writer:
-        while block := reader.read(BLOCK):
+        while size <= most and (block := reader.read(BLOCK)):
             if stopped():
                 raise Stopped
             size += len(block)

@@ -142,23 +142,26 @@ class Registrar:
     ) -> Parked | None:
         """Bring, register and attach all files; see ``ports.carrier.Copier``."""
         most = self.out.files_per_call
+        made: set[Did] = set()
         try:
+            rse = self._writable(items[0].route.destination.name)
             for start in range(0, len(items), most):
                 if stopped():
                     return None
-                for news in self._part(items[start : start + most], stopped):
+                for news in self._part(items[start : start + most], rse, made, stopped):
                     tell(news)
             self.datasets.close_quiet()
         except NeedsPerson as error:
             return error.parked
         return None
 
-    def _part(self, items: Sequence[Item], stopped: Callable[[], bool]) -> Iterator[ItemNews]:
+    def _part(
+        self, items: Sequence[Item], rse: Mapping[str, Any], made: set[Did], stopped: Callable[[], bool]
+    ) -> Iterator[ItemNews]:
         outputs, refused = self._outputs(items)
         yield from refused
         if not outputs:
             return
-        rse = self._writable(outputs[0].rse)
         token = self.catalogue.sessions.token()
         there: list[Output] = []
         parked: NeedsPerson | None = None
@@ -170,7 +173,7 @@ class Registrar:
                     there.append(_with(output, found))
         except NeedsPerson as error:
             parked = error
-        yield from self._registered(there) if there else ()
+        yield from self._registered(there, made) if there else ()
         if parked is not None:
             raise parked
 
@@ -185,9 +188,8 @@ class Registrar:
         """Return the files with what the catalogue has of them, and news of those that cannot be."""
         bare = [self._bare(item) for item in items]
         dids = [output.did for output in bare]
-        entries, refused = self.catalogue.replicas(dids, bare[0].rse)
-        silent = [did for did in dids if did not in entries and did not in refused]
-        known, denied = self.catalogue.files(silent) if silent else ({}, {})
+        known, refused = self.catalogue.files(dids)
+        entries, denied = self.catalogue.replicas(known, bare[0].rse) if known else ({}, {})
         outputs: list[Output] = []
         news: list[ItemNews] = []
         seen: set[Did] = set()
@@ -219,8 +221,8 @@ class Registrar:
 
     # -- the catalogue ----------------------------------------------------------------------------
 
-    def _registered(self, outputs: Sequence[Output]) -> list[ItemNews]:
-        """Register what lies at its place; return news of each."""
+    def _registered(self, outputs: Sequence[Output], made: set[Did]) -> list[ItemNews]:
+        """Register what lies at its place; return news of each. made: datasets that this batch has made."""
         if not self.registers():
             return [moved(output) for output in outputs]
         refused = self._added([output for output in outputs if not output.state])
@@ -231,7 +233,7 @@ class Registrar:
         for output in good:
             if output.dataset is not None:
                 files.setdefault(output.dataset, []).append(output.did)
-        refused |= self.datasets.put(files)
+        refused |= self.datasets.put(files, made)
         if self.out.rule:
             refused |= self.datasets.rule(output.did for output in good if output.dataset is None)
         return [

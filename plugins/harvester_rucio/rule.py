@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from harvester_hpc.clock import Clock, SystemClock
@@ -16,6 +17,7 @@ from harvester_hpc.ports.outcome import Failed, Retry
 from harvester_rucio.catalogue import Catalogue
 from harvester_rucio.mounts import translated
 from harvester_rucio.names import Did, Known, did_of, promised
+from harvester_rucio.placing import part_of
 from harvester_rucio.session import NeedsPerson, Refused, Sessions
 from harvester_rucio.settings import BatchSettings
 
@@ -28,7 +30,7 @@ class RucioRule:
     """Makes one rule for each batch, on a dataset of its own, and waits until Rucio has kept it.
 
     The dataset's name is made once, before anything is asked of Rucio; so the same batch handed over again finds its dataset and
-    its rule. The files stay at the RSE, and are used there; Rucio removes them some time after the rule has ended.
+    its rule. The files stay at the RSE, and inputs are links to them; Rucio removes them some time after the rule has ended.
     """
 
     @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,8 @@ class RucioRule:
         readable = translated(pfn, self.settings.mounts)
         if parcel.target and not readable:
             return Parked(why=f"{pfn} is not mounted here as far as is known", remedy="say in 'mounts' of the queue's section where it is")
-        return Route(source=Place(name="rucio", path=str(did)), destination=Place(name=self.settings.rse, path=pfn), readable=readable)
+        source, destination = Place(name="rucio", path=str(did)), Place(name=self.settings.rse, path=pfn)
+        return Route(source=source, destination=destination, readable=parcel.target or readable)
 
     def token(self, transfer: Transfer) -> str:
         """Return the last part of the name of the batch's dataset."""
@@ -213,11 +216,30 @@ class RucioRule:
         if locks.get(did) != "OK":
             return ItemNews(item_id=number, end=ItemEnd.AGAIN, why=f"{did}: {stuck if did in locks else 'it is not part of the rule'}")
         found = known[did]
+        if why := self._linked(item):
+            return ItemNews(item_id=number, end=ItemEnd.AGAIN, why=f"{did}: {why}")
         # Where the core can read the file, it compares it itself: a rule that is kept says nothing of the bytes.
         return ItemNews(
             item_id=number, end=ItemEnd.MOVED, size=found.size, checksum=found.like(item.parcel.checksum),
             verified=not item.route.readable,
         )
+
+    def _linked(self, item: Item) -> str:
+        """Make the input's place a link to the file at the RSE, where it is the last hop; return why that does not work.
+
+        The core removes what lies in its cache when no job wants it: that is the link, and the file stays Rucio's.
+        """
+        if not item.parcel.target:
+            return ""
+        target, link = Path(item.parcel.target), part_of(Path(item.parcel.target))
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(translated(item.route.destination.path, self.settings.mounts))
+            link.replace(target)
+        except OSError as error:
+            return f"{target} cannot be made a link: {error}"
+        return ""
 
     def cancel(self, transfer: Transfer) -> None:
         """End the rule; Rucio removes the files later, where no other rule wants them."""

@@ -28,7 +28,6 @@ REMEDIES: Mapping[str, str] = MappingProxyType({
     "AccessDenied": "ask an administrator of Rucio for the right, or use another account or scope",
     "ScopeAccessDenied": "ask an administrator of Rucio for the right, or use another account or scope",
     "InsufficientAccountLimit": "ask for more quota at the RSE, or delete rules of the account (rucio rule list, rucio rule remove)",
-    "InsufficientQuota": "ask for more quota at the RSE, or delete rules of the account",
     "RSEOverQuota": "wait until the RSE has room, or name another",
     "RSEWriteBlocked": "wait until the RSE may be written to again, or name another",
     "RSENotFound": "correct 'rse' in the queue's section",
@@ -43,7 +42,7 @@ REMEDIES: Mapping[str, str] = MappingProxyType({
 #: It lies in what was named; of several, perhaps in one of them only.
 OF_FILES = frozenset({
     "InvalidObject", "InvalidPath", "InvalidType", "InputValidationError", "ScopeNotFound", "DataIdentifierNotFound",
-    "DataIdentifierAlreadyExists", "UnsupportedOperation", "FileReplicaAlreadyExists", "ReplicaNotFound", "InvalidDIDType",
+    "DataIdentifierAlreadyExists", "UnsupportedOperation", "FileReplicaAlreadyExists", "ReplicaNotFound",
     "UnsupportedDIDType", "DuplicateRule", "RuleNotFound", "FileConsistencyMismatch", "InvalidValueForKey", "UnsupportedKeyType",
 })
 

@@ -5,7 +5,7 @@ import json
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ class Nothing:
 class Nowhere(Journal):
     """A journal that keeps nothing."""
 
-    def append(self, lines: Sequence[Mapping[str, Any]]) -> None:
+    def write(self, texts: Sequence[str]) -> None:
         """Forget."""
 
 

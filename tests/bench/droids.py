@@ -14,6 +14,7 @@ import time
 from collections import deque
 from pathlib import Path
 
+from harvester_hpc.messenger.letterboxes import MOST_RANGES
 from harvester_launch.bunches import runs_low, speaks
 from harvester_launch.leading import MOST_ASKED
 from harvester_launch.ledger import Ledger, told_range
@@ -75,6 +76,10 @@ class Simulation:
 
     def _feed(self, number: int) -> None:
         number = min(number, self.ranges - self.fed)
+        for start in range(0, number, MOST_RANGES):
+            self._take_in(min(MOST_RANGES, number - start))
+
+    def _take_in(self, number: int) -> None:
         letter = [
             {"eventRangeID": f"40000123-5000456789-{one // 1000}-{one}-1", "LFN": "EVNT.01234567._000123.pool.root.1",
              "GUID": "0A1B2C3D" * 4, "scope": "mc23_13p6TeV", "startEvent": one, "lastEvent": one}

@@ -10,12 +10,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.crash.crowds import ManyJobs, SharedJobs
-from tests.crash.harness import EVENT_POINTS, FAULT_POINTS, Harness, torture
+from tests.crash.crowds import LateJobs, ManyJobs, SharedJobs
+from tests.crash.harness import EVENT_POINTS, FAULT_POINTS, LATE_POINTS, Harness, torture
 
-KINDS: dict[str, type[Harness]] = {"OneToOne": Harness, "ManyToOne": ManyJobs, "OneToMany": SharedJobs}
+KINDS: dict[str, type[Harness]] = {"OneToOne": Harness, "ManyToOne": ManyJobs, "OneToMany": SharedJobs, "late": LateJobs}
 #: Jobs of each instance; those that workers share are large.
-JOBS = {"OneToOne": 12, "ManyToOne": 24, "OneToMany": 2}
+JOBS = {"OneToOne": 12, "ManyToOne": 24, "OneToMany": 2, "late": 24}
+POINTS = {"OneToMany": EVENT_POINTS, "late": LATE_POINTS}
 
 
 def main() -> int:
@@ -36,7 +37,7 @@ def main() -> int:
         found = torture(
             Path(folder), kills=chosen.kills, seed=chosen.seed, jobs=chosen.jobs or JOBS[chosen.map_type], site=chosen.site,
             kind=KINDS[chosen.map_type], kill_workers=chosen.kill_workers,
-            points=EVENT_POINTS if chosen.map_type == "OneToMany" else FAULT_POINTS,
+            points=POINTS.get(chosen.map_type, FAULT_POINTS),
         )
     seconds = time.monotonic() - begin
     print(f"kills {found.kills}  strikes {found.struck}  jobs {sum(found.states.values())}  {dict(found.states)}  {seconds:.0f} s")

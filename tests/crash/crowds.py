@@ -52,6 +52,17 @@ class ManyJobs(Harness):
         """A job may have been with several workers, but no two may have run it: executions tell."""
 
 
+class LateJobs(ManyJobs):
+    """Many jobs in a worker, bound when it asks."""
+
+    queue: Mapping[str, Any] = {**ManyJobs.queue, "useJobLateBinding": True, "lateBindingWait": 3}
+
+    def all_told(self) -> bool:
+        """Tell whether all jobs are told, and no worker waits for another."""
+        alive = self.instance.query("SELECT count(*) FROM worker WHERE state IN ('planned', 'submitted', 'running')")
+        return super().all_told() and alive == [(0,)]
+
+
 class SharedJobs(Harness):
     """Several workers of one job. Whoever is killed, each range is done once in the end, perhaps in another attempt of range or job."""
 

@@ -21,6 +21,11 @@ FAULT_POINTS = (
     "submission stored", "workers checked", "letters stored", "ends stored", "stager committed", "reports sent, not stored",
     "reports stored",
 )
+#: The same where workers ask for their jobs.
+LATE_POINTS = (
+    "intent stored", "access points fed", "submission stored", "jobs bound late", "letters stored", "jobs fed late", "workers checked",
+    "ends stored",
+)
 #: The same where workers eat event ranges.
 EVENT_POINTS = (
     "intent stored", "lease stored", "ranges leased, not stored", "letters stored", "ranges given, not fed", "ranges fed, not stored",

@@ -5,13 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.crowds import RANGES, ManyJobs, SharedJobs
-from tests.crash.harness import EVENT_POINTS, torture
+from tests.crash.crowds import RANGES, LateJobs, ManyJobs, SharedJobs
+from tests.crash.harness import EVENT_POINTS, LATE_POINTS, torture
 
 
 @pytest.mark.slow
 def test_no_job_of_many_runs_twice_or_is_lost_whoever_is_killed(tmp_path: Path) -> None:
     found = torture(tmp_path, kills=6, seed=20261121, jobs=16, kind=ManyJobs, kill_workers=True)
+    assert found.wrong == []
+    assert set(found.states) <= {"finished", "failed"}
+    assert max(found.executions.values()) == 1
+
+
+@pytest.mark.slow
+def test_no_job_that_is_bound_late_runs_twice_or_is_lost_whoever_is_killed(tmp_path: Path) -> None:
+    found = torture(tmp_path, kills=8, seed=20261121, jobs=12, kind=LateJobs, kill_workers=True, points=LATE_POINTS)
     assert found.wrong == []
     assert set(found.states) <= {"finished", "failed"}
     assert max(found.executions.values()) == 1

@@ -17,6 +17,7 @@ from harvester_hpc.model.worker import MapType, Worker, WorkerId, WorkerPlan, Wo
 from harvester_hpc.ports.context import Context
 from harvester_psij.psij_loading import load_psij
 from harvester_psij.script import TEMPLATE, ScriptExtras, script_values
+from harvester_psij.yoda_settings import YodaSettings
 from harvester_workers.simple import SimpleWorkerMaker
 
 GOLDEN = Path(__file__).parent
@@ -60,6 +61,11 @@ SITE_FILES = {
 }
 #: Workers with many jobs on a site of the first kind: one node, and several.
 CROWDS = {"many-local": "local", "many-slurm": "slurm-gpu"}
+#: Workers that eat event ranges: over srun, and over mpiexec on this machine.
+JUMBOS = {"jumbo-slurm": "slurm-gpu", "jumbo-local": "local"}
+YODA = YodaSettings(payload_mode="lines", cores_per_payload=16, gpus_per_payload=1, range_limit_s=600.0, out_suffix=".root")
+#: Workers that are submitted without jobs, by what they do: ask for one, ask for many, fetch their own.
+LATE = {"late": MapType.ONE_TO_ONE, "late-many": MapType.MANY_TO_ONE, "pull": MapType.NO_JOB}
 WORKERS = {
     "local": WorkerPlan(nodes=1, cores=2, walltime_s=3600),
     "slurm-plain": WorkerPlan(nodes=1, cores=1, walltime_s=90),
@@ -72,6 +78,16 @@ def script(site: str) -> str:
     """Return the batch script of the site's worker."""
     if site in SITE_FILES:
         return _script_of_file(site)
+    if site in JUMBOS:
+        facility, extras = SITES[JUMBOS[site]]
+        launcher = "mpiexec" if facility.launcher == "single" else facility.launcher
+        facility, extras = replace(facility, launcher=launcher, mpi="pmi2"), replace(extras, yoda=YODA)
+        return _script(facility, extras, WORKERS[JUMBOS[site]], "", MapType.ONE_TO_MANY)
+    if site in LATE:
+        facility, extras = SITES["slurm-partition"]
+        if site == "pull":
+            extras = replace(extras, pilot=("/opt/pilot.sh", "--queue=Q"))
+        return _script(facility, extras, WORKERS["slurm-partition"], "short", LATE[site], late=site != "pull")
     facility, extras = SITES[CROWDS.get(site, site)]
     map_type = MapType.MANY_TO_ONE if site in CROWDS else MapType.ONE_TO_ONE
     return _script(facility, extras, WORKERS[CROWDS.get(site, site)], "short" if site == "slurm-partition" else "", map_type)
@@ -89,7 +105,10 @@ def _script_of_file(site: str) -> str:
     return _script(replace(configuration.facility, work_dir=""), EXTRAS, plan, queue.resources.batch_queue)
 
 
-def _script(facility: Facility, extras: ScriptExtras, plan: WorkerPlan, batch_queue: str, map_type: MapType = MapType.ONE_TO_ONE) -> str:
+def _script(
+    facility: Facility, extras: ScriptExtras, plan: WorkerPlan, batch_queue: str, map_type: MapType = MapType.ONE_TO_ONE, *,
+    late: bool = False,
+) -> str:
     load_psij()
     from psij import Job as PsijJob
     from psij import JobExecutorConfig
@@ -101,7 +120,7 @@ def _script(facility: Facility, extras: ScriptExtras, plan: WorkerPlan, batch_qu
     )
     worker = Worker(
         id=WorkerId(4711), queue="Q", map_type=map_type, state=WorkerState.PLANNED, key="habcde-3mv",
-        access_point="/scratch/me/workers/4711", plan=plan, batch_queue=batch_queue,
+        access_point="/scratch/me/workers/4711", plan=plan, batch_queue=batch_queue, late=late,
     )
     written = io.StringIO()
     script_values_of = script_values(worker, context, extras)
@@ -109,15 +128,15 @@ def _script(facility: Facility, extras: ScriptExtras, plan: WorkerPlan, batch_qu
     return written.getvalue()
 
 
-@pytest.mark.parametrize("site", sorted([*SITES, *CROWDS, *SITE_FILES]))
+@pytest.mark.parametrize("site", sorted([*SITES, *CROWDS, *JUMBOS, *LATE, *SITE_FILES]))
 def test_a_sites_script_is_what_it_was(site: str) -> None:
     assert script(site) == (GOLDEN / f"{site}.sh").read_text()
 
 
 def test_no_script_is_left_over() -> None:
-    assert {path.stem for path in GOLDEN.glob("*.sh")} == {*SITES, *CROWDS, *SITE_FILES}
+    assert {path.stem for path in GOLDEN.glob("*.sh")} == {*SITES, *CROWDS, *JUMBOS, *LATE, *SITE_FILES}
 
 
 if __name__ == "__main__":
-    for name in (*SITES, *CROWDS, *SITE_FILES):
+    for name in (*SITES, *CROWDS, *JUMBOS, *LATE, *SITE_FILES):
         (GOLDEN / f"{name}.sh").write_text(script(name))

@@ -1,15 +1,12 @@
-"""A real Slurm and a real Rucio for the tests that need one; see README.md beside this file."""
+"""A real Slurm for the tests that need one; see README.md beside this file."""
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from harvester_hpc.testing.rucio import RucioServer, ServerMissing
 from harvester_hpc.testing.slurm import Cluster
-from tests.conftest import lacking
 
 # Slurm's own patience shortened, so that a test which waits for it to give up does not take half a minute.
 IMPATIENT = {"MessageTimeout": "2", "SlurmdTimeout": "2", "TCPTimeout": "1", "MinJobAge": "300"}
@@ -42,22 +39,3 @@ def fresh_slurm(slurm_programs: None, tmp_path: Path) -> Iterator[Cluster]:
     """A cluster of two nodes for one test alone, which gives up early: nodes after 2 s, commands after 2 s."""
     with Cluster(tmp_path / "cluster", settings=IMPATIENT) as cluster:
         yield cluster
-
-
-@pytest.fixture(scope="session")
-def shared_rucio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RucioServer]:
-    """Start one Rucio server for the session; skips by name (CI=true: fails) where it can neither be found nor installed."""
-    try:
-        with RucioServer(tmp_path_factory.mktemp("rucio") / "server") as server:
-            yield server
-    except ServerMissing as error:
-        lacking(str(error))
-
-
-@pytest.fixture
-def rucio(shared_rucio: RucioServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[RucioServer]:
-    """The shared Rucio server, running; a test may stop it. The surroundings say nothing of another one."""
-    for name in [name for name in os.environ if name.startswith(("RUCIO_", "BEARER_TOKEN", "X509_"))]:
-        monkeypatch.delenv(name)
-    yield shared_rucio
-    shared_rucio.start()

@@ -171,10 +171,11 @@ def test_the_demo_shows_real_events(tmp_path: Path) -> None:
     pytest.importorskip("chromo", reason="the extra demo is not installed")
     pytest.importorskip("matplotlib", reason="the extra demo is not installed")
     done = subprocess.run(
-        [*PROGRAM, "demo", "--dir", str(tmp_path / "demo"), "--jobs", "2", "--events", "50", "--timeout", "100"],
+        [*PROGRAM, "demo", "--dir", str(tmp_path / "demo"), "--jobs", "2", "--events", "50", "--ranges", "120", "--timeout", "100"],
         capture_output=True, text=True, timeout=2 * LIMIT_S, check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert ["events", "100"] in [line.split() for line in done.stdout.splitlines()]
+    assert ["ranges,", "each", "counted", "once", "120"] in [line.split() for line in done.stdout.splitlines()]
     assert (tmp_path / "demo" / "multiplicity.png").read_bytes().startswith(b"\x89PNG")
 

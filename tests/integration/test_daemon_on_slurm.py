@@ -15,7 +15,7 @@ from tests.integration.conftest import IMPATIENT
 from tests.integration.instance import Instance, shell, until
 from tests.integration.slurm_site import queue, site
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.xdist_group("one instance on Slurm")]
 
 SLEEPS = "exec sleep 300"
 SAYS_GOODBYE = """trap 'echo told >> "$TRACE".end; exit 0' TERM; sleep 300 & wait"""

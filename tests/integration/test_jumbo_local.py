@@ -16,7 +16,7 @@ from harvester_psij.processes import family, process_of
 from tests.conftest import lacking
 from tests.integration.instance import Instance, until
 from tests.integration.jumbo import assert_every_range_is_counted_once, done, job, queue
-from tests.integration.mpi_site import mpiexec
+from tests.integration.mpi_site import alive, mpiexec
 
 RANGES = 400
 
@@ -55,6 +55,8 @@ def test_a_job_of_many_ranges_and_one_of_none_are_run_by_four_ranks(tmp_path: Pa
         access_point = Path(instance.json("workers", "show", worker)["access_point"])
         summary = json.loads((access_point / "yoda" / "summary.json").read_text())
         assert (summary["finished"], summary["failed"], summary["slots"]) == (RANGES, 0, 6)
+        assert [path.name for path in (access_point / "letters.out").iterdir()] == ["yoda.read"]  # told by numbered letters, and stored
+        assert "bad letter" not in instance.log
         assert instance.stop() == 0
     assert_every_range_is_counted_once(instance, many, RANGES)
 
@@ -74,3 +76,22 @@ def test_a_killed_worker_and_a_killed_daemon_lose_no_range_and_repeat_none(tmp_p
         assert len(instance.json("jobs", "show", number)["workers"]) > 1
         assert instance.stop() == 0
     assert_every_range_is_counted_once(instance, number, RANGES)
+
+
+@pytest.mark.slow
+def test_ranks_do_not_outlive_their_batch_script(tmp_path: Path) -> None:
+    with Instance(tmp_path / "home") as instance:
+        instance.make(configuration(tmp_path, queue(1, 1, {"ranksPerNode": 2, "slots": 1})))
+        instance.serve()
+        (number,) = instance.submit(job(60, 0.2))
+        until(lambda: done(instance) > 5, lambda: f"ranges are done\n{instance.log[-3000:]}")
+        process = process_of(instance.batch_id(number))
+        assert process is not None
+        orphans = [pid for pid in family(process) if pid != process.pid]
+        assert len(orphans) >= 3  # mpiexec, Yoda, a Droid
+        os.kill(process.pid, signal.SIGKILL)
+        until(lambda: not alive(orphans), "mpiexec and its ranks have ended")
+        assert instance.wait(number, ("finished",)) == "finished"
+        until(lambda: instance.is_told(number), "the end is told")
+        assert instance.stop() == 0
+    assert_every_range_is_counted_once(instance, number, 60)

@@ -120,7 +120,7 @@ def never(seconds: float) -> bool:
 
 def words(store: Path) -> set[str]:
     with closing(connect(store, read_only=True)) as connection:
-        return {row[0] for row in connection.execute("SELECT name FROM counter WHERE name <> 'worker'")}
+        return {row[0] for row in connection.execute("SELECT name FROM counter WHERE name NOT IN ('worker', 'transfer')")}
 
 
 def row(store: Path) -> Holder:

@@ -5,6 +5,8 @@ import importlib.util
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
@@ -251,6 +253,20 @@ echo begun >> begun; env | grep -E '^(PMI|MPI_LOCAL)' > of_mpi; echo "$HARVESTER
     told = site.messenger.collect(point, last=True).attributes[JOB]
     assert (told["jobStatus"], told["transExitCode"]) == ("failed", 3)
     assert (point.path / "job.log.tgz").exists() and not (point.path / "yoda").exists()
+
+
+def test_the_check_program_sees_all_ranks_and_the_time_of_files(site: MpiSite) -> None:
+    site.root.joinpath("access").mkdir()
+    program = mpiexec()
+    assert program is not None
+    command = [program, "-n", "4", sys.executable, "-m", "harvester_launch", "check", "--access-point", str(site.root / "access")]
+    done = subprocess.run(
+        [*command, "--ranks", "4"], env=os.environ | {"HARVESTER_ID": "x"}, capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "all is well"), done.stderr
+    said = json.loads((site.root / "access" / "check.json").read_text())
+    assert [(one["rank"], one["worldSize"], one["sees"], one["shown"]) for one in said["reports"]] == [(n, 4, True, True) for n in range(4)]
+    assert all(one["seesAfter"] >= 0 and one["harvester"] == {"HARVESTER_ID": "x"} for one in said["reports"]) and not said["problems"]
 
 
 def test_ranks_that_did_not_find_each_other_say_so(site: MpiSite) -> None:

@@ -17,10 +17,12 @@ from harvester_hpc.errors import HarvesterError, StoreError, Unavailable
 
 MARK = ".harvester_hpc_demo"
 QUEUE = "DEMO"
+JUMBO_QUEUE = "DEMO_JUMBO"
 PICTURE = "multiplicity.png"
+JUMBO_PICTURE = "multiplicity-jumbo.png"
 OUTPUTS = "outputs"
 #: All that a demo leaves in its folder.
-OURS = (FILE_NAME, DEFAULT_STATE_DIR, "work", OUTPUTS, PICTURE)
+OURS = (FILE_NAME, DEFAULT_STATE_DIR, "work", OUTPUTS, PICTURE, JUMBO_PICTURE)
 COMMAND_S = 20.0
 #: Workers at the same time: on this machine one a core, on a cluster enough to fill a small one.
 CORES = max(2, os.cpu_count() or 2)
@@ -42,7 +44,8 @@ def prepare(folder: Path, site: str) -> Instance:
     _clear(folder, instance)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARK).touch()
-    make(folder, json.dumps({**settings, "instance": "demo", "queues": {QUEUE: _queue(folder, workers)}}, indent=2) + "\n")
+    queues = {QUEUE: _queue(folder, workers), JUMBO_QUEUE: _jumbo_queue(folder)}
+    make(folder, json.dumps({**settings, "instance": "demo", "queues": queues}, indent=2) + "\n")
     return instance
 
 
@@ -73,15 +76,27 @@ def _queue(folder: Path, workers: int) -> dict[str, Any]:
     }
 
 
+def _jumbo_queue(folder: Path) -> dict[str, Any]:
+    """Return a queue in which two workers share a job, each of 4 ranks: one leads, three work."""
+    return {
+        "mapType": "OneToMany", "maxWorkersPerJobPerCycle": 2, "pollInterval": 1, "zipPerMB": 1, "initEventsMultiplier": 60,
+        "resources": {"nodes": 1, "coresPerNode": 1, "walltime": 600},
+        "workerMaker": {"name": "jumbo", "nWorkersPerJob": 2},
+        "submitter": {"name": "psij", "yoda": {"ranksPerNode": 4, "slots": 1, "payloadMode": "lines", "outSuffix": ".json", "publishS": 1,
+                                               "publishCount": 100, "leadS": 10}},
+        "stager": {"name": "local", "destination": str(folder / OUTPUTS)},
+    }
+
+
 def _local() -> dict[str, Any]:
-    return {"extends": "local", "facility": {"node": {"cores": CORES}}}
+    return {"extends": "local", "facility": {"node": {"cores": CORES}, "launcher": "mpiexec"}}
 
 
 def _slurm() -> dict[str, Any]:
     partition = _default_partition(_asked_sinfo())
     return {
         "extends": "slurm-generic",
-        "facility": {"queues": [{"name": partition["name"]}], "node": {"cores": partition["cores"]}},
+        "facility": {"queues": [{"name": partition["name"]}], "node": {"cores": partition["cores"]}, "mpi": "pmi2"},
     }
 
 

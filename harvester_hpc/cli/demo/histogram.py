@@ -47,16 +47,31 @@ def merged(files: Iterable[Path]) -> Histogram:
     title = ""
     for file in files:
         try:
-            content = json.loads(file.read_text())
-            own = Counter({int(number): int(events) for number, events in content["counts"].items()})
-            title = f"{content['generator']}, {content['collision']}: {content['observable']}"
-            expected = int(content["events"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            text = file.read_text()
+        except (OSError, ValueError) as error:
             raise HarvesterError(f"{file} is no histogram of the demo", why=f"{type(error).__name__}: {error}") from error
-        if own.total() != expected:
-            raise HarvesterError(f"{file} holds {own.total()} events and says that it has {expected}")
-        counts.update(own)
+        own, _ = histogram_in(text, str(file))
+        title = own.title
+        counts.update(own.counts)
     return Histogram(counts=counts, title=title)
+
+
+def histogram_in(text: str, where: str) -> tuple[Histogram, str]:
+    """Return the histogram that a payload has written, and the event range that it is of ("" for a whole job).
+
+    Raises:
+        HarvesterError: it is none, or holds another number of events than it says.
+    """
+    try:
+        content = json.loads(text)
+        own = Counter({int(number): int(events) for number, events in content["counts"].items()})
+        title = f"{content['generator']}, {content['collision']}: {content['observable']}"
+        expected, of_range = int(content["events"]), str(content.get("range", ""))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise HarvesterError(f"{where} is no histogram of the demo", why=f"{type(error).__name__}: {error}") from error
+    if own.total() != expected:
+        raise HarvesterError(f"{where} holds {own.total()} events and says that it has {expected}")
+    return Histogram(counts=own, title=title), of_range
 
 
 def draw(histogram: Histogram, picture: Path) -> None:

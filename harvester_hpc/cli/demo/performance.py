@@ -14,8 +14,8 @@ from urllib.parse import unquote, urlsplit
 
 import click
 
-from harvester_hpc.cli.demo import NEEDS, payload
-from harvester_hpc.cli.demo.folder import PICTURE, QUEUE, prepare
+from harvester_hpc.cli.demo import NEEDS, jumbo, payload
+from harvester_hpc.cli.demo.folder import JUMBO_PICTURE, PICTURE, QUEUE, prepare
 from harvester_hpc.cli.demo.histogram import draw, merged
 from harvester_hpc.cli.demo.progress import watch
 from harvester_hpc.cli.exits import Exit
@@ -34,7 +34,7 @@ START_S = 60.0
 STOP_S = 60.0
 
 
-def perform(site: str, folder: Path, n_jobs: int, events: int, timeout_s: float) -> int:
+def perform(site: str, folder: Path, n_jobs: int, events: int, ranges: int, timeout_s: float) -> int:
     """Run the demo; return the exit code: 1 if any job has failed.
 
     Raises:
@@ -47,9 +47,52 @@ def perform(site: str, folder: Path, n_jobs: int, events: int, timeout_s: float)
     instance = prepare(folder, site)
     ids = inbox_of(instance.configuration()).submit_jobs([_description(number, events) for number in range(1, n_jobs + 1)])
     click.echo(f"{n_jobs} jobs of {events} events each, on {site}, in {folder}")
+    lacking = jumbo.missing(site) if ranges else ""
     with _running(instance) as process:
         ended = watch(instance, ids, process, timeout_s)
-    return _end(instance, ended, time.monotonic() - began)
+        code = _end(instance, ended, time.monotonic() - began)
+        if lacking:
+            warn(f"the jumbo job is left out: it needs {lacking} (pip install 'harvester_hpc[demo]')")
+        elif ranges:
+            _jumbo(instance, process, ranges, timeout_s, local=site == "local")
+    return code
+
+
+def _jumbo(instance: Instance, process: subprocess.Popen[bytes], ranges: int, timeout_s: float, *, local: bool) -> None:
+    """Run a job of event ranges, kill one of its workers half-way, and count every range.
+
+    Raises:
+        HarvesterError: it has not finished, or a range is missing or counted twice.
+    """
+    click.echo(f"\n1 jumbo job of {ranges} event ranges of {jumbo.EVENTS_IN_A_RANGE} events each, shared by 2 workers of 4 MPI ranks each")
+    (job_id,) = inbox_of(instance.configuration()).submit_jobs([jumbo.description(ranges)])
+    killer = jumbo.Killer(instance, job_id, ranges, local)
+    (job,) = watch(instance, [job_id], process, timeout_s, killer.look)
+    if job.state is not JobState.FINISHED:
+        remedy = f"harvester-hpc --home {instance.home} jobs show {job_id}"
+        raise HarvesterError(f"the jumbo job is {job.state}", why=job.why, remedy=remedy)
+    if killer.worker is None:
+        warn("no worker was killed half-way: the last one had ended before")
+    with instance.reading() as connection:
+        (whole,) = jobs.with_files(connection, [job])
+    zips = jumbo.zips_of(whole.files, path_of)
+    histogram = jumbo.counted(zips, ranges)
+    found = jumbo.shares(instance, job_id)
+    click.echo()
+    write_table(
+        ("worker", "state", "batch id", "ranges", "ranges/s", "busy share", ""),
+        [(int(one.worker.id), one.worker.state.value, one.worker.batch_id, one.ranges, one.rate, one.busy,
+          f"killed when {killer.done_then} were done" if one.worker.id == killer.worker else "") for one in found],
+    )
+    picture = instance.home / JUMBO_PICTURE
+    draw(histogram, picture)
+    seconds = jumbo.seconds_of(found)
+    click.echo()
+    write_table(("what", "value"), [
+        ("ranges, each counted once", str(ranges)), ("events", str(histogram.events)), ("zips", str(len(zips))),
+        ("ranges a second, start and kill included", f"{ranges / seconds:.1f}"), ("charged particles an event", f"{histogram.mean:.1f}"),
+        ("picture", str(picture)),
+    ])
 
 
 def _description(number: int, events: int) -> dict[str, Any]:

@@ -20,8 +20,10 @@ from harvester_hpc.store import job as jobs
 LOOK_S = 0.2
 
 
-def watch(instance: Instance, ids: Sequence[int], process: subprocess.Popen[bytes], timeout_s: float) -> list[Job]:
-    """Show the jobs until all have ended and are told; return them.
+def watch(
+    instance: Instance, ids: Sequence[int], process: subprocess.Popen[bytes], timeout_s: float, meanwhile: Callable[[], None] = lambda: None
+) -> list[Job]:
+    """Show the jobs until all have ended and are told; return them. ``meanwhile`` is called at each look.
 
     Raises:
         HarvesterError: they have not ended within ``timeout_s`` seconds, or the instance has.
@@ -33,6 +35,7 @@ def watch(instance: Instance, ids: Sequence[int], process: subprocess.Popen[byte
         def ended() -> bool:
             found[:] = _look(instance, ids)
             show(_states(found, len(ids)), time.monotonic() - began)
+            meanwhile()
             through = len(found) == len(ids) and all(JOB_LIFECYCLE.is_final(job.state) and job.due is not None for job in found)
             return through or process.poll() is not None
 

@@ -22,6 +22,10 @@ UPDATE worker SET tell = ?1 WHERE tell > ?2;
 -- Reports and heartbeats of jobs.
 UPDATE report SET due = ?1 WHERE due > ?2;
 
+-- name: job_requests
+-- Workers that ask for jobs.
+UPDATE job_request SET due = ?1, since = min(since, ?1) WHERE due > ?2;
+
 -- name: transfers
 -- Batches of files under way.
 UPDATE transfer SET due = ?1 WHERE due > ?2;

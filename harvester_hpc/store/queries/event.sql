@@ -76,6 +76,10 @@ SELECT count(*) FROM event WHERE job_id = ? AND state = ?;
 -- Ranges of one job by state.
 SELECT state, count(*) FROM event WHERE job_id = ? GROUP BY state;
 
+-- name: done_by_worker
+-- Ranges of one job that are done, by the worker that did them.
+SELECT worker_id, count(*) FROM event WHERE job_id = ? AND state = 'done' GROUP BY worker_id;
+
 -- name: any_in
 -- Whether a job has ranges in one of some states.
 SELECT EXISTS (SELECT 1 FROM event WHERE job_id = ? AND state IN (SELECT value FROM json_each(?)));
@@ -99,6 +103,10 @@ UPDATE event SET state = ?1, file_id = coalesce(?2, file_id), cores = ?3, cpu_s 
 -- name: word_back
 -- The worker gives it back untried.
 UPDATE event SET state = 'leased', feeds = feeds - 1 WHERE job_id = ? AND range_id = ? AND worker_id = ? AND state = 'fed';
+
+-- name: own
+-- A range that the worker has or had last, whatever became of it.
+SELECT event_id FROM event WHERE job_id = ? AND range_id = ? AND worker_id = ?;
 
 -- name: number_of
 -- The row of a range.

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,43 @@ class MessengerContract(ABC):
         """Write the attributes of the job."""
         write(point.folder_of(11) / NAMES.attributes, dict(attributes))
 
+    def worker_asks(self, point: AccessPoint, number: int) -> None:
+        """Ask for jobs."""
+        write(point.path / NAMES.job_request, {"nJobs": number})
+
     def worker_rings(self, point: AccessPoint) -> None:
         """Ring the doorbell."""
         ring(point.root, point.worker_id)
+
+    def test_a_worker_asks_for_jobs_until_it_has_an_answer(self, messenger: Messenger, point: AccessPoint) -> None:
+        late = replace(point, job_ids=())
+        messenger.setup_access_points([late])
+        assert messenger.job_requested(late) == 0 and not messenger.collect(late).wants_jobs
+        self.worker_asks(late, 3)
+        assert messenger.collect(late).wants_jobs and messenger.job_requested(late) == 3
+        assert messenger.job_requested(late) == 3 and list(messenger.get_panda_ids(late)) == []
+        messenger.feed_jobs(point, {11: JOB}, {})
+        assert messenger.job_requested(late) == 0 and list(messenger.get_panda_ids(late)) == [11]
+
+    def test_jobs_that_come_later_stand_beside_those_that_are_there(self, messenger: Messenger, point: AccessPoint) -> None:
+        both = replace(point, job_ids=(11, 12), many=True)
+        messenger.setup_access_points([both])
+        messenger.feed_jobs(replace(both, job_ids=(11,)), {11: JOB}, {})
+        messenger.feed_jobs(both, {12: {**JOB, "PandaID": 12}}, {})
+        assert list(messenger.get_panda_ids(both)) == [11, 12]
+
+    def test_no_more_jobs_is_an_answer_too(self, messenger: Messenger, ready: AccessPoint) -> None:
+        self.worker_asks(ready, 1)
+        messenger.feed_jobs(ready, {}, {})
+        assert messenger.job_requested(ready) == 0 and list(messenger.get_panda_ids(ready)) == [11]
+
+    def test_a_job_of_many_is_fenced_before_its_letters_are_there(self, messenger: Messenger, point: AccessPoint) -> None:
+        many = replace(point, many=True)
+        messenger.setup_access_points([many])
+        assert messenger.fence_job(many, 11)
+        messenger.feed_jobs(many, {11: JOB}, {})
+        assert messenger.collect(many).begun == frozenset()
+        assert not claim_job(many.folder_of(11) / NAMES.job_claim, {"batch_id": "991"})
 
     def test_an_access_point_is_made_twice_without_harm(self, messenger: Messenger, ready: AccessPoint) -> None:
         kept = ready.path / "kept"
@@ -101,6 +136,14 @@ class MessengerContract(ABC):
         self.worker_rings(ready)
         assert list(messenger.rung(ready.root)) == [3]
         assert list(messenger.rung(ready.root)) == []
+
+    def test_after_a_ring_the_letter_for_it_is_read(self, messenger: Messenger, ready: AccessPoint) -> None:
+        for number in range(3):
+            path = self.worker_declares(ready, f"out.{number}")
+            self.worker_rings(ready)
+            news = messenger.collect(ready, rung=list(messenger.rung(ready.root)) == [3])
+            assert [file.path for file in news.files] == [str(path)]
+            messenger.acknowledge(news)
 
     def test_nobody_rings_below_a_root_that_is_not_there(self, messenger: Messenger, tmp_path: Path) -> None:
         assert list(messenger.rung(tmp_path / "nowhere")) == []

@@ -15,6 +15,7 @@ from typing import Any
 from harvester_hpc.testing.globus.world import Collection, World
 
 BLOCK = 1 << 20
+VERIFY = "VERIFY_CHECKSUM"
 
 
 class SkippableError(Exception):
@@ -123,6 +124,8 @@ class Mover:
             except SkippableError as error:
                 self._skip(task, item, way, str(error))
             except LastingError as error:
+                if str(error) == VERIFY:  # what spoiled the file is undone with it
+                    self.world.set(corrupt="")
                 self._say(task, "ACTIVE", str(error), f"{item['source']} -> {item['destination']}")
             except FatalError as error:
                 self.end(task["id"], "FAILED", now, str(error), f"{item['source']} -> {item['destination']}")
@@ -167,7 +170,7 @@ class Mover:
         self._spoil(item, part)
         if way.wanted.get("verify_checksum") and not self.world.setting("lie") and digest(source) != digest(part):
             part.unlink()
-            raise LastingError("VERIFY_CHECKSUM")
+            raise LastingError(VERIFY)
         algorithm, _, wanted = item["checksum"].partition(":")
         if wanted and digest(part, algorithm) != wanted.lower():
             raise FatalError("EXTERNAL_CHECKSUM_MISMATCH")

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from harvester_hpc.agents.event_outputs import EventOutputs
 from harvester_hpc.messenger.values import DeclaredFile, EventUpdate, News
 from harvester_hpc.model.event import EVENT_TOLD_AS, EventState
 from harvester_hpc.model.file import FileKind, FileState
-from harvester_hpc.model.job import JobState, Outcome
-from harvester_hpc.model.turn import EVENT_FEEDER
+from harvester_hpc.model.job import Job, JobState, Outcome
+from harvester_hpc.model.turn import EVENT_FEEDER, MONITOR
 from harvester_hpc.model.worker import MapType, WorkerState
 from harvester_hpc.ports.outcome import Failed, Retry
 from harvester_hpc.store import event as events
@@ -151,6 +152,21 @@ def test_ranges_without_output_are_told_once_and_the_job_ends_after_them(worlds:
     assert world.communicator.events.counts(job_id) == {"finished": 7, "ready": 2, "fatal": 1}
 
 
+def test_a_word_that_comes_again_is_no_fault_and_one_on_a_range_of_others_is(
+    worlds: Callable[..., World], caplog: pytest.LogCaptureFixture
+) -> None:
+    world = worlds(cores=5)
+    job_id = begin(world, 10)
+    mine = names(world, 1, job_id)
+    for letter in ("first", "second"):
+        says(world, 1, job_id, "finished", mine[:2], letter)
+        world.settle()
+    assert "change nothing" not in caplog.text and world.communicator.events.counts(job_id)["finished"] == 2
+    says(world, 1, job_id, "finished", ["luke"], "third")
+    world.settle()
+    assert "change nothing worker=1 number=1" in caplog.text
+
+
 def test_outputs_are_zipped_and_brought_away_while_the_job_runs(worlds: Callable[..., World]) -> None:
     world = worlds(cores=5, queue={"zip_mb": 1})
     job_id = begin(world, 10)
@@ -183,6 +199,30 @@ def test_a_rest_that_fills_no_zip_goes_after_a_while_or_at_the_end(worlds: Calla
     assert tally(world, job_id) == {"done": 10}
     assert world.job(job_id).state is JobState.FINISHED
     assert world.communicator.reports[-1].status == "finished"
+
+
+def test_outputs_and_an_end_that_come_while_zips_are_planned_are_not_forgotten(
+    worlds: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = worlds(cores=5)
+    job_id = begin(world, 10)
+    mine = names(world, 1, job_id)
+    plan = EventOutputs._plan_for
+
+    def slow(outputs: EventOutputs, job: Job) -> int:
+        monkeypatch.setattr(EventOutputs, "_plan_for", plan)
+        makes(world, 1, job_id, mine[2:])
+        world.batch.end("habcde-1")
+        world.clock.advance(3.0)
+        world.run(MONITOR)
+        assert world.job(job_id).state is JobState.TO_TRANSFER
+        return plan(outputs, job)
+
+    makes(world, 1, job_id, mine[:2])
+    monkeypatch.setattr(EventOutputs, "_plan_for", slow)
+    for _ in range(4):
+        world.later(3.0)
+    assert tally(world, job_id) == {"done": 10} and world.job(job_id).state is JobState.FINISHED
 
 
 def test_a_zip_holds_the_outputs_stored(worlds: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> None:

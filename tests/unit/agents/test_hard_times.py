@@ -217,18 +217,18 @@ def test_what_one_part_raises_costs_no_other_part_its_result(worlds: Worlds) -> 
     agent = worlds().agents["sweeper"]
     under_way: list[int] = []
 
-    def act(part: Any) -> int:
+    def act(part: Any) -> list[int]:
         if 0 in part:
             raise StoreUnusable("the disk is full")
         under_way.append(part[0])
         time.sleep(0.05)
         under_way.remove(part[0])
-        return int(part[0])
+        return [int(part[0])]
 
     results: list[int] = []
     with pytest.raises(StoreUnusable):
-        for result in agent.in_parallel(range(32), act):
-            results.append(result)
+        for ready in agent.in_parallel(range(32), act):
+            results += ready
     assert sorted(results) == [8, 16, 24]
     with pytest.raises(ZeroDivisionError):
         for _ in agent.in_parallel(range(1, 33), act):

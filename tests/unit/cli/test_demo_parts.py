@@ -5,11 +5,12 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from harvester_hpc.cli.demo import folder, performance
+from harvester_hpc.cli.demo import folder, jumbo, performance
 from harvester_hpc.cli.demo.folder import MARK, OURS, prepare
 from harvester_hpc.cli.demo.histogram import merged
 from harvester_hpc.cli.demo.performance import path_of
@@ -157,3 +158,28 @@ def test_jobs_that_do_not_end_make_the_demo_fail(home: Path, stored: Stored) -> 
 def test_a_url_is_read_back_into_its_path() -> None:
     path = Path("/a folder/with %41 and ünicode")
     assert path_of(path.as_uri()) == path
+
+
+def _zip(path: Path, *ranges: str, events: int = 2) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, name in enumerate(ranges):
+            content = {"generator": "G", "collision": "pp", "observable": "n", "range": name, "events": events, "counts": {"3": 2}}
+            archive.writestr(f"{number:05d}.{name}.json", json.dumps(content))
+    return path
+
+
+def test_every_range_of_a_jumbo_job_is_counted_once(tmp_path: Path) -> None:
+    zips = [_zip(tmp_path / "a.zip", "1", "2"), _zip(tmp_path / "b.zip", "3")]
+    assert jumbo.counted(zips, 3).events == 6
+
+
+@pytest.mark.parametrize(("second", "expected"), [(("2", "3"), 3), (("3",), 4), (("3", "3"), 3)])
+def test_a_range_that_is_missing_or_counted_twice_is_an_error(tmp_path: Path, second: tuple[str, ...], expected: int) -> None:
+    zips = [_zip(tmp_path / "a.zip", "1", "2"), _zip(tmp_path / "b.zip", *second)]
+    with pytest.raises(HarvesterError, match="ranges were brought away"):
+        jumbo.counted(zips, expected)
+
+
+def test_a_range_with_another_number_of_events_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(HarvesterError, match="holds 2 events and says that it has 5"):
+        jumbo.counted([_zip(tmp_path / "a.zip", "1", events=5)], 1)

@@ -64,7 +64,7 @@ def test_every_attribute_of_a_queue_arrives(tmp_path: Path) -> None:
         "getJobCriteria": "a=1, b = x=y,", "nQueueLimitJob": 7, "nQueueLimitWorker": 8, "maxWorkers": 9, "maxNewWorkersPerCycle": 3,
         "maxSubmissionAttempts": 5, "mapType": "OneToMany", "maxWorkersPerJobInTotal": 6, "maxWorkersPerJobPerCycle": 2,
         "prefetchEvents": False, "initEventsMultiplier": 3, "scatteredEvents": True, "zipPerMB": 256,
-        "allowJobMixture": True, "truePilot": True, "pollInterval": 10,
+        "lateBindingWait": 60, "allowJobMixture": True, "truePilot": True, "pollInterval": 10,
         "workerQueueTimeLimit": 100, "workerHeartbeat": 1.5, "keepFinished": 1, "keepFailed": 2, "keepCancelled": 0, "keepMissed": 0.5,
         "resources": {"batchQueue": "regular", "nodes": 8, "walltime": "12:00:00", "coresPerNode": 64, "memoryMB": 256000,
             "gpusPerNode": 4},
@@ -74,7 +74,7 @@ def test_every_attribute_of_a_queue_arrives(tmp_path: Path) -> None:
     assert dataclasses.asdict(queue) == {
         "name": "Q", "site": "SITE", "label": "user", "map_type": MapType.ONE_TO_MANY, "resource_type": "MCORE", "limit_jobs": 7,
         "prefetch_events": False, "events_multiplier": 3, "scattered_events": True, "zip_mb": 256, "workers_per_job_in_total": 6,
-        "workers_per_job_per_cycle": 2,
+        "workers_per_job_per_cycle": 2, "late": False, "late_wait_s": 60.0,
         "limit_queued_workers": 8, "max_workers": 9, "max_new_workers": 3, "max_submissions": 5, "true_pilot": True, "mixture": True,
         "criteria": {"a": "1", "b": "x=y"}, "queue_time_limit_s": 100.0, "heartbeat_limit_s": 90.0, "poll_s": 10.0,
         "keep_s": {"finished": 3600.0, "failed": 7200.0, "cancelled": 0.0, "missed": 1800.0},
@@ -85,6 +85,12 @@ def test_every_attribute_of_a_queue_arrives(tmp_path: Path) -> None:
             "batch_queue": "regular", "nodes": 8, "walltime_s": 43200, "cores_per_node": 64, "memory_mb": 256000, "gpus_per_node": 4,
         },
     }  # fmt: skip
+
+
+def test_late_binding_arrives_and_a_pull_queue_fetches_nothing(tmp_path: Path) -> None:
+    queues = loaded(tmp_path, {"queues": {"L": {"useJobLateBinding": True}, "P": {"mapType": "NoJob", "nQueueLimitJob": 5}}}).queues
+    assert queues["L"].queue.late and queues["L"].queue.limit_jobs
+    assert queues["P"].queue.map_type is MapType.NO_JOB and queues["P"].queue.limit_jobs is None
 
 
 def test_a_section_with_hops_replaces_the_plugin_of_the_facility(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_a_wrong_key_or_type_does_not_hide_what_else_is_wrong_with_the_queue(tmp
     queue = {
         "nQueueLimitWorkr": 3,
         "maxWorkers": "5",
-        "mapType": "NoJob",
+        "mapType": "NoJobs",
         "resources": {"nodes": 9, "walltime": "soon", "coresPerNode": 65, "memoryMb": 1},
         "messenger": {"accessPoint": "/${workerID}"},
     }
@@ -155,15 +155,21 @@ def test_an_attribute_whose_behaviour_comes_later_is_accepted_only_where_it_asks
         assert of_queue(tmp_path, {attribute: value}) == [f"{attribute}: {later.what}: not yet; leave it out (it is {json.dumps(value)})"]
 
 
-def test_late_binding_and_slave_mode_are_refused_and_not_ignored(tmp_path: Path) -> None:
-    lines = of_queue(tmp_path, {"useJobLateBinding": True, "runMode": "slave", "isTemplateQueue": True})
-    assert [line.split(":")[0] for line in lines] == ["useJobLateBinding", "runMode", "isTemplateQueue"]
+def test_slave_mode_and_templates_are_refused_and_not_ignored(tmp_path: Path) -> None:
+    lines = of_queue(tmp_path, {"runMode": "slave", "isTemplateQueue": True})
+    assert [line.split(":")[0] for line in lines] == ["runMode", "isTemplateQueue"]
     assert all("not yet" in line for line in lines)
+
+
+@pytest.mark.parametrize(("word", "is_right"), [("OneToOne", True), ("ManyToOne", True), ("OneToMany", False), ("NoJob", False)])
+def test_late_binding_wants_a_map_type_whose_workers_get_jobs_of_their_own(tmp_path: Path, word: str, is_right: bool) -> None:
+    lines = of_queue(tmp_path, {"useJobLateBinding": True, "mapType": word})
+    assert lines == ([] if is_right else [f"useJobLateBinding: wants mapType OneToOne or ManyToOne; it is {word}"])
 
 
 def test_every_map_type_is_either_there_or_not_yet(tmp_path: Path) -> None:
     there = {word for word, what in MAP_TYPES.items() if not what}
-    assert there == {"OneToOne", "ManyToOne", "OneToMany"}
+    assert there == {"OneToOne", "ManyToOne", "OneToMany", "NoJob"}
     for word in there:
         assert of_queue(tmp_path, {"mapType": word}) == []
     for word in set(MAP_TYPES) - there:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from harvester_launch.bunches import HORIZON_S, MOST, bunch, in_time, runs_low, speaks, target, wanted_stock
+from harvester_launch.bunches import HELD, HORIZON_S, MOST, bunch, in_time, runs_low, speaks, target, wanted_stock
 from harvester_launch.ledger import Ledger, Told
 from harvester_launch.master import Master
 
@@ -11,13 +11,13 @@ from harvester_launch.master import Master
 @pytest.mark.parametrize("slots", [1, 2, 64])
 def test_the_shorter_the_ranges_the_more_a_droid_holds(slots: int) -> None:
     held = [target(slots, mean_s) for mean_s in (3600.0, 60.0, 6.0, 1.0, 0.1, 0.001, 1e-6, 0.0)]
-    assert held == sorted(held) and held[0] == 2 * slots and held[-1] == MOST
+    assert held == sorted(held) and held[0] == 2 * slots and held[-1] == HELD
 
 
 @pytest.mark.parametrize("mean_s", [0.01, 0.5, 1.0, 4.9, 100.0])
 def test_what_waits_lasts_until_an_answer_comes(mean_s: float) -> None:
     waiting = target(4, mean_s) - 4
-    assert waiting * mean_s / 4 >= min(HORIZON_S, mean_s) * 0.8 or target(4, mean_s) == MOST
+    assert waiting * mean_s / 4 >= min(HORIZON_S, mean_s) * 0.8 or target(4, mean_s) == HELD
     assert not runs_low(waiting, 4, mean_s) and runs_low(waiting // 2, 4, mean_s) and runs_low(0, 4, None)
 
 
@@ -63,6 +63,17 @@ def test_who_got_nothing_is_served_when_there_is_something() -> None:
     assert made.serve(1, 0.0) == [] and made.serve_hungry(0.0) == []
     made.ledger.add(5, [Told("late", 1, 2, "{}")])
     assert [rank for rank, _ in made.serve_hungry(1.0)] == [1]
+
+
+def test_while_a_droid_works_on_one_message_the_next_is_on_its_way() -> None:
+    made = master(100_000, droids=1)
+    made.report(1, [], [], 0.0, 0.0)  # ranges that take no time
+    bunches = [made.serve_hungry(0.0) for _ in range(HELD // MOST + 2)]
+    assert [sum(len(rows) for _, work in some for _, _, rows in work) for some in bunches] == [MOST] * (HELD // MOST) + [0, 0]
+    assert made.droids[1].held == HELD
+    made.report(1, [(number, "", 0, "", "", 0.0) for number in range(MOST)], [], 0.0, 1.0)
+    ((_, _, rows),) = made.serve(1, 1.0)
+    assert len(rows) == MOST
 
 
 def test_results_of_others_and_of_twice_are_ignored() -> None:

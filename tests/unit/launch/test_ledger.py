@@ -34,14 +34,14 @@ def test_no_range_is_with_two_ranks() -> None:
 def test_a_result_for_a_range_that_the_rank_does_not_hold_counts_for_nothing(number: int) -> None:
     made = ledger(2)
     made.give(1, 1, 0.0)
-    assert not made.finish(number, 2) and made.fail(number, 2) is Verdict.NOT_HELD and not made.take_back(number, 2)
+    assert made.finish([(number,)], 2) == [] and made.fail(number, 2) is Verdict.NOT_HELD and not made.take_back(number, 2)
     assert made.counts == [1, 1, 0, 0, 0]
 
 
 def test_a_range_is_done_once() -> None:
     made = ledger(1)
     made.give(1, 1, 0.0)
-    assert made.finish(0, 1) and not made.finish(0, 1) and made.fail(0, 1) is Verdict.NOT_HELD
+    assert made.finish([(0, "a"), (0, "b")], 1) == [(0, "a")] and made.fail(0, 1) is Verdict.NOT_HELD
     assert made.place(0) is Place.DONE and made.give(2, 1, 0.0) == []
 
 
@@ -64,7 +64,7 @@ def test_what_a_lost_rank_held_waits_again() -> None:
     made = ledger(6, tries=2)
     made.give(1, 3, 0.0)
     made.give(2, 3, 0.0)
-    assert made.finish(0, 1) and made.lose(1) == [] and made.waiting == 2
+    assert made.finish([(0,)], 1) and made.lose(1) == [] and made.waiting == 2
     assert made.give(2, 9, 0.0) == [1, 2] and made.lose(2) == [1, 2] and made.counts == [3, 0, 1, 2, 0]
 
 
@@ -90,8 +90,8 @@ def test_whatever_happens_every_range_ends_once(seed: int) -> None:
         number = chance.randrange(-1, 201)
         match chance.randrange(8):
             case 0 | 1 | 2 | 3 | 4:
-                ended += [one for one in made.held(rank)[:3] if made.finish(one, rank)]
-                ended += [number] if made.finish(number, rank) else []
+                ended += [one for one in made.held(rank)[:3] if made.finish([(one,)], rank)]
+                ended += [number] if made.finish([(number,)], rank) else []
             case 5:
                 ended += [number] if made.fail(number, rank) is Verdict.FINAL else []
             case 6:

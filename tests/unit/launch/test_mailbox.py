@@ -184,7 +184,7 @@ def test_what_nobody_has_begun_goes_back_and_is_not_begun_by_the_next_run(
 ) -> None:
     ledger = ledger_of(publisher, login, point, hand, 6)
     assert ledger.give(1, 4, 0.0) == [0, 1, 2, 3]
-    ledger.finish(0, 1)
+    ledger.finish([(0,)], 1)
     ledger.fail(1, 1)        # tried, and would be tried again: not untried
     ledger.interrupt(2, 1)   # begun, and ended with the allocation
     ledger.take_back(3, 1)   # was not begun

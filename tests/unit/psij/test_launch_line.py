@@ -107,7 +107,7 @@ def worker(map_type: MapType, nodes: int = 2, cores: int = 16) -> Worker:
 
 def test_what_is_started_belongs_to_the_map_type() -> None:
     assert {kind: way_of(kind, "", ()) for kind in MapType} == {
-        MapType.ONE_TO_ONE: "single", MapType.ONE_TO_MANY: "yoda", MapType.MANY_TO_ONE: "multijob", MapType.NO_JOB: "single",
+        MapType.ONE_TO_ONE: "single", MapType.ONE_TO_MANY: "yoda", MapType.MANY_TO_ONE: "multijob", MapType.NO_JOB: "pull",
     }
     assert way_of(MapType.ONE_TO_MANY, "", ("pilot",)) == "single"
     assert way_of(MapType.ONE_TO_MANY, "single", ()) == "single"
@@ -175,8 +175,10 @@ def context(launcher: str, map_type: MapType, walltime_s: int | None = None) -> 
     ("single", MapType.ONE_TO_MANY, SubmitterSettings(), "'yoda' is started by MPI, and facility.launcher is 'single'"),
     ("single", MapType.ONE_TO_ONE, SubmitterSettings(launch="check"), "'check' is started by MPI"),
     ("srun", MapType.ONE_TO_MANY, SubmitterSettings(launch="yodda"), "there is: yoda, single, check (did you mean 'yoda'?)"),
-    ("srun", MapType.MANY_TO_ONE, SubmitterSettings(launch="yoda"), "no way 'yoda' for ManyToOne; there is: multijob, check"),
+    ("srun", MapType.MANY_TO_ONE, SubmitterSettings(launch="yoda"), "no way 'yoda' for ManyToOne; there is: multijob"),
+    ("srun", MapType.NO_JOB, SubmitterSettings(launch="single"), "no way 'single' for NoJob; there is: pull"),
     ("srun", MapType.ONE_TO_MANY, SubmitterSettings(launch="yoda", pilot=("p",)), "say launch 'single'"),
+    ("single", MapType.NO_JOB, SubmitterSettings(), "pilot: mapType NoJob wants a pilot"),
     ("srun", MapType.ONE_TO_MANY, SubmitterSettings(yoda=YodaSettings(tries=0)), "yoda.tries: is 0; it must be 1 at least"),
     ("srun", MapType.ONE_TO_MANY, SubmitterSettings(yoda=YodaSettings(tries=101)), "100 at most"),
     ("srun", MapType.ONE_TO_MANY, SubmitterSettings(yoda=YodaSettings(margin_s=-1.0)), "yoda.margin_s: is -1"),
@@ -217,3 +219,19 @@ def test_the_member_is_read_with_its_keys() -> None:
     }
     made = Registry().load("submitter", section, context("srun", MapType.ONE_TO_MANY), where="submitter")
     assert made._settings.yoda == YodaSettings(ranks_per_node=4, payload_mode="lines", margin_s=30.0)
+
+
+@pytest.mark.parametrize(("kind", "way"), [(MapType.ONE_TO_ONE, "single"), (MapType.MANY_TO_ONE, "multijob")])
+def test_a_late_worker_asks_and_waits_longer_than_the_login_node_lets_it(kind: MapType, way: str) -> None:
+    late = dataclasses.replace(worker(kind), late=True)
+    tasks = tasks_of(late, way, YodaSettings())
+    assert program(late, "python", way, tasks, (), YodaSettings(), 300.0)[-2:] == ["--late", "360"]
+    assert "--late" not in program(worker(kind), "python", way, tasks, (), YodaSettings(), 300.0)
+
+
+def test_what_does_not_ask_for_jobs_is_no_way_of_a_late_worker() -> None:
+    late = Queue(name="Q", late=True)
+    surroundings = dataclasses.replace(context("srun", MapType.ONE_TO_ONE), queue=late)
+    (found,) = PsijSubmitter.problems(SubmitterSettings(launch="yoda"), surroundings)
+    assert "'yoda' does not ask for jobs (useJobLateBinding); there is: multijob, single" in found
+    assert PsijSubmitter.problems(SubmitterSettings(), surroundings) == ()

@@ -42,7 +42,7 @@ def _told(state: EventState, end: EventState) -> Callable[[Write], object]:
 
 
 ACTS: dict[str, Callable[[Write], object]] = {
-    **{f"word {after}": _word(after) for after in WORKER_SAYS},
+    **{f"word {after}": _word(after) for after in sorted(WORKER_SAYS)},
     "lease": lambda write: events.lease(write, 1, [EventRange(range_id="r", origin={})]),
     "lease_lost": lambda write: events.lease_lost(write, 1, ["r"]),
     "hand": lambda write: events.hand(write, 8, 1, 10),

@@ -40,7 +40,8 @@ def parcel(number: int, lfn: str, direction: Direction = Direction.OUT, **more: 
 def output(number: int, path: Path, **more: Any) -> Parcel:
     """Return an output that lies at ``path``, with what its job knows of it."""
     known = measured(path)
-    return parcel(number, path.name, **{"source": Place(path=str(path)), "size": known.size, "checksum": known.checksum, **more})
+    lfn = more.pop("lfn", path.name)
+    return parcel(number, lfn, **{"source": Place(path=str(path)), "size": known.size, "checksum": known.checksum, **more})
 
 
 def transfer(items: Sequence[Item], key: str = "abcde-t1", token: str = "", task: str = "") -> Transfer:

@@ -1,0 +1,1 @@
+"""Parts of the plugin for Globus that need no service."""
