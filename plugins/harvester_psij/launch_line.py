@@ -1,7 +1,7 @@
 """How a program is started inside an allocation: one pure function a launcher returns the argv.
 
 Sources: srun(1) of Slurm 22.05; ``mpiexec -help`` of MPICH 5.0 (Hydra); mpirun(1) of Open MPI 5.0; for PALS the guides of ALCF
-(Aurora, Polaris), for jsrun that of OLCF (Summit), for aprun aprun(1) of ALPS 6. The last three were never run here.
+(Aurora, Polaris), for jsrun that of OLCF (Summit), for aprun aprun(1) of ALPS 6. Those of PALS, jsrun and aprun were never run.
 """
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _openmpi(tasks: Tasks, manner: Manner) -> list[str]:
     bound = tasks.ranks and manner.bound
     place = f"ppr:{tasks.per_node}:node" + (f":PE={tasks.cores}" if bound else "") + ":OVERSUBSCRIBE"
     line = [manner.program, "-n", str(tasks.number), "--map-by", place, "--bind-to", "core" if bound else "none"]
-    return line + (["--enable-recovery"] if tasks.apart else [])
+    return line + (["--runtime-options", "error-nonzero-status=false"] if tasks.apart else [])
 
 
 def _pals(tasks: Tasks, manner: Manner) -> list[str]:

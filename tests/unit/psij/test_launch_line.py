@@ -49,7 +49,7 @@ APART = {
     "srun": "srun --nodes=2 --ntasks=2 --ntasks-per-node=1 --cpus-per-task=8 --overlap --export=ALL --kill-on-bad-exit=0 --wait=0"
             " --no-kill",
     "mpiexec": "mpiexec -n 2 -ppn 1 -bind-to none -disable-auto-cleanup",
-    "openmpi": "mpirun -n 2 --map-by ppr:1:node:OVERSUBSCRIBE --bind-to none --enable-recovery",
+    "openmpi": "mpirun -n 2 --map-by ppr:1:node:OVERSUBSCRIBE --bind-to none --runtime-options error-nonzero-status=false",
     "pals": "mpiexec -n 2 --ppn 1 --envall --cpu-bind none --no-abort-on-failure",
     "jsrun": "jsrun -n 2 -r 1 -a 1 -c 8 -d packed -b none",
     "aprun": "aprun -n 2 -N 1 -d 8 -cc none",
