@@ -147,10 +147,11 @@ class EventOutputs:
         if file.state is FileState.FAILED:
             return self._take(one, file, Failed(why=file.why))
         with self.database.write() as write:
+            parcels.send(write, job.queue, [file])
             if file.state is FileState.DEFINED:
-                parcels.send(write, job.queue, [file])
                 jobs.take_file_news(write, [FileNews(file_id=file.id, state=FileState.TRANSFERRING)])
             zips.again(write, one, write.now + CARRIED_S, one.tries)
+            parcels.wake_settled_zip(write, file.id)
         self.house.reached("zip sent")
         return int(file.state is FileState.DEFINED)
 
