@@ -119,6 +119,8 @@ def judged(item: Item, news: ItemNews, *, last: bool, tries: int, again_at: Call
     if wrong := _difference(item, news.size, news.checksum):
         _remove_ours(item, path)
         return missed(item, wrong, tries, again_at)
+    if last and item.parcel.target and not os.path.exists(item.parcel.target):  # noqa: PTH110
+        return missed(item, f"{item.parcel.lfn}: said to have arrived, and it is not at its place {item.parcel.target}", tries, again_at)
     place = item.route.destination
     if last and path and path == item.parcel.target:
         _protect(path)

@@ -479,3 +479,24 @@ def test_a_look_at_files_ends_when_it_is_told_to() -> None:
     run.close(wait_s=WITHIN_S)
     assert not run.hangs()
     assert run.take(transfer.id)[0] == []
+
+
+class Elsewhere(FakeCarrier):
+    """Says that everything is verified, and puts it somewhere else."""
+
+    def move(self, item: Item) -> ItemNews:
+        told = super().move(item)
+        target = Path(item.parcel.target)
+        target.replace(target.with_name("elsewhere"))
+        return replace(told, verified=True, path=str(target.with_name("elsewhere")))
+
+
+def test_an_input_that_arrives_elsewhere_is_not_fetched_for_ever(places: Callable[..., Place]) -> None:
+    place = places(Elsewhere, depot={"tries": 3})
+    place.source("in")
+    job = place.job_with("in")
+    for _ in range(20):
+        place.world.later(600.0)
+    assert place.state(job) is JobState.FAILED
+    assert "it is not at its place" in place.world.job(job).why
+    assert place.inward.moved == {"in": 3}
