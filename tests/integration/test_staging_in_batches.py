@@ -1,4 +1,4 @@
-"""The whole program with files that come and go in batches by rsync: shared inputs, a failing file, what is told of it, and event outputs."""
+"""The whole program with files in batches by rsync: shared inputs, a failing file, what is told of it, and outputs of event ranges."""
 from __future__ import annotations
 
 import shutil
