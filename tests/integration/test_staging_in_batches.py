@@ -130,3 +130,16 @@ def test_outputs_of_event_ranges_go_in_batches_while_their_job_runs(instance: In
     assert instance.query("SELECT DISTINCT state FROM parcel") == [("moved",)]
     ((checksum,),) = instance.query("SELECT DISTINCT checksum <> '' FROM file WHERE kind = 'event_zip'")
     assert checksum == 1
+
+
+def test_a_round_by_cron_waits_for_what_it_copies_itself(instance: Instance, tmp_path: Path) -> None:
+    slow = ["/bin/sh", "-c", 'sleep 2; exec cp -- "$0" "$1"', "{source}", "{destination}"]
+    instance.make(configuration(tmp_path, preparator={"name": "command", "command": slow, "waitS": 0}))
+    (tmp_path / "shared.in").write_text("content\n")
+    job = instance.shell("cat shared.in", inputs=[str(tmp_path / "shared.in")])
+    rounds = 0
+    while instance.state(job) in ("", "fetched", "preparing") and rounds < 3:
+        instance("run", "--once", "--quiet")
+        rounds += 1
+    assert instance.query("SELECT count(*), sum(submissions) FROM transfer WHERE direction = 'in'") == [(1, 1)]
+    assert instance.state(job) not in ("fetched", "preparing", "failed")
