@@ -110,7 +110,8 @@ class EventOutputs:
             members = zips.members(connection, one)
         named = {_name_of(member, index): member for index, member in enumerate(members)}
         try:
-            packed = write_zip(Path(file.path), [(name, Path(member.path)) for name, member in named.items()])
+            listed = [(name, Path(member.path)) for name, member in named.items()]
+            packed = write_zip(Path(file.path), listed, patient=one.tries + 1 < TRIES)
         except OSError as error:
             log.warning("a zip cannot be written job=%s path=%s why=%s", one.job_id, file.path, error)
             self._again(one, self.clock.now() + self.agent.pause_s(one.tries + 1), one.tries + 1)
