@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import zlib
@@ -16,6 +17,11 @@ BLOCK = 1 << 20
 #: A larger file is not held in memory as a whole.
 SMALL = 1 << 20
 _LONGEST_NAME = 0xFFFF
+#: What a file server that is away, or a busy machine, answers: it says nothing of the file.
+_PASSING = frozenset({
+    errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.EAGAIN, errno.EINTR, errno.EMFILE, errno.ENFILE,
+    errno.ENOMEM,
+})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +37,15 @@ class Packed:
     lost: dict[str, str]
 
 
-def write_zip(place: Path, members: Iterable[tuple[str, Path]], stop: Callable[[], bool] = lambda: False) -> Packed:
+def write_zip(
+    place: Path, members: Iterable[tuple[str, Path]], stop: Callable[[], bool] = lambda: False, *, patient: bool = False
+) -> Packed:
     """Make a zip at ``place``, replacing one that lies there.
 
     Args:
         members: (name in the zip, file); a second member of one name is lost.
         stop: asked before each member; True ends the work with InterruptedError.
+        patient: a member that cannot be opened for a reason that may pass is not lost: there is no zip now.
 
     Raises:
         OSError: the zip cannot be written; nothing lies at ``place`` that was not there before.
@@ -46,7 +55,7 @@ def write_zip(place: Path, members: Iterable[tuple[str, Path]], stop: Callable[[
     try:
         descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with _Archive(descriptor) as archive:
-            lost = _fill(archive, members, stop)
+            lost = _fill(archive, members, stop, patient=patient)
             size = archive.finish()
         part.replace(place)
     except BaseException:
@@ -57,7 +66,7 @@ def write_zip(place: Path, members: Iterable[tuple[str, Path]], stop: Callable[[
     return Packed(size=size, lost=lost)
 
 
-def _fill(archive: _Archive, members: Iterable[tuple[str, Path]], stop: Callable[[], bool]) -> dict[str, str]:
+def _fill(archive: _Archive, members: Iterable[tuple[str, Path]], stop: Callable[[], bool], *, patient: bool) -> dict[str, str]:
     names: set[str] = set()
     lost: dict[str, str] = {}
     for name, path in members:
@@ -67,19 +76,21 @@ def _fill(archive: _Archive, members: Iterable[tuple[str, Path]], stop: Callable
             lost[name] = "another member has its name"
             continue
         names.add(name)
-        why = _add(archive, name, path)
+        why = _add(archive, name, path, patient=patient)
         if why:
             lost[name] = why
     return lost
 
 
-def _add(archive: _Archive, name: str, path: Path) -> str:
+def _add(archive: _Archive, name: str, path: Path, *, patient: bool) -> str:
     """Write one member; return why it is not there."""
     try:
         if len(name.encode()) > _LONGEST_NAME:
             return f"{path}: its name is too long for a zip"
         source = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
+        if patient and error.errno in _PASSING:
+            raise
         return f"{path}: {error.strerror}"
     except ValueError as error:  # half of a character, or a NUL, in one of the names
         return f"{str(path)!r}: {error}"

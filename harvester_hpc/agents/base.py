@@ -104,6 +104,14 @@ class Agent(ABC):
         polls = (plugins.queue.poll_s for plugins in self.house.queues.values())
         return max(self.period_s, self.house.heartbeat_s, LONGEST_WITH_SPREAD_S, *polls)
 
+    def is_busy(self) -> bool:
+        """Tell whether threads of this agent are at something of which it has to take the result."""
+        return False
+
+    def hangs(self) -> bool:
+        """Tell, after ``close``, whether a thread has not ended."""
+        return False
+
     def close(self) -> None:
         """Wait for the calls under way and end the agent's threads."""
         if self._pool is not None:

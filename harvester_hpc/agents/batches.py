@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from harvester_hpc.agents.base import Agent
 from harvester_hpc.model.transfer import Direction, Parcel, Route
@@ -33,9 +33,13 @@ class Batches:
         self._goes: dict[Mover, float | None] = {}
         self._parked: set[Mover] = set()
 
-    def run_once(self) -> int:
-        """Route what is new, and plan the batches that are to go; return how many things changed."""
-        return sum(self._one(mover, plugin) for mover, plugin in self.movers())
+    def run_once(self, hanging: Callable[[Mover], int]) -> int:
+        """Route what is new, and plan the batches that are to go; return how many things changed.
+
+        Args:
+            hanging: how many batches of a mover hang, as it seems: others may go beside them, once as many.
+        """
+        return sum(self._one(mover, plugin, hanging(mover)) for mover, plugin in self.movers())
 
     def next_due(self) -> float | None:
         """Return when the next batch goes, as far as that is known now."""
@@ -59,13 +63,13 @@ class Batches:
         plugins = self.house.queues.get(mover.queue)
         return plugins is None or mover.hop >= len(plugins.hops(mover.direction)) - 1
 
-    def _one(self, mover: Mover, plugin: Carrier | Copier) -> int:
+    def _one(self, mover: Mover, plugin: Carrier | Copier, hanging: int) -> int:
         limits = plugin.limits()
-        return self._route(mover, plugin, limits) + self._plan(mover, limits)
+        return self._route(mover, plugin) + self._plan(mover, limits, min(hanging, limits.active))
 
     # -- the way ----------------------------------------------------------------------------------
 
-    def _route(self, mover: Mover, plugin: Carrier | Copier, limits: Limits) -> int:
+    def _route(self, mover: Mover, plugin: Carrier | Copier) -> int:
         with self.database.read() as connection:
             found = transfers.unrouted(connection, mover, self.clock.now(), self.house.rows, last=self.is_last(mover))
         if not found or self.agent.waits(named(mover)):
@@ -108,19 +112,26 @@ class Batches:
             self.agent.forget_trouble(name)
 
     def _postpone(self, mover: Mover, found: Sequence[tuple[Parcel, float]]) -> None:
-        until = self.agent.waits_until(named(mover))
+        """Nobody answers who knows the way."""
+        until, now = self.agent.waits_until(named(mover)), self.clock.now()
+        patience = self.house.queues[mover.queue].queue.transfer_patience_s
         with self.database.write() as write:
             for parcel, _ in found:
-                transfers.later(write, parcel.item_id, until, 0, "")
+                transfers.later(write, parcel.item_id, until, 0, "the service does not answer")
+            parcels.fail(write, {
+                parcel.item_id: f"no way in {patience / 3600:.0f} hours (transferPatience): the service does not answer"
+                for parcel, since in found if now - since > patience
+            })
 
     # -- batches ----------------------------------------------------------------------------------
 
-    def _plan(self, mover: Mover, limits: Limits) -> int:
+    def _plan(self, mover: Mover, limits: Limits, hanging: int) -> int:
         now = self.clock.now()
         sizes = Sizes(files=limits.files, size=limits.size, wait_s=limits.wait_s, active=limits.active)
         with self.database.read() as connection:
-            heaps = transfers.heaps(connection, mover, now)
-            active = transfers.under_way(connection, mover) if heaps else 0
+            active = transfers.under_way(connection, mover) - hanging
+            # All that waits is grouped: not while no batch can go anyway.
+            heaps = transfers.heaps(connection, mover, now) if active < sizes.active else []
         planned = 0
         later: list[float] = []
         for heap in heaps:

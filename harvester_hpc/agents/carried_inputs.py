@@ -1,11 +1,11 @@
 """Jobs whose inputs come in batches: they wait for room, then for the files, which they share with others. A part of the preparator."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import unquote, urlsplit
 
 from harvester_hpc.agents.base import Agent
-from harvester_hpc.agents.input_cache import InputCache
+from harvester_hpc.agents.input_cache import InputCache, Room
 from harvester_hpc.agents.staging import CARRIED_S, Answered
 from harvester_hpc.model.file import File, FileId, FileKind, FileState
 from harvester_hpc.model.input import Identity, Input, InputState
@@ -32,47 +32,46 @@ class CarriedInputs:
         """Return what becomes of some jobs of a queue, in the order in which they get room."""
         with self.database.read() as connection:
             uses = inputs.uses(connection, [job.id for job in group])
-        found: list[Answered] = []
-        admitted = Amount()
-        full = ""
-        for job in group:
-            if job.cancel:
-                cancelled = step(job, JobState.CANCELLED, self.clock.now(), why=job.cancel, outcome=Outcome.CANCELLED)
-                found.append(Answered(job=job, step=cancelled))
-            elif job.state is JobState.PREPARING:
-                found.append(self._looked_at(queue, job, uses[job.id]))
-            else:
-                one, more, full = self._admitted(queue, job, admitted, full)
-                found.append(one)
-                admitted += more
-        return found
+        fresh = {job.id: self._identities(queue, job) for job in group if job.state is JobState.FETCHED and not job.cancel}
+        room = self._room(queue, fresh.values())
+        return [self._answered(queue, job, uses[job.id], fresh.get(job.id), room) for job in group]
+
+    def _answered(
+        self, queue: Queue, job: Job, uses: Mapping[FileId, Input], identities: Mapping[FileId, Identity] | None, room: Room
+    ) -> Answered:
+        if job.cancel:
+            cancelled = step(job, JobState.CANCELLED, self.clock.now(), why=job.cancel, outcome=Outcome.CANCELLED)
+            return Answered(job=job, step=cancelled)
+        return self._looked_at(queue, job, uses) if identities is None else self._admitted(queue, job, identities, room)
 
     # -- fetched ----------------------------------------------------------------------------------
 
-    def _admitted(self, queue: Queue, job: Job, admitted: Amount, full: str) -> tuple[Answered, Amount, str]:
-        """Return what becomes of a job that has not begun, what it adds to the cache, and why the next ones cannot be admitted either.
+    def _room(self, queue: Queue, wanted: Iterable[Mapping[FileId, Identity]]) -> Room:
+        """Return the room that there is; what one of the jobs wants that are looked at does not leave to make more."""
+        identities = {identity for several in wanted for identity in several.values()}
+        with self.database.read() as connection:
+            known = [one for identity in identities if (one := inputs.known(connection, identity)) is not None]
+        there = {one.identity for one in known if one.state in (InputState.READY, InputState.WANTED)}
+        return Room(self._cache, queue.cache, there, [one.id for one in known])
+
+    def _admitted(self, queue: Queue, job: Job, identities: Mapping[FileId, Identity], room: Room) -> Answered:
+        """Return what becomes of a job that has not begun.
 
         A job gets room for all of its inputs or for none: two that had half of theirs would wait for each other.
         """
         now = self.clock.now()
-        identities = self._identities(queue, job)
         if not identities:
-            return Answered(job=job, step=step(job, JobState.PREPARED, now)), Amount(), full
-        wrong = [file.lfn for file in _inputs_of(job) if not _is_plain(file.lfn)]
-        if wrong:
-            return Answered(job=job, step=_failed(job, now, f"{wrong[0]!r} is no name of a file")), Amount(), full
-        with self.database.read() as connection:
-            new = [identity for identity in set(identities.values()) if inputs.known(connection, identity) is None]
-        more = Amount(size=sum(identity.size or 0 for identity in new), files=len(new))
-        limit = Amount(size=queue.cache.limit, files=queue.cache.limit_files)
-        if why := never_fits(_amount(identities), limit):
-            return Answered(job=job, step=_failed(job, now, why)), Amount(), full
-        full = full or self._cache.problem(queue.cache, admitted + more)
-        if full and new:
-            return Answered(job=job, step=look_again(job, now + ROOM_S, why=full)), Amount(), full
+            return Answered(job=job, step=step(job, JobState.PREPARED, now))
+        if wrong := [file.lfn for file in _inputs_of(job) if not _is_plain(file.lfn)]:
+            return Answered(job=job, step=_failed(job, now, f"{wrong[0]!r} is no name of a file"))
+        if why := never_fits(_amount(identities), Amount(size=queue.cache.limit, files=queue.cache.limit_files)):
+            return Answered(job=job, step=_failed(job, now, why))
+        new = set(identities.values()) - room.there
+        if why := room.take(new):
+            return Answered(job=job, step=look_again(job, now + ROOM_S, why=why))
         preparing = step(job, JobState.PREPARING, now, due=now + CARRIED_S if new else now)
         news = tuple(FileNews(file_id=file_id, state=FileState.PREPARING) for file_id in identities)
-        return Answered(job=job, step=preparing, news=news, wants=tuple(identities.items())), more, full
+        return Answered(job=job, step=preparing, news=news, wants=tuple(identities.items()))
 
     def _identities(self, queue: Queue, job: Job) -> dict[FileId, Identity]:
         root, origins = self._cache.root_of(queue.cache), _origins_of(job)
@@ -101,6 +100,8 @@ class CarriedInputs:
             return Answered(job=job, step=look_again(job, now + 2.0), wants=tuple(missing.items()))
         ready = {file_id: one for file_id, one in uses.items() if one.state is InputState.READY}
         lost = tuple({one.id: one for one in ready.values() if not self._cache.is_there(one)}.values())
+        for one in lost:
+            self._cache.discard(one)
         if lost or len(ready) < len(uses):
             why = f"waits for {len(uses) - len(ready) + len(lost)} of {len(uses)} inputs"
             return Answered(job=job, step=look_again(job, now + CARRIED_S, why=why), lost=lost)

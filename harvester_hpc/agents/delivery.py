@@ -34,32 +34,25 @@ class Delivery:
 
     # -- what became of them ----------------------------------------------------------------------
 
-    def settle(self, mover: Mover, one: Transfer, items: Sequence[Item], news: Sequence[ItemNews]) -> int:
-        """Look at what has arrived, and store the end of each file; return how many."""
-        by_id = {item.parcel.item_id: item for item in items}
-        known = [(by_id[told.item_id], told) for told in news if told.item_id in by_id]
+    def settle(self, mover: Mover, one: Transfer, told: Sequence[tuple[Item, ItemNews]]) -> int:
+        """Store the end of each file, of which all that can be known is known; return how many."""
         plugin = self._batches.plugin_of(mover)
-        if not known or plugin is None:
+        if not told or plugin is None:
             return 0
         tries, last = plugin.limits().tries, self._batches.is_last(mover)
 
         def again_at(number: int) -> float:
             return self.clock.now() + self.agent.pause_s(number)
 
-        for start in range(0, len(known), AT_ONCE):
-            part = known[start:start + AT_ONCE]
-            ends: list[Arrival | Miss] = []
-            for some in self.agent.in_parallel(part, lambda pairs: [
-                judged(item, told, last=last, tries=tries, again_at=again_at) for item, told in pairs
-            ]):
-                ends += some
+        for start in range(0, len(told), AT_ONCE):
+            ends = [judged(item, news, last=last, tries=tries, again_at=again_at) for item, news in told[start:start + AT_ONCE]]
             self.house.reached("files arrived, not stored")
             with self.database.write() as write:
                 parcels.arrived(write, one.id, [end for end in ends if isinstance(end, Arrival)])
                 parcels.missed(write, one.id, [end for end in ends if isinstance(end, Miss)])
             self.house.reached("arrivals stored")
             _log_misses(one, [end for end in ends if isinstance(end, Miss)])
-        return len(known)
+        return len(told)
 
     def end(self, mover: Mover, one: Transfer) -> int:
         """Each file of a batch has its end."""
@@ -77,7 +70,7 @@ class Delivery:
 
     def put_off(self, mover: Mover, one: Transfer, items: Sequence[Item] | None, why: str, *, due: float | None = None) -> int:
         """A batch does not go on for now; once the patience is at its end its files have failed."""
-        if self._is_out_of_patience(one):
+        if self.is_out_of_patience(one):
             return self.give_up(mover, one, items, why)
         number = one.tries + 1
         self.again(one, due or self.clock.now() + self.agent.pause_s(number), why, tries=number)
@@ -85,7 +78,7 @@ class Delivery:
 
     def park(self, mover: Mover, one: Transfer, items: Sequence[Item] | None, parked: Parked) -> int:
         """A person must act before a batch goes on."""
-        if self._is_out_of_patience(one):
+        if self.is_out_of_patience(one):
             return self.give_up(mover, one, items, f"{parked.why}; {parked.remedy}")
         until = self.clock.now() + PARKED_S
         waiting = self._parked.setdefault(named(mover), set())
@@ -106,9 +99,10 @@ class Delivery:
         with self.database.write() as write:
             transfers.hurry_parked(write, mover)
 
-    def _is_out_of_patience(self, one: Transfer) -> bool:
+    def is_out_of_patience(self, one: Transfer, times: float = 1.0) -> bool:
+        """Tell whether a batch has stood still for ``times`` its queue's patience."""
         plugins = self.house.queues.get(one.queue)
-        return plugins is not None and one.stuck is not None and self.clock.now() - one.stuck > plugins.queue.transfer_patience_s
+        return plugins is not None and one.stuck is not None and self.clock.now() - one.stuck > times * plugins.queue.transfer_patience_s
 
     def give_up(self, mover: Mover, one: Transfer, items: Sequence[Item] | None, why: str) -> int:
         """The patience with a service has an end: the files of the batch have failed."""

@@ -110,7 +110,8 @@ class EventOutputs:
             members = zips.members(connection, one)
         named = {_name_of(member, index): member for index, member in enumerate(members)}
         try:
-            packed = write_zip(Path(file.path), [(name, Path(member.path)) for name, member in named.items()])
+            listed = [(name, Path(member.path)) for name, member in named.items()]
+            packed = write_zip(Path(file.path), listed, patient=one.tries + 1 < TRIES)
         except OSError as error:
             log.warning("a zip cannot be written job=%s path=%s why=%s", one.job_id, file.path, error)
             self._again(one, self.clock.now() + self.agent.pause_s(one.tries + 1), one.tries + 1)
@@ -146,10 +147,11 @@ class EventOutputs:
         if file.state is FileState.FAILED:
             return self._take(one, file, Failed(why=file.why))
         with self.database.write() as write:
+            parcels.send(write, job.queue, [file])
             if file.state is FileState.DEFINED:
-                parcels.send(write, job.queue, [file])
                 jobs.take_file_news(write, [FileNews(file_id=file.id, state=FileState.TRANSFERRING)])
             zips.again(write, one, write.now + CARRIED_S, one.tries)
+            parcels.wake_settled_zip(write, file.id)
         self.house.reached("zip sent")
         return int(file.state is FileState.DEFINED)
 

@@ -5,11 +5,11 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from harvester_hpc.agents.base import Agent
-from harvester_hpc.model.input import Input
+from harvester_hpc.model.input import Identity, Input, InputId
 from harvester_hpc.model.queue import InputCache as Settings
 from harvester_hpc.policy.room import Amount, Space, problem, to_leave
 from harvester_hpc.store import input as inputs
@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 
 #: File in the root of a cache that says whose it is.
 SENTINEL = ".harvester_hpc"
-#: Files removed in one round, and seconds between two looks at the high mark.
-AT_ONCE, LOOK_S = 500, 60.0
+#: Files removed in one round, those that begin to leave at the same time, and seconds between two looks at the high mark.
+AT_ONCE, MOST, LOOK_S = 500, 5000, 60.0
 
 
 class InputCache:
@@ -37,20 +37,32 @@ class InputCache:
         """Return the root of a cache: a folder of this instance in the one that is configured."""
         return f"{settings.folder}/{self.house.tag}"
 
-    def problem(self, settings: Settings, wanted: Amount) -> str:
-        """Return why inputs do not fit now; "" if they do. What no job wants leaves, if that makes room."""
+    def space(self, settings: Settings, spared: Sequence[InputId] = ()) -> Space | str:
+        """Return what there is; in words why the cache cannot be used, if it cannot.
+
+        Args:
+            spared: what does not count as idle although no job has it yet.
+        """
         root = self.root_of(settings)
         if why := self._opened(root):
             return why
-        space = self._space(root, settings)
-        if why := problem(wanted, space):
-            return why
-        leaving = to_leave(wanted, space, settings.high, settings.low)
-        if leaving == Amount():
-            return ""
-        self._let_leave(root, leaving)
+        with self.database.read() as connection:
+            files, size = inputs.held(connection, root)
+            idle_files, idle_size = inputs.idle_amount(connection, root, spared)
+        return Space(
+            limit=Amount(size=settings.limit, files=settings.limit_files), free=_free(root), held=Amount(size=size, files=files),
+            idle=Amount(size=idle_size, files=idle_files),
+        )
+
+    def make_room(self, settings: Settings, amount: Amount, spared: Sequence[InputId] = ()) -> None:
+        """Let so much leave that no job wants, the longest unused first."""
+        self._let_leave(self.root_of(settings), amount, spared)
         self.clean()
-        return problem(wanted, self._space(root, settings))
+
+    def discard(self, one: Input) -> None:
+        """Remove what lies at the place of an input and is not that input."""
+        with contextlib.suppress(OSError):
+            Path(one.path).unlink()
 
     def tidy(self) -> int:
         """Now and then: what is above the high mark and no job wants leaves. Return how many files left."""
@@ -62,7 +74,8 @@ class InputCache:
             root = self.root_of(settings)
             with self.database.write() as write:
                 inputs.forget_unwanted(write, root)
-            leaving = to_leave(Amount(), self._space(root, settings), settings.high, settings.low)
+            space = self.space(settings)
+            leaving = Amount() if isinstance(space, str) else to_leave(Amount(), space, settings.high, settings.low)
             if leaving != Amount():
                 self._let_leave(root, leaving)
         return self.clean()
@@ -88,31 +101,22 @@ class InputCache:
             found = os.stat(one.path)  # noqa: PTH116
         except OSError:
             return False
-        return one.identity.size is None or found.st_size == one.identity.size
+        expected = one.bytes or None if one.identity.size is None else one.identity.size
+        return expected in (None, found.st_size)
 
     def _caches(self) -> list[Settings]:
         found = {plugins.queue.cache.folder: plugins.queue.cache for plugins in self.house.queues.values() if plugins.inward}
         return list(found.values())
 
-    def _space(self, root: str, settings: Settings) -> Space:
-        with self.database.read() as connection:
-            files, size = inputs.held(connection, root)
-            idle = inputs.idle(connection, root, 1_000_000)
-        return Space(
-            limit=Amount(size=settings.limit, files=settings.limit_files), free=_free(root), held=Amount(size=size, files=files),
-            idle=Amount(size=sum(one.bytes for one in idle), files=len(idle)),
-        )
-
-    def _let_leave(self, root: str, amount: Amount) -> None:
-        with self.database.read() as connection:
-            idle = inputs.idle(connection, root, 100_000)
+    def _let_leave(self, root: str, amount: Amount, spared: Sequence[InputId] = ()) -> None:
         chosen: list[Input] = []
         size = 0
-        for one in idle:
-            if size >= amount.size and len(chosen) >= amount.files:
-                break
-            chosen.append(one)
-            size += one.bytes
+        with self.database.read() as connection:
+            for one in inputs.idle(connection, root, spared, MOST):
+                if size >= amount.size and len(chosen) >= amount.files:
+                    break
+                chosen.append(one)
+                size += one.bytes
         with self.database.write() as write:
             inputs.leave(write, [one.id for one in chosen])
         if chosen:
@@ -154,6 +158,49 @@ class InputCache:
                     removed += _remove_folder(folder)
         if removed:
             log.warning("files in the cache of inputs that no store knows were removed root=%s files=%d", root, removed)
+
+
+class Room:
+    """What one look at jobs that want to come in may still take of a cache.
+
+    Args:
+        there: inputs that need no room: they lie there, or are on their way.
+        spared: rows of inputs that do not leave.
+    """
+
+    def __init__(self, cache: InputCache, settings: Settings, there: set[Identity], spared: Sequence[InputId]) -> None:
+        self.there = there
+        self._cache = cache
+        self._settings = settings
+        self._spared = spared
+        self._space: Space | str | None = None
+        self._taken = Amount()
+        self._full = ""
+
+    def take(self, new: Collection[Identity]) -> str:
+        """Take room for inputs of one job; return why there is none. Nobody overtakes a job that waits for room."""
+        if not new:
+            return ""
+        more = Amount(size=sum(identity.size or 0 for identity in new), files=len(new))
+        self._full = self._full or self._problem(self._taken + more)
+        if not self._full:
+            self._taken += more
+            self.there |= set(new)
+        return self._full
+
+    def _problem(self, wanted: Amount) -> str:
+        space = self._space or self._cache.space(self._settings, self._spared)
+        self._space = space
+        if isinstance(space, str):
+            return space
+        if why := problem(wanted, space):
+            return why
+        leaving = to_leave(wanted, space, self._settings.high, self._settings.low)
+        if leaving == Amount():
+            return ""
+        self._cache.make_room(self._settings, leaving, self._spared)
+        self._space = space = self._cache.space(self._settings, self._spared)
+        return space if isinstance(space, str) else problem(wanted, space)
 
 
 def _folders(parent: Path) -> Sequence[Path]:

@@ -9,11 +9,13 @@ from harvester_hpc.agents.carried_inputs import CarriedInputs
 from harvester_hpc.agents.input_cache import InputCache
 from harvester_hpc.agents.staging import Answered, StagingAgent
 from harvester_hpc.model.file import File, FileKind, FileState
-from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, step
+from harvester_hpc.model.job import Job, JobId, JobState, JobStep, Outcome, step
 from harvester_hpc.model.transfer import Direction
 from harvester_hpc.model.turn import PREPARATOR
 from harvester_hpc.ports.outcome import Done, Result
 from harvester_hpc.ports.plugins import QueuePlugins
+from harvester_hpc.store import input as inputs
+from harvester_hpc.store.database import Write
 
 
 class PreparatorAgent(StagingAgent):
@@ -36,6 +38,12 @@ class PreparatorAgent(StagingAgent):
     def carried(self, plugins: QueuePlugins, group: Sequence[Job]) -> list[Answered]:
         """Let inputs come in batches, as far as there is room for them."""
         return self._inputs.answered(plugins.queue, group)
+
+    def mend(self, write: Write, ids: Sequence[JobId]) -> None:
+        """Let inputs come that nobody moves any more, too."""
+        if any(plugins.inward for plugins in self.house.queues.values()):
+            inputs.rescue(write, ids, [name for name, plugins in self.house.queues.items() if plugins.inward])
+            super().mend(write, ids)
 
     def ask(self, plugins: QueuePlugins, job: Job) -> Result:
         """Trigger or check; once all is there, resolve the paths that compute nodes see."""

@@ -44,6 +44,16 @@ def goes_on(connection: sqlite3.Connection, queue: Queue, job: Job, states: Sequ
     return queue.map_type is MapType.ONE_TO_MANY and more_workers(connection, queue, job, states, 1) > 0
 
 
+def let_go(write: Write, job: Job) -> None:
+    """End the workers of a job that still wait in the batch queue when nothing is left for them: the job would wait for their start."""
+    wanted = (EventState.LEASED, EventState.FED, EventState.FAILED)  # of one that has failed the system may give another attempt
+    if not events.jobs(write.connection, [job.id]).get(job.id) or events.any_in(write.connection, job.id, wanted):
+        return
+    for worker in workers.by_ids(write.connection, workers.alive_of_job(write.connection, job.id)).values():
+        if worker.state is not WorkerState.RUNNING and workers.kill(write, worker.id, "nothing is left of its job"):
+            log.info("is not needed any more worker=%s batch=%s job=%s", worker.id, worker.batch_id, job.id)
+
+
 def judged_together(job: Job, seen: Seen, states: Sequence[WorkerState], now: float) -> JobStep:
     """Return the end of a job by the ends of all its workers.
 

@@ -70,8 +70,8 @@ class StagerAgent(StagingAgent):
         if not meant:
             why = "; ".join(f"{file.lfn}: {file.why}" for file in lost[:5])
             return Answered(job=job, step=self.failed(job, why) if lost else self.done(job))
-        sends = tuple(file for file in meant if file.state is FileState.DEFINED)
-        news = tuple(FileNews(file_id=file.id, state=FileState.TRANSFERRING) for file in sends)
+        news = tuple(FileNews(file_id=file.id, state=FileState.TRANSFERRING) for file in meant if file.state is FileState.DEFINED)
+        sends = tuple(meant)  # those under way, too: another plugin may have been at them before
         if job.state is self.waiting:
             under_way = step(job, self.under_way, now, due=now + CARRIED_S)
             return Answered(job=job, step=under_way, news=news, sends=sends)

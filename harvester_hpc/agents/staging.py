@@ -9,13 +9,14 @@ from typing import ClassVar
 from harvester_hpc.agents.base import Agent, by_queue, checked
 from harvester_hpc.model.file import File, FileId
 from harvester_hpc.model.input import Identity, Input
-from harvester_hpc.model.job import Job, JobState, JobStep, look_again, step
+from harvester_hpc.model.job import Job, JobId, JobState, JobStep, look_again, step
 from harvester_hpc.model.transfer import Direction
 from harvester_hpc.ports.outcome import Done, Failed, FileNews, Pending, Result, Retry
 from harvester_hpc.ports.plugins import QueuePlugins
 from harvester_hpc.store import input as inputs
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import parcel as parcels
+from harvester_hpc.store.database import Write
 
 #: Failed tries of one transfer before its job fails; with growing pauses this is a matter of hours.
 TRIES = 20
@@ -137,8 +138,13 @@ class StagingAgent(Agent):
                 for lost in one.lost:
                     inputs.lost(write, one.job.queue, one.job.id, lost)
             jobs.make(write, [one.step for one in answered])
+            self.mend(write, [one.job.id for one in answered])
         self.house.reached(f"{self.name} committed")
         return sum(one.step.after is not one.step.before for one in answered)
+
+    def mend(self, write: Write, ids: Sequence[JobId]) -> None:
+        """Set right what happened between a look at jobs that wait for the conveyor, and the commit of that look."""
+        parcels.wake_settled(write, ids)
 
     @abstractmethod
     def carried(self, plugins: QueuePlugins, group: Sequence[Job]) -> list[Answered]:

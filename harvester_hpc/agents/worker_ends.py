@@ -10,7 +10,7 @@ from harvester_hpc.agents import attributes
 from harvester_hpc.agents.base import Agent
 from harvester_hpc.agents.event_news import store_event_news, take_back_ranges
 from harvester_hpc.agents.last_letters import Ended, LastLetters
-from harvester_hpc.agents.shared_jobs import goes_on, judged_together
+from harvester_hpc.agents.shared_jobs import goes_on, judged_together, let_go
 from harvester_hpc.model.file import FileKind, FileState
 from harvester_hpc.model.job import BOUND, WITH_ITS_WORKER_S, Job, JobId, JobState, JobStep, Outcome, step
 from harvester_hpc.model.queue import Queue
@@ -179,6 +179,7 @@ def _end_job(write: Write, queue: Queue, one: Ended, job: Job, states: Sequence[
     if standing is not None:
         if standing is not job.state:
             jobs.make(write, [step(job, standing, write.now, due=write.now + WITH_ITS_WORKER_S)])
+        let_go(write, job)
         return
     if goes_on(write.connection, queue, job, states):
         write.ring(SUBMITTER)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -51,12 +52,15 @@ def command(instance: Instance, once: bool, quiet: bool) -> int:
                 log.warning("%s", warning)
             service.obey_signals()
             if not once:
-                return service.run()
-            changes = service.run_once()
-            log.info("one round of every agent changes=%d", changes)
-            return Exit.DONE
+                code = service.run()
+            else:
+                log.info("one round of every agent changes=%d", service.run_once())
+                code = int(Exit.DONE)
     except Exception as error:
         log.error("ended by an error why=%s", error)
         raise
     finally:
         stop(handlers)
+    if service.hangs():
+        os._exit(code)  # the interpreter would wait for threads in a file system that is dead
+    return code

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 #: Shortest sleep of an agent that has nothing to do although the store says that something is due.
 SHORTEST_S = 0.2
+#: Seconds between two bounded rounds while threads are at work.
+BUSY_S = 1.0
 
 
 class Rounds(threading.Thread):
@@ -104,17 +106,23 @@ class Rounds(threading.Thread):
         return sleep
 
 
-def once(agents: Sequence[Agent], stop: threading.Event, *, passes: int = 20, seconds: float = 300.0) -> int:
+def once(agents: Sequence[Agent], stop: threading.Event, *, passes: int = 20, seconds: float = 300.0, patient: bool = False) -> int:
     """Run all agents one after the other until nothing changes any more; return how many things changed.
 
     Args:
         passes, seconds: bounds; what is left is done next time.
+        patient: wait for threads of the agents (copies under way), too: nobody would take what they have done later.
     """
     changes = 0
     end = time.monotonic() + seconds
-    for _ in range(passes):
+    while passes > 0 and not stop.is_set() and time.monotonic() < end:
         changed = sum(agent.run_once() for agent in agents if not stop.is_set())
         changes += changed
-        if not changed or stop.is_set() or time.monotonic() > end:
+        passes -= 1
+        if changed:
+            continue
+        if not (patient and any(agent.is_busy() for agent in agents)):
             break
+        passes += 1
+        stop.wait(BUSY_S)
     return changes

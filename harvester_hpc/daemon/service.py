@@ -69,9 +69,13 @@ class Service:
         """Do one bounded round of every agent; return how many things changed."""
         self._clear()
         try:
-            return once(self.agents, self._stop)
+            return once(self.agents, self._stop, patient=True)
         finally:
             self._end(())
+
+    def hangs(self) -> bool:
+        """Tell, after the end, whether a thread hangs (a dead file system): it would keep the process from ending."""
+        return any(agent.hangs() for agent in self.agents)
 
     def stop(self) -> None:
         """Finish the rounds under way, then end."""

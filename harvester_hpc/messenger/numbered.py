@@ -137,6 +137,28 @@ class Outgoing:
             os.close(folder)
         raise OSError(errno.EAGAIN, "others take every number", str(self._folder))
 
+    def withdraw(self, number: int) -> None:
+        """Take a letter back, if it was not put away. One that says nothing takes its place: a reader waits for a missing number.
+
+        Raises:
+            OSError: it is still there.
+        """
+        path = self.path_of(number)
+        folder = open_folder(self._folder)
+        part = f".{path.name}.{secrets.token_hex(8)}.part"
+        try:
+            os.stat(path.name, dir_fd=folder, follow_symlinks=False)
+            _create(folder, part, self._sheet(number, Kind.ATTRIBUTES, "{}", None))
+            os.rename(part, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        except FileNotFoundError:
+            return
+        except OSError:  # a full disk takes no letter, and lets one go
+            for name in (part, path.name):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=folder)
+        finally:
+            os.close(folder)
+
     def path_of(self, number: int) -> Path:
         """Return where a letter lies until it is put away."""
         return self._folder / name_of(number, self._writer)

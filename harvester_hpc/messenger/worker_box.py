@@ -57,7 +57,7 @@ class WorkerBox:
         Raises:
             OSError: it is still there.
         """
-        self._outgoing.path_of(number).unlink(missing_ok=True)
+        self._outgoing.withdraw(number)
 
     def lies_there(self, number: int) -> bool:
         """Tell whether one of our letters was not put away yet."""

@@ -34,6 +34,17 @@ class Checksum:
         return f"md:{self._md5.hexdigest()}" if self._md5 is not None else f"ad:{self._adler32:08x}"
 
 
+def in_one_spelling(text: str) -> str:
+    """Return a checksum as we write it: lower case, with its kind; some tools drop the leading zeros of an adler32. "" stays ""."""
+    text = text.strip().lower()
+    kind, mark, digits = text.partition(":")
+    if not mark:
+        kind, digits = ("ad" if len(text) <= 8 else "md"), text
+    if not digits:
+        return ""
+    return f"ad:{digits:0>8}" if kind == "ad" else f"{kind}:{digits}"
+
+
 def checksum_of(path: Path, like: str = "") -> Checksum:
     """Return the checksum of a file, of the kind of ``like``.
 

@@ -43,7 +43,7 @@ def goes_at(pile: Pile, sizes: Sizes, active: int, now: float) -> float | None:
     """
     if active >= sizes.active:
         return None
-    if pile.files >= sizes.files or pile.size >= sizes.size:
+    if pile.files >= sizes.files or pile.size >= sizes.size or pile.since > now:  # later than now: the clock was set back
         return now
     return pile.since + (min(SETTLE_S, sizes.wait_s) if active == 0 else sizes.wait_s)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from harvester_hpc.model.checksum import in_one_spelling
 from harvester_hpc.model.file import File, FileKind, FileState
 from harvester_hpc.model.job import Job, JobId, JobState
 
@@ -45,7 +46,7 @@ def _inputs(job_id: JobId, dictionary: Mapping[str, Any]) -> list[File]:
     return list({
         name: File(
             job_id=job_id, kind=FileKind.INPUT, lfn=name, state=FileState.TO_PREPARE, guid=guids[i], size=_size(name, sizes[i]),
-            checksum=_checksum(checksums[i]), scope=scopes[i], dataset=datasets[i], endpoint=endpoints[i],
+            checksum=in_one_spelling(checksums[i]), scope=scopes[i], dataset=datasets[i], endpoint=endpoints[i],
         )
         for i, name in enumerate(names)
     }.values())
@@ -108,14 +109,3 @@ def _size(name: str, text: str) -> int | None:
     if not 0 <= size <= LARGEST:
         raise ValueError(f"the size of {name} is {text[:40]!r}, which is none")
     return size
-
-
-def _checksum(text: str) -> str:
-    """Return a checksum in one spelling; some tools drop the leading zeros of an adler32."""
-    text = text.lower()
-    kind, mark, digits = text.partition(":")
-    if not mark:
-        kind, digits = ("ad" if len(text) <= 8 else "md"), text
-    if not digits:
-        return ""
-    return f"ad:{digits:0>8}" if kind == "ad" else f"{kind}:{digits}"

@@ -70,9 +70,26 @@ def held(connection: sqlite3.Connection, root: str) -> tuple[int, int]:
     return files, size
 
 
-def idle(connection: sqlite3.Connection, root: str, limit: int) -> list[Input]:
-    """Return what lies in a cache and no job wants, the longest unused first."""
-    return [_input(row) for row in connection.execute(sentences("input")["idle"], (root, limit))]
+def idle(connection: sqlite3.Connection, root: str, spared: Iterable[int], limit: int) -> list[Input]:
+    """Return what lies in a cache and no job wants, the longest unused first; not those that are spared."""
+    return [_input(row) for row in connection.execute(sentences("input")["idle"], (root, json.dumps(list(spared)), limit))]
+
+
+def idle_amount(connection: sqlite3.Connection, root: str, spared: Iterable[int]) -> tuple[int, int]:
+    """Return (files, bytes) that lie in a cache and no job wants; without those that are spared."""
+    files, size = connection.execute(sentences("input")["idle_amount"], (root, json.dumps(list(spared)))).fetchone()
+    return files, size
+
+
+def rescue(write: Write, job_ids: Iterable[int], queues: Iterable[str]) -> int:
+    """Let inputs come for which jobs wait and which nobody moves, or a queue that is none of ``queues``; return how many."""
+    stranded = {row[0]: row for row in write.connection.execute(
+        sentences("input")["stranded"], (json.dumps(list(job_ids)), json.dumps(list(queues)))
+    )}
+    for input_id, row in stranded.items():
+        write.connection.execute(sentences("input")["let_go"], (input_id,))
+        _bring(write, row[13], row[12], _input(row))
+    return len(stranded)
 
 
 def leave(write: Write, ids: Iterable[InputId]) -> None:
@@ -93,7 +110,7 @@ def gone(write: Write, ids: Iterable[InputId]) -> None:
 
 
 def forget_unwanted(write: Write, root: str) -> int:
-    """Drop inputs that never came and that no job names any more; return how many."""
+    """Let inputs leave that never came and that no job names any more; return how many."""
     return write.connection.execute(sentences("input")["over"], (root,)).rowcount
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harvester_hpc.model.file import File, FileId, FileState
-from harvester_hpc.model.transfer import Item, ItemId, Place, TransferId
+from harvester_hpc.model.transfer import Direction, Item, ItemId, Place, TransferId
 from harvester_hpc.model.turn import CONVEYOR, PREPARATOR, STAGER
 from harvester_hpc.ports.outcome import FileNews
 from harvester_hpc.store import job as jobs
@@ -142,7 +142,35 @@ def unwanted(connection: sqlite3.Connection, ids: Sequence[ItemId]) -> list[tupl
 
 def drop(write: Write, ids: Iterable[ItemId]) -> None:
     """Nobody wants these any more."""
-    write.connection.executemany(sentences("transfer")["drop"], [(item_id,) for item_id in ids])
+    rows = [(item_id,) for item_id in ids]
+    write.connection.executemany(sentences("transfer")["drop"], rows)
+    write.connection.executemany(sentences("transfer")["drop_input"], rows)
+
+
+def begin_again(write: Write, queue: str, direction: Direction, hops: int) -> int:
+    """Let files on a hop that there is no more begin at the first one again; return how many.
+
+    Args:
+        hops: that there are; 0: the files are nobody's, and stay where they are.
+    """
+    if not hops:
+        return 0
+    values, sql = (write.now, queue, direction, hops), sentences("transfer")
+    return sum(write.connection.execute(sql[name], values).rowcount for name in ("begin_again_waiting", "begin_again_moving"))
+
+
+def wake_settled(write: Write, job_ids: Iterable[int]) -> None:
+    """Look at once at jobs that were just put off, and whose files had come to their end before that."""
+    listed = json.dumps(list(job_ids))
+    for name, agent in (("wake_prepared", PREPARATOR), ("wake_transferred", STAGER)):
+        if write.connection.execute(sentences("transfer")[name], (write.now, listed)).rowcount:
+            write.ring(agent)
+
+
+def wake_settled_zip(write: Write, file_id: FileId) -> None:
+    """The same of a zip of event outputs."""
+    if write.connection.execute(sentences("transfer")["wake_ended_zip"], (write.now, file_id)).rowcount:
+        write.ring(STAGER)
 
 
 def _owners(connection: sqlite3.Connection, ids: Iterable[ItemId]) -> list[Owner]:

@@ -207,14 +207,25 @@ class Leading:
         if len(self._gone) == self._world.size - 1:
             self.why = "all Droids are gone"
             return True
-        if not self.master.idle:
+        if self.master.ledger.given:
             return False
-        if all(self._dry.values()):
+        if self.master.idle and all(self._dry.values()):
             return True
-        if time.monotonic() - self._busy_at > self._options.idle_s:
-            self.why = f"there was nothing to do for {self._options.idle_s:g} s"
-            return True
-        return False
+        why = self._nothing_more()
+        if why:
+            self._drain(why)
+        return bool(why)
+
+    def _nothing_more(self) -> str:
+        """Return why nothing will be done any more although the allocation goes on; "" if something may."""
+        now = time.monotonic()
+        if not self.master.has_time(now):
+            return "no range would end in time"
+        if now - self._busy_at <= self._options.idle_s:
+            return ""
+        if self.master.blocked:
+            return f"results were not read by anybody for {self._options.idle_s:g} s"
+        return f"there was nothing to do for {self._options.idle_s:g} s"
 
     def _dismiss(self) -> None:
         """Send the Droids home, and wait for their goodbyes, but not for ever."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 AHEAD = 4
 #: Bytes; a longer line is no answer.
 LONGEST_LINE = 1 << 20
+#: Blocks that are read at a time: more than a pipe holds, and the rank looks at others too while a payload prints without end.
+MOST_BLOCKS = 4
 
 
 class LinePayload:
@@ -33,7 +35,7 @@ class LinePayload:
         self._process = place.start(argv, job_id, lines=True)
         self._to_write, self._read = b"", b""
         self._since = now
-        self._finishing = self._over = False
+        self._finishing = self._over = self._fed = False
         self._broken = ""
 
     def advance(self, waiting: deque[Range], now: float) -> list[Result]:
@@ -72,6 +74,7 @@ class LinePayload:
             if self.running and (waiting[0].tried > 1 or self.running[-1].tried > 1):
                 return
             one = waiting.popleft()
+            self._fed = True
             if not self.running:
                 self._since = now
             self.running.append(one)
@@ -96,7 +99,9 @@ class LinePayload:
         assert not isinstance(self._process, str)
         results: list[Result] = []
         with contextlib.suppress(BlockingIOError):
-            while not self._broken and not self._process.is_closed(self._process.stdout):
+            for _ in range(MOST_BLOCKS):
+                if self._broken or self._process.is_closed(self._process.stdout):
+                    break
                 block = os.read(self._process.stdout, BLOCK)
                 if not block:
                     self._process.closed(self._process.stdout)
@@ -131,6 +136,8 @@ class LinePayload:
     def _ended(self, code: int, waiting: deque[Range]) -> list[Result]:
         assert not isinstance(self._process, str)
         self._over = True
+        if not self._fed and not self._process.ended_for and waiting and waiting[0].job_id == self._job_id:
+            self.running.append(waiting.popleft())  # it ended before it got one: the next would too, and so on for ever
         why = self._process.ended_for or f"ended in the middle: {said(code)}"
         words = self._process.tail()
         return self._fail_first(code or 1, f"{why}: {words}" if words else why, waiting)

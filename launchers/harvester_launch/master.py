@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from harvester_launch.bunches import MOST, bunch, wanted_stock
+from harvester_launch.bunches import MOST, bunch, in_time, wanted_stock
 from harvester_launch.ledger import Ledger, Verdict
 
 #: (number, path, bytes, checksum, GUID, seconds); path "": the range makes no file.
@@ -172,6 +172,12 @@ class Master:
         wanted = wanted_stock(max(self.rate, min(able, 1e6)), lead_s, self.slots, remaining_s)
         waiting = self.ledger.waiting
         return wanted - waiting if 2 * waiting < wanted else 0
+
+    def has_time(self, now: float) -> bool:
+        """Tell whether any Droid could end a range before the end; True if nobody knows, or none is there yet."""
+        if self.ends is None or not self.droids:
+            return True
+        return any(in_time(droid.slots, droid.mean_s, self.ends - now) for droid in self.droids.values())
 
     @property
     def idle(self) -> bool:

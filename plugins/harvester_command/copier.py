@@ -7,11 +7,12 @@ import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from urllib.parse import urlsplit
 
-from harvester_command.running import Ran, run
+from harvester_command.running import MARK, Ran, end_orphans, run
 from harvester_command.settings import CommandSettings
 from harvester_hpc.model.checksum import checksum_of
 from harvester_hpc.model.transfer import Direction, Item, Parcel, Place, Route, Transfer
@@ -19,7 +20,17 @@ from harvester_hpc.ports.carrier import ItemEnd, ItemNews, Limits, Parked
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.outcome import Failed, Retry
 
-_ADLER32, _MD5 = re.compile(r"\b(?:0x)?([0-9a-f]{1,8})\b", re.IGNORECASE), re.compile(r"\b([0-9a-f]{32})\b", re.IGNORECASE)
+#: A word by itself: xrdadler32 and xrdfs print the checksum before the address, gfal-sum behind it, and addresses have hex digits, too.
+_ADLER32 = re.compile(r"(?<!\S)(?:0x)?([0-9a-f]{1,8})(?!\S)", re.IGNORECASE)
+_MD5 = re.compile(r"(?<!\S)([0-9a-f]{32})(?!\S)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    """A batch under way: its unique name, and whether it is to end."""
+
+    key: str
+    over: Callable[[], bool]
 
 
 class CommandCopier:
@@ -57,16 +68,19 @@ class CommandCopier:
         self, transfer: Transfer, items: Sequence[Item], tell: Callable[[ItemNews], None], stopped: Callable[[], bool]
     ) -> Parked | None:
         """Run the program for each file that does not lie there already."""
+        end_orphans(transfer.key)
         parked: list[Parked] = []
         enough = Event()
 
         def over() -> bool:
             return enough.is_set() or stopped()
 
+        batch = _Batch(key=transfer.key, over=over)
+
         def one(item: Item) -> None:
             if over():
                 return
-            answer = self._moved(item, over)
+            answer = self._moved(item, batch)
             if isinstance(answer, Parked):
                 parked.append(answer)
                 enough.set()
@@ -79,40 +93,43 @@ class CommandCopier:
 
     # -- one file ---------------------------------------------------------------------------------
 
-    def _moved(self, item: Item, stopped: Callable[[], bool]) -> ItemNews | Parked | None:
+    def _moved(self, item: Item, batch: _Batch) -> ItemNews | Parked | None:
         if (there := _found(item, item.route.readable)) is not None:
             return there
         inward = item.route.destination.path == item.parcel.target != ""
         destination = _part_of(item.parcel.target) if inward else item.route.destination.path
         try:
-            return self._run(item, destination, inward, stopped)
+            return self._run(item, destination, inward, batch)
         except OSError as error:
             return _again(item, f"{error.filename or destination}: {error.strerror or error}")
+        except ValueError as error:  # a name with a zero byte: no program can be told of it
+            return ItemNews(item_id=item.parcel.item_id, end=ItemEnd.FAILED, why=f"{item.parcel.lfn!r}: {error}")
         finally:
             if inward:
                 with suppress(OSError):
                     Path(destination).unlink(missing_ok=True)
 
-    def _run(self, item: Item, destination: str, inward: bool, stopped: Callable[[], bool]) -> ItemNews | Parked | None:
+    def _run(self, item: Item, destination: str, inward: bool, batch: _Batch) -> ItemNews | Parked | None:
         if inward:
             Path(destination).parent.mkdir(parents=True, exist_ok=True)
         for argv in (self.settings.before, self.settings.command):
             if argv:
-                ran = self._ran(argv, item, destination, stopped)
+                ran = self._ran(argv, item, destination, batch)
                 if ran.code != 0:
-                    return self._sorted(item, ran, stopped)
+                    return self._sorted(item, ran, batch)
         if inward:
             return _placed(item, Path(destination))
-        return self._compared(item, destination, stopped)
+        return self._compared(item, destination, batch)
 
-    def _ran(self, argv: Sequence[str], item: Item, destination: str, stopped: Callable[[], bool]) -> Ran:
+    def _ran(self, argv: Sequence[str], item: Item, destination: str, batch: _Batch) -> Ran:
         fields = {
             **_fields(item.parcel), "source": item.route.source.path, "destination": destination, "folder": os.path.dirname(destination)  # noqa: PTH120
         }
-        return run([part.format(**fields) for part in argv], self.settings.environment, self.settings.timeout_s, stopped)
+        environment = {**self.settings.environment, MARK: batch.key}
+        return run([part.format(**fields) for part in argv], environment, self.settings.timeout_s, batch.over)
 
-    def _sorted(self, item: Item, ran: Ran, stopped: Callable[[], bool]) -> ItemNews | Parked | None:
-        if ran.code is None and stopped():
+    def _sorted(self, item: Item, ran: Ran, batch: _Batch) -> ItemNews | Parked | None:
+        if ran.code is None and batch.over():
             return None
         said = f": {ran.said}" if ran.said else ""
         if ran.code in self.settings.person_codes:
@@ -122,14 +139,14 @@ class CommandCopier:
             return ItemNews(item_id=item.parcel.item_id, end=ItemEnd.FAILED, why=why)
         return _again(item, why)
 
-    def _compared(self, item: Item, destination: str, stopped: Callable[[], bool]) -> ItemNews | Parked | None:
+    def _compared(self, item: Item, destination: str, batch: _Batch) -> ItemNews | Parked | None:
         """Say that an output is there, with the checksum that a program finds at its destination."""
         moved = ItemNews(item_id=item.parcel.item_id, end=ItemEnd.MOVED, url=_url(destination))
         if item.route.readable or not self.settings.checksum:
             return moved
-        ran = self._ran(self.settings.checksum, item, destination, stopped)
+        ran = self._ran(self.settings.checksum, item, destination, batch)
         if ran.code != 0:
-            return self._sorted(item, ran, stopped)
+            return self._sorted(item, ran, batch)
         found = _printed(ran.said, item.parcel.checksum)
         if not found:
             return _again(item, f"{item.parcel.lfn}: no checksum in what {self.settings.checksum[0]} says: {ran.said}")

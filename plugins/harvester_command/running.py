@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import tempfile
@@ -9,10 +10,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 #: Seconds between two looks whether it is still wanted, and between TERM and KILL.
 LOOK_S, GRACE_S = 0.5, 5.0
+#: Variable by which the programs of a batch are known when the daemon that ran them was killed.
+MARK = "HARVESTER_HPC_TRANSFER"
 #: Bytes of what it said that are kept.
 TAIL = 2000
 
@@ -47,6 +51,34 @@ def run(argv: Sequence[str], environment: Mapping[str, str], timeout_s: float, s
     if why:
         return Ran(code=None, said=said, why=why)
     return Ran(code=process.returncode, said=said)
+
+
+def end_orphans(key: str, proc: Path = Path("/proc")) -> int:
+    """Kill the programs of a batch that a killed daemon has left on this machine, and wait a while for their ends; return how many.
+
+    One that goes on could remove, or cut short, what its successor has brought to the same place.
+    """
+    mark = os.fsencode(f"{MARK}={key}")
+    orphans = [int(path.name) for path in proc.glob("[0-9]*") if mark in _environment(path)]
+    for pid in orphans:
+        with suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+    end = time.monotonic() + GRACE_S
+    for pid in orphans:
+        with suppress(OSError):
+            descriptor = os.pidfd_open(pid)
+            try:
+                select.select([descriptor], [], [], max(0.0, end - time.monotonic()))
+            finally:
+                os.close(descriptor)
+    return len(orphans)
+
+
+def _environment(process: Path) -> list[bytes]:
+    try:
+        return (process / "environ").read_bytes().split(b"\0")
+    except OSError:  # another user's, or just gone
+        return []
 
 
 def _waited(process: subprocess.Popen[bytes], timeout_s: float, stopped: Callable[[], bool]) -> str:

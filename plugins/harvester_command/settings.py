@@ -20,8 +20,8 @@ class CommandSettings:
         destination: template of an output's address.
         readable: template of the destination as an absolute path of this machine, if it can be seen here.
         before: argv that makes the place ready, such as a mkdir of ``{folder}``; [] for none.
-        checksum: argv that prints the checksum of ``{destination}`` (adler32: the first word of 1 to 8 hex digits; md5: of 32);
-            [] if there is no such program.
+        checksum: argv that prints the checksum of ``{destination}`` as a word by itself (adler32: the first of 1 to 8 hex digits;
+            md5: of 32); [] if there is no such program.
         environment: variables of the program, beside those of this process.
         parallel: programs side by side in one batch.
         timeout_s: seconds that one file may take.
@@ -63,6 +63,8 @@ class CommandSettings:
                 yield from (f"{key}: {why}" for why in wrong(part, FIELDS | {"source", "destination", "folder"}))
         for key in ("source", "destination", "readable"):
             yield from (f"{key}: {why}" for why in wrong(getattr(self, key), FIELDS))
+        if self.destination and "{lfn}" not in self.destination and "{guid}" not in self.destination:
+            yield "destination: has neither {lfn} nor {guid}: all outputs would have one name"
         if self.readable and not Path(self.readable).is_absolute():
             yield f"readable: must be an absolute path, not {self.readable!r}"
         for key in ("parallel", "files", "active", "tries"):

@@ -36,7 +36,15 @@ SELECT input_id, root, scope, lfn, checksum, size, origin, path, state, bytes, w
 WHERE root = ? AND state = 'ready' AND NOT EXISTS (
     SELECT 1 FROM input_use CROSS JOIN job ON job.job_id = input_use.job_id
     WHERE input_use.input_id = input.input_id AND job.state IN ('fetched', 'preparing', 'prepared', 'submitted', 'running')
-) ORDER BY used LIMIT ?;
+) AND input_id NOT IN (SELECT value FROM json_each(?)) ORDER BY used LIMIT ?;
+
+-- name: idle_amount
+-- How much that is, files and bytes.
+SELECT count(*), coalesce(sum(bytes), 0) FROM input
+WHERE root = ? AND state = 'ready' AND NOT EXISTS (
+    SELECT 1 FROM input_use CROSS JOIN job ON job.job_id = input_use.job_id
+    WHERE input_use.input_id = input.input_id AND job.state IN ('fetched', 'preparing', 'prepared', 'submitted', 'running')
+) AND input_id NOT IN (SELECT value FROM json_each(?));
 
 -- name: leave
 -- From ready to leaving: its file is about to be removed.
@@ -68,9 +76,24 @@ UPDATE input SET state = 'ready', bytes = coalesce(?1, bytes) WHERE input_id = ?
 UPDATE input SET state = 'failed', why = ? WHERE input_id = ? AND state = 'wanted';
 
 -- name: over
--- Inputs that failed or were never fetched and that no job wants.
-DELETE FROM input WHERE root = ? AND state IN ('failed', 'wanted')
-AND NOT EXISTS (SELECT 1 FROM input_use WHERE input_use.input_id = input.input_id);
+-- From failed or wanted to leaving: what no job names, and nobody moves; a part of it may lie there.
+UPDATE input SET state = 'leaving' WHERE root = ? AND state IN ('failed', 'wanted')
+AND NOT EXISTS (SELECT 1 FROM input_use WHERE input_use.input_id = input.input_id)
+AND NOT EXISTS (SELECT 1 FROM parcel WHERE parcel.input_id = input.input_id AND parcel.state IN ('waiting', 'moving'));
+
+-- name: stranded
+-- Inputs for which some jobs wait and which nobody moves, or a queue that there is no more.
+SELECT DISTINCT input.input_id, input.root, input.scope, input.lfn, input.checksum, input.size, input.origin, input.path, input.state,
+    input.bytes, input.why, input.used, input_use.job_id, job.queue
+FROM input_use CROSS JOIN job ON job.job_id = input_use.job_id CROSS JOIN input ON input.input_id = input_use.input_id
+LEFT JOIN parcel ON parcel.input_id = input.input_id
+WHERE input_use.job_id IN (SELECT value FROM json_each(?1)) AND job.state = 'preparing' AND input.state = 'wanted' AND (
+    parcel.parcel_id IS NULL OR parcel.state NOT IN ('waiting', 'moving') OR parcel.queue NOT IN (SELECT value FROM json_each(?2))
+);
+
+-- name: let_go
+-- Whoever was to move it will not.
+UPDATE parcel SET state = 'dropped' WHERE input_id = ? AND state IN ('waiting', 'moving');
 
 -- name: paths
 -- All that lies, or will lie, in a cache.

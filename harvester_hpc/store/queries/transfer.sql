@@ -1,7 +1,11 @@
 -- name: send
--- An output that wants to move; a second word about it changes nothing.
-INSERT INTO parcel (queue, direction, state, file_id, job_id, at_path, size, checksum, since, due) VALUES (?1, 'out', 'waiting', ?2, ?3, ?4, ?5, ?6, ?7, ?7)
-ON CONFLICT (file_id) DO NOTHING;
+-- An output that wants to move; a second word about it, or one that comes when it has its end, changes nothing.
+INSERT INTO parcel (queue, direction, state, file_id, job_id, at_path, size, checksum, since, due)
+SELECT ?1, 'out', 'waiting', ?2, ?3, ?4, ?5, ?6, ?7, ?7
+WHERE EXISTS (SELECT 1 FROM file WHERE file.file_id = ?2 AND file.state NOT IN ('finished', 'failed'))
+ON CONFLICT (file_id) DO UPDATE SET queue = excluded.queue, state = 'waiting', hop = 0, at_name = '', at_path = excluded.at_path, routed = 0,
+    transfer_id = NULL, tries = 0, why = '', since = excluded.since, due = excluded.due
+WHERE parcel.state IN ('moved', 'failed', 'dropped');
 
 -- name: bring
 -- An input that wants to move; one that has been here before starts anew.
@@ -174,12 +178,57 @@ SELECT parcel_id FROM parcel WHERE parcel_id > ? AND state IN ('waiting', 'movin
 -- name: drop
 UPDATE parcel SET state = 'dropped' WHERE parcel_id = ? AND state IN ('waiting', 'moving');
 
+-- name: drop_input
+-- From wanted to failed: it takes no room any more.
+UPDATE input SET state = 'failed', why = 'no job wants it any more'
+WHERE state = 'wanted' AND input_id = (SELECT input_id FROM parcel WHERE parcel_id = ? AND state = 'dropped');
+
+-- name: begin_again_waiting
+-- Files that wait on a hop that there is no more.
+UPDATE parcel SET hop = 0, at_name = '', at_path = coalesce(
+        (SELECT path FROM file WHERE file.file_id = parcel.file_id), (SELECT origin FROM input WHERE input.input_id = parcel.input_id), ''),
+    routed = 0, tries = 0, since = ?1, due = ?1
+WHERE state = 'waiting' AND queue = ?2 AND direction = ?3 AND hop >= ?4;
+
+-- name: begin_again_moving
+-- The same of those in a batch.
+UPDATE parcel SET state = 'waiting', transfer_id = NULL, hop = 0, at_name = '', at_path = coalesce(
+        (SELECT path FROM file WHERE file.file_id = parcel.file_id), (SELECT origin FROM input WHERE input.input_id = parcel.input_id), ''),
+    routed = 0, tries = 0, since = ?1, due = ?1
+WHERE state = 'moving' AND transfer_id IN (
+    SELECT transfer_id FROM transfer WHERE queue = ?2 AND direction = ?3 AND hop >= ?4 AND state IN ('planned', 'active')
+);
+
 -- name: wake_zips
 -- Zips of event outputs whose files have an end.
 UPDATE event_zip SET due = ?1 WHERE file_id IN (SELECT value FROM json_each(?2));
 
 -- name: wake_jobs
 UPDATE job SET due = ?1 WHERE job_id IN (SELECT value FROM json_each(?2)) AND state IN ('preparing', 'transferring');
+
+-- name: wake_ended_zip
+-- A zip whose file came to its end while somebody looked at it.
+UPDATE event_zip SET due = ?1 WHERE file_id = ?2
+AND EXISTS (SELECT 1 FROM file WHERE file.file_id = event_zip.file_id AND file.state IN ('finished', 'failed'));
+
+-- name: wake_prepared
+-- Jobs whose inputs came to their end while somebody looked at them.
+UPDATE job SET due = ?1 WHERE job_id IN (SELECT value FROM json_each(?2)) AND state = 'preparing' AND due > ?1 + 60 AND EXISTS (
+    SELECT 1 FROM input_use WHERE input_use.job_id = job.job_id
+) AND (NOT EXISTS (
+    SELECT 1 FROM input_use CROSS JOIN input ON input.input_id = input_use.input_id
+    WHERE input_use.job_id = job.job_id AND input.state IN ('wanted', 'leaving')
+) OR EXISTS (
+    SELECT 1 FROM input_use CROSS JOIN input ON input.input_id = input_use.input_id
+    WHERE input_use.job_id = job.job_id AND input.state = 'failed'
+));
+
+-- name: wake_transferred
+-- The same of outputs.
+UPDATE job SET due = ?1 WHERE job_id IN (SELECT value FROM json_each(?2)) AND state = 'transferring' AND due > ?1 + 60 AND NOT EXISTS (
+    SELECT 1 FROM file CROSS JOIN parcel ON parcel.file_id = file.file_id
+    WHERE file.job_id = job.job_id AND parcel.state IN ('waiting', 'moving')
+);
 
 -- name: forget
 -- Batches that have ended long ago.

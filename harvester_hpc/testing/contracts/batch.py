@@ -11,6 +11,7 @@ The workers of these suites are real: the facility's interpreter is a small scri
 """
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -30,10 +31,14 @@ exec /bin/bash "$2/{PAYLOAD}"
 
 
 def payload_interpreter(folder: Path) -> str:
-    """Write the script that is given as the facility's ``python``; return its path."""
+    """Write the script that is given as the facility's ``python``, once for a folder; return its path."""
     script = folder / "payload-interpreter"
-    script.write_text(INTERPRETER)
-    script.chmod(0o755)
+    if not script.exists():
+        # By rename: a batch job of another process that shares the folder may be about to run it, and nobody runs what is being written.
+        draft = folder / f".payload-interpreter.{os.getpid()}"
+        draft.write_text(INTERPRETER)
+        draft.chmod(0o755)
+        draft.rename(script)
     return str(script)
 
 

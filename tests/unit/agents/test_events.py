@@ -1,6 +1,8 @@
 """Event ranges on a real store, with fakes outside: fed, done, zipped, told; and what must never happen to them."""
 from __future__ import annotations
 
+import errno
+import os
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from harvester_hpc.agents.event_outputs import EventOutputs
+from harvester_hpc.errors import Unavailable
 from harvester_hpc.messenger.values import DeclaredFile, EventUpdate, News
 from harvester_hpc.model.event import EVENT_TOLD_AS, EventState
 from harvester_hpc.model.file import FileKind, FileState
@@ -252,6 +255,30 @@ def test_an_output_that_is_gone_fails_its_range_alone(worlds: Callable[..., Worl
     assert told(world) == Counter({(name, "failed" if name == mine[1] else "finished"): 1 for name in mine})
 
 
+@pytest.mark.parametrize(("times", "status"), [(3, "finished"), (1000, "failed")])
+def test_a_file_server_that_is_away_for_a_while_loses_no_output(
+    worlds: Callable[..., World], monkeypatch: pytest.MonkeyPatch, times: int, status: str
+) -> None:
+    world = worlds(cores=2, queue={"zip_mb": 1})
+    job_id = begin(world, 4)
+    mine = names(world, 1, job_id)
+    paths = makes(world, 1, job_id, mine, size=300_000)
+    away, opened = [times], os.open
+
+    def open_unless_away(path: Any, *how: Any, **more: Any) -> int:
+        if path == paths[1] and away[0]:
+            away[0] -= 1
+            raise OSError(errno.ESTALE, "Stale file handle", str(path))
+        return opened(path, *how, **more)
+
+    monkeypatch.setattr(os, "open", open_unless_away)
+    world.settle()
+    assert told(world) == Counter()
+    for _ in range(30):
+        world.later(600.0)
+    assert told(world) == Counter({(name, status if name == mine[1] else "finished"): 1 for name in mine})
+
+
 def test_a_zip_that_is_refused_fails_its_ranges(worlds: Callable[..., World]) -> None:
     world = worlds(cores=2, queue={"zip_mb": 1})
     job_id = begin(world, 4)
@@ -460,6 +487,37 @@ def test_no_worker_is_added_when_the_system_runs_dry(worlds: Callable[..., World
         world.later(3.0)
     assert len(world.batch.submissions) == 2
     assert (world.job(job_id).state, tally(world, job_id)) == (JobState.FINISHED, {"done": 3})
+
+
+def _silence(letters: Any) -> Any:
+    raise Unavailable("the system does not answer")
+
+
+@pytest.mark.parametrize("left", ["nothing", "a failed range", "a range of the dead"])
+def test_a_worker_that_still_waits_is_let_go_when_nothing_is_left_for_it(
+    worlds: Callable[..., World], monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    world = worlds(cores=1, workers_per_job=2, queue={**JUMBO, "prefetch_events": False, "workers_per_job_in_total": 2})
+    (job_id,) = world.communicator.add_jobs(1, nRanges=3)
+    world.settle()
+    world.batch.start("habcde-1")
+    world.later(2.0)
+    world.messenger.ask(1, job_id, 10)
+    world.settle()
+    mine = names(world, 1, job_id)
+    assert len(mine) == 3
+    if left == "a failed range":  # it is not told, and nobody knows whether it comes again
+        monkeypatch.setattr(world.communicator, "update_event_ranges", _silence)
+        says(world, 1, job_id, "failed", mine[2:])
+    says(world, 1, job_id, "finished", mine if left == "nothing" else mine[:2])
+    world.settle()
+    world.batch.end("habcde-1")
+    world.later(10.0)
+    world.later(60.0)
+    assert world.worker(2).state is (WorkerState.CANCELLED if left == "nothing" else WorkerState.SUBMITTED)
+    if left == "nothing":
+        world.later(3.0)
+        assert (world.job(job_id).state, tally(world, job_id)) == (JobState.FINISHED, {"done": 3})
 
 
 def test_a_cancelled_job_gives_back_what_is_not_told(worlds: Callable[..., World]) -> None:

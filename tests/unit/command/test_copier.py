@@ -1,10 +1,14 @@
 """Staging by a program of the site: with real programs, rsync among them."""
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -208,3 +212,48 @@ def _lives(pid: int) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def test_a_program_that_a_killed_daemon_has_left_is_ended_before_its_batch_goes_on(tmp_path: Path) -> None:
+    orphan = subprocess.Popen(["sleep", "600"], env={**os.environ, "HARVESTER_HPC_TRANSFER": "abcde-t1"}, start_new_session=True)
+    stranger = subprocess.Popen(["sleep", "600"], env={**os.environ, "HARVESTER_HPC_TRANSFER": "abcde-t11"}, start_new_session=True)
+    try:
+        fetched, _ = moved(made(tmp_path), inward(tmp_path, "in"))
+        assert fetched[1].end is ItemEnd.MOVED
+        assert orphan.wait(WITHIN_S) == -signal.SIGKILL
+        assert stranger.poll() is None
+    finally:
+        for process in (orphan, stranger):
+            process.kill()
+            process.wait()
+
+
+SAID = ["{sum} root://host:1094//data/add/out", "srm://host:8443/srm?SFN=/data/abc/out {sum}", "adler32 {sum}", "0x{sum}"]
+
+
+@pytest.mark.parametrize("said", SAID)
+def test_the_checksum_is_found_in_what_the_programs_of_the_trade_print(tmp_path: Path, said: str) -> None:
+    parcel = outward(tmp_path, "out")
+    digits = parcel.checksum[3:]
+    copier = made(
+        tmp_path, command=("cp", "{source}", "{destination}"), destination=f"{tmp_path}/near/sent-{{lfn}}", readable="",
+        checksum=("echo", said.format(sum=digits)),
+    )
+    # A place that cannot be read here: only the program can tell.
+    (route,) = copier.route([parcel])
+    assert isinstance(route, Route)
+    told: list[ItemNews] = []
+    transfer = Transfer(id=TransferId(1), key="abcde-t1", queue="Q", direction=Direction.OUT)
+    copier.copy(transfer, [Item(parcel=parcel, route=replace(route, readable=""))], told.append, lambda: False)
+    assert [(one.end, one.checksum, one.verified) for one in told] == [(ItemEnd.MOVED, parcel.checksum, True)]
+
+
+def test_a_name_that_no_program_can_be_told_fails_its_own_file_only(tmp_path: Path) -> None:
+    source, target = Place(path="/far/with\0zero"), str(tmp_path / "near" / "y" / "in")
+    bad = replace(inward(tmp_path, "in"), item_id=ItemId(2), source=source, target=target)
+    fetched, _ = moved(made(tmp_path), inward(tmp_path, "in"), bad)
+    assert (fetched[1].end, fetched[2].end) == (ItemEnd.MOVED, ItemEnd.FAILED)
+
+
+def test_a_destination_without_a_name_is_refused(tmp_path: Path) -> None:
+    assert "{lfn}" in CommandSettings(command=COPY, destination="/far/out").problems()[0]

@@ -108,6 +108,23 @@ def test_a_request_can_be_taken_back(point: AccessPoint, login: SharedFileMessen
     made.withdraw()
 
 
+@pytest.mark.parametrize("seen", [True, False])
+def test_what_is_told_after_a_request_was_taken_back_is_read_at_once(
+    point: AccessPoint, login: SharedFileMessenger, hand: Hand, seen: bool
+) -> None:
+    made = mailbox(point, hand)
+    made.request({JOB: 10})
+    if seen:
+        assert login.collect(point).wants_events
+    made.withdraw()
+    made.publish({JOB: [{"eventRangeID": "r1", "eventStatus": "ready"}]})
+    news = login.collect(point)
+    assert [update.event_range_id for update in news.event_updates[JOB]] == ["r1"]
+    assert (news.bad, news.waiting, news.wants_events) == ((), (), False)
+    login.acknowledge(news)
+    assert not login.collect(point).taken
+
+
 def test_the_pauses_grow_between_looks_that_find_nothing(point: AccessPoint, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     made = mailbox(point, hand)
     looks: list[float] = []
