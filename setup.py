@@ -55,15 +55,19 @@ setup(
     extras_require=EXTRAS,
     entry_points={
         "console_scripts": ["harvester-hpc = harvester_hpc.cli:main"],
-        "harvester_hpc.communicator": ["local = harvester_local.communicator:LocalCommunicator"],
+        "harvester_hpc.communicator": [
+            "local = harvester_local.communicator:LocalCommunicator", "panda = harvester_panda.communicator:PandaCommunicator",
+        ],
         "harvester_hpc.preparator": [
-            "local = harvester_local.preparator:LocalPreparator", "command = harvester_command.copier:CommandCopier",
+            "local = harvester_local.preparator:LocalPreparator", "local_batches = harvester_local.batches:LocalBatches",
+            "command = harvester_command.copier:CommandCopier",
             "globus = harvester_globus.carrier:GlobusCarrier",
             "rucio_download = harvester_rucio.download:RucioDownload",
             "rucio_rule = harvester_rucio.rule:RucioRule",
         ],
         "harvester_hpc.stager": [
-            "local = harvester_local.stager:LocalStager", "command = harvester_command.copier:CommandCopier",
+            "local = harvester_local.stager:LocalStager", "local_batches = harvester_local.batches:LocalBatches",
+            "command = harvester_command.copier:CommandCopier",
             "globus = harvester_globus.carrier:GlobusStager",
             "rucio_upload = harvester_rucio.upload:RucioUpload",
             "rucio_register = harvester_rucio.register:RucioRegister",
@@ -76,7 +80,7 @@ setup(
         "harvester_hpc.submitter": ["psij = harvester_psij.submitter:PsijSubmitter"],
         "harvester_hpc.monitor": ["psij = harvester_psij.monitor:PsijMonitor"],
         "harvester_hpc.sweeper": ["psij = harvester_psij.sweeper:PsijSweeper"],
-        "harvester_hpc.cli": ["globus = harvester_globus.cli:command"],
+        "harvester_hpc.cli": ["globus = harvester_globus.cli:command", "wms = harvester_local.cli:command"],
         "harvester_hpc.messenger": ["shared_file = harvester_hpc.messenger.shared_file:SharedFileMessenger"],
     },
 )
