@@ -6,12 +6,15 @@ import os
 import secrets
 import stat
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from harvester_hpc.model.checksum import BLOCK, Checksum, checksum_of
 from harvester_local.durable import sync_folder
 
+#: How the name of a part ends, and how long its beginning is.
+PART, MARK = ".part", 10
 #: A hard link is not possible here; a copy is.
 NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES})
 
@@ -70,15 +73,26 @@ class Occupied:
 Placement = Placed | NotNow | Differs | Occupied
 
 
-def place(source: Path, target: Path, wanted: Wanted, *, link: bool = False, replace: bool = True) -> Placement:
+def place(
+    source: Path, target: Path, wanted: Wanted, *, link: bool = False, replace: bool = True, one_of_many: bool = False
+) -> Placement:
     """Bring ``source`` to ``target``; harmless when repeated, also after a crash in the middle.
 
     Args:
         link: make a hard link where the file system allows it, else a copy.
         replace: whether a different file at ``target`` may be replaced.
+        one_of_many: the caller has made the folder and removed leftovers there, and brings its names to disk afterwards.
     """
     try:
-        return _standing(source, target, wanted, replace) or _place_anew(source, target, wanted, link)
+        if (standing := _standing(source, target, wanted, replace)) is not None:
+            return standing
+        if one_of_many:
+            return _place_anew(source, target, wanted, link)
+        make_ready(target.parent, [target.name])
+        placement = _place_anew(source, target, wanted, link)
+        if isinstance(placement, Placed):
+            sync_folder(target.parent)
+        return placement
     except FileNotFoundError as error:
         return NotNow(why=f"{error.filename}: not there (yet)")
     except OSError as error:
@@ -112,10 +126,6 @@ def _place_anew(source: Path, target: Path, wanted: Wanted, link: bool) -> Place
         return Differs(why=f"{source}: is no ordinary file")
     if difference := Wanted(size=wanted.size).refuses(before.st_size, ""):
         return Differs(why=f"{source}: {difference}")
-    if not target.parent.is_dir():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        sync_folder(target.parent.parent)
-    _remove_leftovers(target)
     part = _part_of(target)
     try:
         linked = link and _linked(source, part)
@@ -128,7 +138,6 @@ def _place_anew(source: Path, target: Path, wanted: Wanted, link: bool) -> Place
         if not linked and (difference := _difference(part, checksum, wanted.checksum)):
             return NotNow(why=f"{target}: the copy {difference}")
         part.replace(target)
-        sync_folder(target.parent)
     finally:
         part.unlink(missing_ok=True)
     return Placed(size=checksum.size, checksum=str(checksum))
@@ -169,16 +178,27 @@ def _write_all(descriptor: int, block: bytes) -> None:
         view = view[os.write(descriptor, view):]
 
 
+def make_ready(folder: Path, names: Iterable[str]) -> None:
+    """Make a folder, and remove what a process that was killed has left there of these files.
+
+    Raises:
+        OSError: the folder cannot be made or read.
+    """
+    marks = {_mark_of(name) for name in names}
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        sync_folder(folder.parent)
+    with os.scandir(folder) as entries:
+        leftovers = [entry.path for entry in entries if entry.name.endswith(PART) and entry.name[:MARK] in marks]
+    for leftover in leftovers:
+        Path(leftover).unlink(missing_ok=True)
+
+
 def _part_of(target: Path) -> Path:
     """Return a new name beside ``target``; short, so that a long name of the file stays possible."""
-    return target.with_name(f"{_mark_of(target)}{secrets.token_hex(4)}.part")
+    return target.with_name(f"{_mark_of(target.name)}{secrets.token_hex(4)}{PART}")
 
 
-def _mark_of(target: Path) -> str:
-    return f".{zlib.crc32(os.fsencode(target.name)):08x}."
-
-
-def _remove_leftovers(target: Path) -> None:
-    """Remove what a process that was killed has left of this file."""
-    for leftover in target.parent.glob(f"{_mark_of(target)}*.part"):
-        leftover.unlink(missing_ok=True)
+def _mark_of(name: str) -> str:
+    """Return what the names of a file's parts begin with."""
+    return f".{zlib.crc32(os.fsencode(name)):08x}."
