@@ -6,15 +6,20 @@ import os
 import secrets
 import stat
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harvester_hpc.model.checksum import BLOCK, Checksum, checksum_of
 from harvester_local.durable import sync_folder
 
 #: How the name of a part ends, and how long its beginning is.
 PART, MARK = ".part", 10
+#: Bytes from which on a second thread is worth it.
+LARGE = 1 << 24
 #: A hard link is not possible here; a copy is.
 NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES})
 
@@ -129,13 +134,13 @@ def _place_anew(source: Path, target: Path, wanted: Wanted, link: bool) -> Place
     part = _part_of(target)
     try:
         linked = link and _linked(source, part)
-        checksum = checksum_of(source, wanted.checksum) if linked else _copied(source, part, wanted.checksum, before.st_size)
+        checksum, again = _linked_sum(source, wanted.checksum) if linked else _copied(source, part, wanted.checksum, before.st_size)
         after = source.stat()
         if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns) or checksum.size != after.st_size:
             return NotNow(why=f"{source}: changed while it was read")
         if difference := wanted.refuses(checksum.size, str(checksum)):
             return Differs(why=f"{source}: {difference}")
-        if not linked and (difference := _difference(part, checksum, wanted.checksum)):
+        if again is not None and (difference := Wanted(size=checksum.size, checksum=str(checksum)).refuses(again.size, str(again))):
             return NotNow(why=f"{target}: the copy {difference}")
         part.replace(target)
     finally:
@@ -143,10 +148,8 @@ def _place_anew(source: Path, target: Path, wanted: Wanted, link: bool) -> Place
     return Placed(size=checksum.size, checksum=str(checksum))
 
 
-def _difference(part: Path, checksum: Checksum, like: str) -> str:
-    """Read the copy again: what was written must be what was read."""
-    copy = checksum_of(part, like)
-    return Wanted(size=checksum.size, checksum=str(checksum)).refuses(copy.size, str(copy))
+def _linked_sum(source: Path, like: str) -> tuple[Checksum, Checksum | None]:
+    return checksum_of(source, like), None
 
 
 def _linked(source: Path, part: Path) -> bool:
@@ -160,16 +163,33 @@ def _linked(source: Path, part: Path) -> bool:
     return True
 
 
-def _copied(source: Path, part: Path, like: str, most: int) -> Checksum:
-    """Copy the file; one that grows while it is read is left as soon as there are more than ``most`` bytes."""
+def _copied(source: Path, part: Path, like: str, most: int) -> tuple[Checksum, Checksum]:
+    """Copy the file, bring it to disk and read it again; return the checksums of what was read and of what was written.
+
+    One that grows while it is read is left as soon as there are more than ``most`` bytes. Of a large file the checksum is made
+    while the block before is written, and the copy is read while the disk takes it.
+    """
     checksum = Checksum(like)
-    with source.open("rb", buffering=0) as reader, part.open("xb", buffering=0) as writer:
+    with ExitStack() as stack:
+        reader = stack.enter_context(source.open("rb", buffering=0))
+        writer = stack.enter_context(part.open("xb", buffering=0))
+        beside = stack.enter_context(ThreadPoolExecutor(1)).submit if most >= LARGE else _now
         while checksum.size <= most and (block := reader.read(BLOCK)):
-            checksum.add(block)
+            adding = beside(checksum.add, block)
             _write_all(writer.fileno(), block)
+            adding.result()
         os.fchmod(writer.fileno(), stat.S_IMODE(os.fstat(reader.fileno()).st_mode) & 0o777 | stat.S_IWUSR)
-        os.fsync(writer.fileno())
-    return checksum
+        syncing = beside(os.fsync, writer.fileno())
+        again = checksum_of(part, like)
+        syncing.result()
+    return checksum, again
+
+
+def _now(act: Callable[[Any], object], what: Any) -> Future[object]:
+    """Do it at once: a thread would cost a small file more than it gains."""
+    done: Future[object] = Future()
+    done.set_result(act(what))
+    return done
 
 
 def _write_all(descriptor: int, block: bytes) -> None:
