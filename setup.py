@@ -57,13 +57,15 @@ setup(
         "console_scripts": ["harvester-hpc = harvester_hpc.cli:main"],
         "harvester_hpc.communicator": ["local = harvester_local.communicator:LocalCommunicator"],
         "harvester_hpc.preparator": [
-            "local = harvester_local.preparator:LocalPreparator", "command = harvester_command.copier:CommandCopier",
+            "local = harvester_local.preparator:LocalPreparator", "local_batches = harvester_local.batches:LocalBatches",
+            "command = harvester_command.copier:CommandCopier",
             "globus = harvester_globus.carrier:GlobusCarrier",
             "rucio_download = harvester_rucio.download:RucioDownload",
             "rucio_rule = harvester_rucio.rule:RucioRule",
         ],
         "harvester_hpc.stager": [
-            "local = harvester_local.stager:LocalStager", "command = harvester_command.copier:CommandCopier",
+            "local = harvester_local.stager:LocalStager", "local_batches = harvester_local.batches:LocalBatches",
+            "command = harvester_command.copier:CommandCopier",
             "globus = harvester_globus.carrier:GlobusStager",
             "rucio_upload = harvester_rucio.upload:RucioUpload",
             "rucio_register = harvester_rucio.register:RucioRegister",

@@ -70,14 +70,16 @@ class Conveyor(Agent):
         super().close()
 
     def _settle_in(self) -> int:
-        """Once in a process: what was on a hop that the configuration has no more begins at the first one again."""
+        """Once in a process: what waits for a person is asked for at once, and what was on a hop that there is no more begins again."""
         if self._settled:
             return 0
         self._settled = True
         changed = 0
-        for queue, plugins in self.house.queues.items():
-            for direction in Direction:
-                with self.database.write() as write:
+        with self.database.write() as write:
+            for mover, _ in self._batches.movers():
+                transfers.hurry_parked(write, mover)
+            for queue, plugins in self.house.queues.items():
+                for direction in Direction:
                     changed += parcels.begin_again(write, queue, direction, len(plugins.hops(direction)))
         if changed:
             log.warning("files were on a hop that is not configured any more and begin at the first one files=%d", changed)

@@ -10,13 +10,16 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.crash.batches import BATCH_POINTS, Batches
 from tests.crash.crowds import LateJobs, ManyJobs, SharedJobs
 from tests.crash.harness import EVENT_POINTS, FAULT_POINTS, LATE_POINTS, Harness, torture
 
-KINDS: dict[str, type[Harness]] = {"OneToOne": Harness, "ManyToOne": ManyJobs, "OneToMany": SharedJobs, "late": LateJobs}
+KINDS: dict[str, type[Harness]] = {
+    "OneToOne": Harness, "ManyToOne": ManyJobs, "OneToMany": SharedJobs, "late": LateJobs, "batches": Batches,
+}
 #: Jobs of each instance; those that workers share are large.
-JOBS = {"OneToOne": 12, "ManyToOne": 24, "OneToMany": 2, "late": 24}
-POINTS = {"OneToMany": EVENT_POINTS, "late": LATE_POINTS}
+JOBS = {"OneToOne": 12, "ManyToOne": 24, "OneToMany": 2, "late": 24, "batches": 12}
+POINTS = {"OneToMany": EVENT_POINTS, "late": LATE_POINTS, "batches": BATCH_POINTS}
 
 
 def main() -> int:
@@ -29,7 +32,7 @@ def main() -> int:
     parser.add_argument("--map-type", default="OneToOne", choices=list(KINDS))
     parser.add_argument("--kill-workers", action="store_true", help="kill workers, too (ManyToOne, OneToMany; local)")
     chosen = parser.parse_args()
-    if chosen.kill_workers and (chosen.map_type == "OneToOne" or chosen.site != "local"):
+    if chosen.kill_workers and (chosen.map_type in ("OneToOne", "batches") or chosen.site != "local"):
         parser.error("--kill-workers goes with ManyToOne or OneToMany, on the local site")
     print(f"seed {chosen.seed}")
     begin = time.monotonic()

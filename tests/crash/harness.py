@@ -116,7 +116,11 @@ class Harness:
                 "resources": {"nodes": 1, "walltime": 600, "coresPerNode": self.facility.get("node", {}).get("cores", 1)}, **self.queue,
             }},
         })
-        self.instance.submit(*[self.description()] * self.jobs)
+        self.instance.submit(*self.descriptions())
+
+    def descriptions(self) -> list[dict[str, Any]]:
+        """Return the descriptions of all jobs."""
+        return [self.description()] * self.jobs
 
     def description(self) -> dict[str, Any]:
         """Return the description of a job."""
