@@ -21,7 +21,8 @@ EXTRAS = {
     "web": [],
     "tui": ["textual"],
     "demo": ["chromo", "numpy", "matplotlib", "mpi4py", "mpich"],
-    "test": ["globus-sdk>=4,<5", "rucio-clients", "pytest", "pytest-xdist", "ruff", "mypy", "import-linter", "mpi4py", "mpich"],
+    # With pytest 9.2 pytest-xdist 3.8 tears groups of tests apart.
+    "test": ["globus-sdk>=4,<5", "rucio-clients", "pytest<9.2", "pytest-xdist", "ruff", "mypy", "import-linter", "mpi4py", "mpich"],
 }
 EXTRAS["all"] = sorted({need for needs in EXTRAS.values() for need in needs})
 
@@ -55,7 +56,9 @@ setup(
     extras_require=EXTRAS,
     entry_points={
         "console_scripts": ["harvester-hpc = harvester_hpc.cli:main"],
-        "harvester_hpc.communicator": ["local = harvester_local.communicator:LocalCommunicator"],
+        "harvester_hpc.communicator": [
+            "local = harvester_local.communicator:LocalCommunicator", "panda = harvester_panda.communicator:PandaCommunicator",
+        ],
         "harvester_hpc.preparator": [
             "local = harvester_local.preparator:LocalPreparator", "local_batches = harvester_local.batches:LocalBatches",
             "command = harvester_command.copier:CommandCopier",
@@ -78,7 +81,7 @@ setup(
         "harvester_hpc.submitter": ["psij = harvester_psij.submitter:PsijSubmitter"],
         "harvester_hpc.monitor": ["psij = harvester_psij.monitor:PsijMonitor"],
         "harvester_hpc.sweeper": ["psij = harvester_psij.sweeper:PsijSweeper"],
-        "harvester_hpc.cli": ["globus = harvester_globus.cli:command"],
+        "harvester_hpc.cli": ["globus = harvester_globus.cli:command", "wms = harvester_local.cli:command"],
         "harvester_hpc.messenger": ["shared_file = harvester_hpc.messenger.shared_file:SharedFileMessenger"],
     },
 )

@@ -150,9 +150,11 @@ class EventFeeder(Agent):
         """Ask what the system has leased of which we never heard, if a call had no answer; False if it does not answer now."""
         with self.database.read() as connection:
             unsure = sorted(requests.unanswered(connection, numbers, Call.LEASE))
+            tasks = {job.id: job.task_id for job in jobs.by_ids(connection, unsure).values()}
         if not unsure:
             return True
-        statuses = self.attempt("", lambda: self.house.communicator.event_statuses({JobId(job_id): None for job_id in unsure}))
+        every: dict[JobId, Sequence[str] | None] = {JobId(job_id): None for job_id in unsure}
+        statuses = self.attempt("", lambda: self.house.communicator.event_statuses(every, tasks))
         if statuses is None:
             return False
         with self.database.write() as write:

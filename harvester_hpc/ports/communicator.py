@@ -139,8 +139,13 @@ class Communicator(Protocol):
         """
         ...
 
-    def event_statuses(self, ranges: Mapping[JobId, Sequence[str] | None]) -> Mapping[JobId, Mapping[str, str]]:
+    def event_statuses(
+        self, ranges: Mapping[JobId, Sequence[str] | None], tasks: Mapping[JobId, int | None] | None = None
+    ) -> Mapping[JobId, Mapping[str, str]]:
         """Return {job: {eventRangeID: status}} of these ranges; None: of all that the job has and whose end was not told.
+
+        Args:
+            tasks: taskID of the jobs whose ranges are not named; a server does not find them without.
 
         A range that the system does not know is left out. Statuses are PanDA's: ready, sent, running, finished, failed, fatal, ...
         """

@@ -112,7 +112,9 @@ class FakeCommunicator:
         with self._lock:
             return {job_id: [self.events.take(job_id, report) for report in reports] for job_id, reports in event_ranges.items()}
 
-    def event_statuses(self, ranges: Mapping[JobId, Sequence[str] | None]) -> Mapping[JobId, Mapping[str, str]]:
+    def event_statuses(
+        self, ranges: Mapping[JobId, Sequence[str] | None], tasks: Mapping[JobId, int | None] | None = None
+    ) -> Mapping[JobId, Mapping[str, str]]:
         """Tell what is known of ranges."""
         self.faults.check("event_statuses")
         with self._lock:

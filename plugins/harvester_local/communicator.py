@@ -138,7 +138,9 @@ class LocalCommunicator:
         with self._file.write() as db:
             return {job_id: event_ledger.take(db, job_id, reports) for job_id, reports in event_ranges.items()}
 
-    def event_statuses(self, ranges: Mapping[JobId, Sequence[str] | None]) -> Mapping[JobId, Mapping[str, str]]:
+    def event_statuses(
+        self, ranges: Mapping[JobId, Sequence[str] | None], tasks: Mapping[JobId, int | None] | None = None
+    ) -> Mapping[JobId, Mapping[str, str]]:
         """Tell what is known of ranges."""
         self._now()
         with self._file.read() as db:

@@ -15,7 +15,6 @@ from harvester_hpc.model.job import JobId
 from harvester_hpc.model.worker import MapType, Worker, WorkerId, WorkerPlan, WorkerState
 from harvester_hpc.ports.communicator import EVENT_OPEN, Accepted, Communicator, EventReport, JobReply, JobReport, NotAccepted
 
-TO_BE_KILLED = Accepted(commands=("tobekilled",))
 ALREADY_DONE = Accepted(commands=("alreadydone",))
 
 
@@ -26,7 +25,12 @@ def fetch(communicator: Communicator, n: int) -> Sequence[Mapping[str, Any]]:
 
 def lease(communicator: Communicator, job_id: JobId, number: int) -> list[str]:
     """Lease event ranges; return their names."""
-    return [str(one["eventRangeID"]) for one in communicator.get_event_ranges({job_id: {"nRanges": number}}, False)[job_id]]
+    return [str(one["eventRangeID"]) for one in communicator.get_event_ranges({job_id: wish(job_id, number)}, False)[job_id]]
+
+
+def wish(job_id: int, number: int) -> dict[str, Any]:
+    """Return what is asked for ranges with."""
+    return {"pandaID": job_id, "taskID": job_id, "jobsetID": job_id, "nRanges": number}
 
 
 def report_of(job: Mapping[str, Any], status: str, *, sub_status: str = "") -> JobReport:
@@ -43,6 +47,11 @@ def answer_to(communicator: Communicator, report: JobReport) -> JobReply:
     """Send one report."""
     (reply,) = communicator.update_jobs([report], "contract")
     return reply
+
+
+def wants_its_end(reply: JobReply) -> bool:
+    """Tell whether the job of this reply is to be killed; it may be told other things at the same time."""
+    return isinstance(reply, Accepted) and "tobekilled" in reply.commands
 
 
 def some_worker(number: int) -> Worker:
@@ -98,7 +107,7 @@ class CommunicatorContract:
         reports = [report_of(first, "running"), report_of({**first, "attemptNr": 99}, "running"), report_of(second, "nonsense")]
         taken, unknown, malformed = communicator.update_jobs(reports, "contract")
         assert taken == Accepted()
-        assert unknown == TO_BE_KILLED
+        assert wants_its_end(unknown)
         assert isinstance(malformed, NotAccepted)
         assert malformed.final
 
@@ -106,8 +115,8 @@ class CommunicatorContract:
         assert list(communicator.update_jobs([], "contract")) == []
 
     def test_an_unknown_job_is_to_be_killed(self, communicator: Communicator) -> None:
-        assert answer_to(communicator, report_of({"PandaID": 987654, "attemptNr": 1}, "running")) == TO_BE_KILLED
-        assert list(communicator.check_jobs([JobId(987654)])) == [TO_BE_KILLED]
+        assert wants_its_end(answer_to(communicator, report_of({"PandaID": 987654, "attemptNr": 1}, "running")))
+        assert [wants_its_end(one) for one in communicator.check_jobs([JobId(987654)])] == [True]
 
     @pytest.mark.parametrize("end", ["finished", "failed"])
     def test_a_second_final_report_is_already_done(self, communicator: Communicator, end: str) -> None:
@@ -115,14 +124,14 @@ class CommunicatorContract:
         (job,) = fetch(communicator, 1)
         assert answer_to(communicator, report_of(job, end)) == Accepted()
         assert answer_to(communicator, report_of(job, end)) == ALREADY_DONE
-        assert answer_to(communicator, report_of(job, "running")) == TO_BE_KILLED
+        assert wants_its_end(answer_to(communicator, report_of(job, "running")))
 
     def test_jobs_are_checked_in_the_order_of_the_question(self, communicator: Communicator) -> None:
         self.add_jobs(communicator, 2)
         first, second = fetch(communicator, 2)
         answer_to(communicator, report_of(first, "failed"))
         answers = communicator.check_jobs([JobId(second["PandaID"]), JobId(first["PandaID"])])
-        assert list(answers) == [Accepted(), TO_BE_KILLED]
+        assert [wants_its_end(one) for one in answers] == [False, True]
 
     def test_every_worker_gets_an_answer(self, communicator: Communicator) -> None:
         assert list(communicator.update_workers([some_worker(1), some_worker(2)])) == [True, True]
@@ -154,9 +163,9 @@ class CommunicatorContract:
         assert job["eventService"] == "True"
 
     def test_event_ranges_are_answered_for_every_job_that_was_named(self, communicator: Communicator) -> None:
-        assert communicator.get_event_ranges({JobId(1): {"nRanges": 10}}, False)[JobId(1)] in ([], ())
+        assert communicator.get_event_ranges({JobId(1): wish(1, 10)}, False)[JobId(1)] in ([], ())
         assert communicator.update_event_ranges({JobId(1): []}) == {1: []}
-        assert communicator.event_statuses({JobId(1): None}) == {1: {}}
+        assert communicator.event_statuses({JobId(1): None}, {JobId(1): 1}) == {1: {}}
 
     def test_each_range_is_given_once(self, communicator: Communicator) -> None:
         job_id, first = self.leased(communicator, 10, 4)
@@ -166,7 +175,7 @@ class CommunicatorContract:
     @pytest.mark.parametrize("scattered", [False, True])
     def test_a_range_says_what_a_worker_needs(self, communicator: Communicator, scattered: bool) -> None:
         job_id, _ = self.leased(communicator, 10, 1)
-        for given in communicator.get_event_ranges({job_id: {"nRanges": 3}}, scattered)[job_id]:
+        for given in communicator.get_event_ranges({job_id: wish(job_id, 3)}, scattered)[job_id]:
             assert {"eventRangeID", "startEvent", "lastEvent", "LFN", "GUID", "scope"} <= set(given)
 
     @pytest.mark.parametrize("status", ["finished", "failed", "fatal"])
@@ -209,7 +218,10 @@ class CommunicatorContract:
         assert [reply.taken for reply in replies] == [False, True]
 
     def test_what_is_open_can_be_asked_for(self, communicator: Communicator) -> None:
-        job_id, names = self.leased(communicator, 5, 3)
+        job_id = JobId(self.add_event_job(communicator, 5))
+        (job,) = fetch(communicator, 1)
+        names = lease(communicator, job_id, 3)
         communicator.update_event_ranges({job_id: [EventReport(range_id=names[0], status="finished")]})
-        assert set(communicator.event_statuses({job_id: None})[job_id]) == set(names[1:])
-        assert set(communicator.event_statuses({job_id: None})[job_id].values()) <= EVENT_OPEN
+        held = communicator.event_statuses({job_id: None}, {job_id: job.get("taskID")})[job_id]
+        assert set(held) == set(names[1:])
+        assert set(held.values()) <= EVENT_OPEN

@@ -18,10 +18,10 @@ from harvester_hpc.model.facility import Facility
 from harvester_hpc.model.job import JobId
 from harvester_hpc.ports.communicator import Accepted, JobReport, NotAccepted
 from harvester_hpc.ports.context import Context
-from harvester_hpc.testing.contracts.communicator import TO_BE_KILLED, answer_to, report_of, some_worker
+from harvester_hpc.testing.contracts.communicator import answer_to, report_of, some_worker
 from harvester_hpc.testing.fakes import FakeClock
 from harvester_local.communicator import LocalCommunicator
-from harvester_local.rules import ServerState
+from harvester_local.rules import TO_BE_KILLED, ServerState
 from harvester_local.wms_file import WmsUnusable, sentences
 
 JOB = {"executable": "/bin/true", "log": False}

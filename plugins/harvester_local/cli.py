@@ -1,0 +1,49 @@
+"""``harvester-hpc wms``: serve the embedded workload management system. Imports nothing heavy until a verb is called."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def command() -> None:
+    """Serve the embedded workload management system over HTTP, as a PanDA server is."""
+
+
+@command.command("serve")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--port", type=click.IntRange(0, 65535), default=25080, show_default=True, help="Of loopback; 0 for a free one.")
+@click.option("--form", type=click.Choice(["v1", "old", "both"]), default="v1", show_default=True, help="Of the API.")
+@click.option("--token-file", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="What clients must bring.")
+@click.option("--certificate", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="PEM; serve HTTPS.")
+@click.option("--key", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="PEM, of the certificate.")
+@click.option("--fault", "wanted", multiple=True, metavar="KIND[:METHOD[:TIMES]]", help="Let the next such calls go wrong.")
+@click.option("--no-quirks", is_flag=True, help="Without what is odd about real servers.")
+def serve(
+    folder: Path, port: int, form: str, token_file: Path | None, certificate: Path | None, key: Path | None, wanted: tuple[str, ...],
+    no_quirks: bool,
+) -> int:
+    """Serve the system that lives in FOLDER until it is interrupted.
+
+    Jobs are job files that are dropped into FOLDER/inbox. An instance talks to it with
+    {"communicator": {"name": "panda", "url": "http://127.0.0.1:25080"}}.
+    """
+    from harvester_local.served.faults import Quirks, fault_of
+    from harvester_local.served.server import ServedSystem, Service
+
+    none = Quirks(
+        breaks_after_ranges=False, bare_ranges=False, first_heartbeat_fails=False, joined_commands=False, one_return_more=False)
+    service = Service(
+        v1=form != "old", old=form != "v1", token=token_file.read_text().strip() if token_file else "", certificate=certificate, key=key,
+        quirks=none if no_quirks else Quirks(),
+    )
+    served = ServedSystem(folder.resolve(), service, port)
+    for one in wanted:
+        served.faults.add(*fault_of(one))
+    click.echo(f"serving {folder} at {served.url} (jobs: {folder}/inbox)")
+    try:
+        served.serve()
+    finally:
+        served.close()
+    return 0

@@ -1,0 +1,42 @@
+"""A worker, as the server takes it.
+
+Source: harvester/update_workers: keys are columns; a text longer than its column fails the call, and no value is null.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+from harvester_hpc.model.worker import Worker, WorkerState
+from harvester_panda.cleaning import LARGEST, marked_time, short, without_nothing
+
+#: {key: bytes} of the texts.
+LENGTHS = {
+    "batchID": 80, "queueName": 80, "status": 80, "computingSite": 128, "nodeID": 80, "nativeStatus": 80, "diagMessage": 500,
+    "computingElement": 128, "submissionHost": 128, "harvesterHost": 128, "resourceType": 56, "jobType": 52,
+    "stdOut": 250, "stdErr": 250, "batchLog": 250, "jdl": 250,
+}
+#: Jobs of one worker that are named; each is a row.
+MOST_JOBS = 5_000
+SAID_AS = {WorkerState.PLANNED: "ready"}
+
+
+def item_of(worker: Worker, host: str) -> dict[str, Any]:
+    """Return a worker with the server's keys.
+
+    Args:
+        host: where we run.
+    """
+    item: dict[str, Any] = {
+        "workerID": worker.id, "batchID": worker.batch_id, "queueName": worker.batch_queue or worker.queue,
+        "status": str(SAID_AS.get(worker.state, worker.state)), "computingSite": worker.queue, "nCore": worker.plan.cores,
+        "nodeID": worker.node, "submitTime": marked_time(worker.submitted), "startTime": marked_time(worker.started),
+        "endTime": marked_time(worker.ended), "nativeExitCode": _code(worker.exit_code), "nativeStatus": worker.native_status,
+        "diagMessage": worker.why or worker.kill, "nJobs": len(worker.job_ids), "harvesterHost": host, "submissionHost": host,
+        "minRamCount": worker.plan.ram_mb or None, "pandaid_list": [int(one) for one in worker.job_ids][:MOST_JOBS] or None,
+    }
+    cut = {key: short(str(item[key]), length) for key, length in LENGTHS.items() if item.get(key)}
+    return without_nothing({**item, **cut})
+
+
+def _code(number: int | None) -> int | None:
+    return number if number is not None and abs(number) <= LARGEST else None
