@@ -18,8 +18,8 @@ from harvester_local.durable import sync_folder
 
 #: How the name of a part ends, and how long its beginning is.
 PART, MARK = ".part", 10
-#: Bytes from which on a second thread is worth it.
-LARGE = 1 << 24
+#: Bytes from which on a second thread is worth it, and those that it gets at once: the two threads meet at each block.
+LARGE, LARGE_BLOCK = 1 << 24, 8 * BLOCK
 #: A hard link is not possible here; a copy is.
 NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES})
 
@@ -174,7 +174,8 @@ def _copied(source: Path, part: Path, like: str, most: int) -> tuple[Checksum, C
         reader = stack.enter_context(source.open("rb", buffering=0))
         writer = stack.enter_context(part.open("xb", buffering=0))
         beside = stack.enter_context(ThreadPoolExecutor(1)).submit if most >= LARGE else _now
-        while checksum.size <= most and (block := reader.read(BLOCK)):
+        size = LARGE_BLOCK if most >= LARGE else BLOCK
+        while checksum.size <= most and (block := reader.read(size)):
             adding = beside(checksum.add, block)
             _write_all(writer.fileno(), block)
             adding.result()

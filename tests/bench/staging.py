@@ -27,7 +27,7 @@ from tests.unit.agents.world import World, make_world
 SMALL, SMALL_SIZE, PER_JOB = 100_000, 10_000, 100
 #: Bytes of each large file, and how many; the disk must hold them twice.
 LARGE_SIZE, LARGE = 2 << 30, 2
-ROUNDS = 2
+ROUNDS = 4
 #: Files of which the calls are counted.
 CALLED = 10_000
 
