@@ -24,6 +24,7 @@ WITHIN_S = 60
 WAITING = ("integration", "crash")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long, and keep together what shares something; with ``-n`` the parts go to several processes.
 

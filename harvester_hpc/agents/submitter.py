@@ -17,8 +17,8 @@ from harvester_hpc.store import job as jobs
 from harvester_hpc.store import job_request as requests
 from harvester_hpc.store import worker as workers
 
-#: Seconds within which a worker that fetches its jobs itself, and fails, was of no use.
-SOON_S = 300.0
+#: Seconds within which a worker that fetches its jobs itself was of no use if it failed, and if it ended well: it found no job.
+SOON_S = (300.0, 60.0)
 #: Workers in a row that are looked at.
 FRUITLESS = 10
 
@@ -96,14 +96,14 @@ class SubmitterAgent(Agent):
         self.house.reached("intent stored")
         return len(planned) + self._handing_over.hand_over(plugins, planned)
 
-    def _rests(self, queue: Queue, shorter_s: float | None = None) -> bool:
+    def _rests(self, queue: Queue, shorter_s: tuple[float, float] | None = None) -> bool:
         """Leave a queue alone for a while whose newest workers were of no use; more would burn its allocation."""
         with self.database.read() as connection:
             found = requests.fruitless(connection, queue.name, FRUITLESS, shorter_s)
         if found is None or self._rested.get(queue.name) == found.newest:
             return False
         self._rested[queue.name] = found.newest
-        what = "without a job" if shorter_s is None else f"within {shorter_s:.0f} s"
+        what = "without a job" if shorter_s is None else f"within {shorter_s[0]:.0f} s"
         why = f"{found.number} worker(s) in a row ended {what}; the last one: {found.why or 'no reason known'}"
         self.begin_to_wait(queue.name, why, found.number)
         return True

@@ -1,6 +1,7 @@
 """The login node's side of numbered letters, for any number of workers: reads what they write, and writes event ranges to them."""
 from __future__ import annotations
 
+import errno
 import logging
 import stat
 import threading
@@ -136,10 +137,31 @@ class Letterboxes:
             answers[writer] = max(number, answers.get(writer, 0))
         parts = list(_parts(ranges))
         for part in parts[:-1]:
-            out.send(Kind.RANGES, part)
-        out.send(Kind.RANGES, parts[-1], answers)
+            _send(out, part)
+        _send(out, parts[-1], answers)
         self.put_away(list(asked))
         return True
+
+
+def _send(out: Outgoing, part: Mapping[str, Sequence[Any]], answers: Mapping[str, int] | None = None) -> None:
+    """Send ranges, {job: its ranges}; in halves if they are too long for one letter, the answers with the last.
+
+    Raises:
+        OSError: not all was written.
+    """
+    try:
+        out.send(Kind.RANGES, part, answers)
+    except OSError as error:
+        if error.errno != errno.EFBIG or sum(map(len, part.values())) < 2:
+            raise
+        flat = [(job_id, one) for job_id, listed in part.items() for one in listed]
+        for half, last in ((flat[:len(flat) // 2], False), (flat[len(flat) // 2:], True)):
+            content: dict[str, list[Any]] = {}
+            for job_id, one in half:
+                content.setdefault(job_id, []).append(one)
+            if last:  # a job whose list is empty has no more ranges
+                content |= {job_id: [] for job_id, listed in part.items() if not listed}
+            _send(out, content, answers if last else None)
 
 
 def _parts(ranges: Ranges) -> Iterator[dict[str, Any]]:

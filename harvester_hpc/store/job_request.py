@@ -86,18 +86,23 @@ class Fruitless:
     why: str
 
 
-def fruitless(connection: sqlite3.Connection, queue: str, most: int, shorter_s: float | None = None) -> Fruitless | None:
+def fruitless(connection: sqlite3.Connection, queue: str, most: int, shorter_s: tuple[float, float] | None = None) -> Fruitless | None:
     """Return the newest workers of a queue if they ended without ever having had a job; None if the newest did not.
 
     Args:
         most: so many are counted.
-        shorter_s: of workers that fetch their jobs themselves: count those that failed in less than so many seconds.
+        shorter_s: of workers that fetch their jobs themselves: count those that failed in less than so many seconds, and those that
+            ended well in less than so many: they have found nothing to do. Where nobody knows how long they ran, failures count.
     """
     rows = list(connection.execute(sentences("job_request")["ended_without_jobs"], (queue, most)))
     number = 0
     for _, state, had_jobs, ran_s, _ in rows:
-        failed_soon = state == WorkerState.FAILED and shorter_s is not None and ran_s < shorter_s
-        if not failed_soon and (shorter_s is not None or had_jobs or state not in (WorkerState.FAILED, WorkerState.FINISHED)):
+        if shorter_s is None:
+            was_of_use = had_jobs or state not in (WorkerState.FAILED, WorkerState.FINISHED)
+        else:
+            limit_s = {WorkerState.FAILED: shorter_s[0], WorkerState.FINISHED: shorter_s[1]}.get(WorkerState(state), 0.0)
+            was_of_use = state != WorkerState.FAILED if ran_s is None else ran_s >= limit_s
+        if was_of_use:
             break
         number += 1
     return Fruitless(number=number, newest=rows[0][0], why=rows[0][4]) if number else None

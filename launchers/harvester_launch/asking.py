@@ -35,6 +35,7 @@ class Asking:
         self._limit_s = limit_s
         self._known = set(known)
         self._asked: float | None = None
+        self._blind: float | None = None
         self._pause_s = FIRST_S
 
     @property
@@ -48,6 +49,17 @@ class Asking:
         Args:
             now: seconds of a clock that only goes forward.
         """
+        try:
+            found = self._look(number, now)
+        except OSError as error:  # a file server that is away for a while; what runs here goes on
+            self._blind = now if self._blind is None else self._blind
+            say(f"cannot look for jobs: {error}")
+            self._pause_s = LONGEST_S
+            return Answer.NO_JOBS if now - self._blind > self._limit_s else Answer.NOT_YET
+        self._blind = None
+        return found
+
+    def _look(self, number: int, now: float) -> Sequence[int] | Answer:
         # In this order: the login node writes the list first, and then takes the request away.
         lies_there = self._request.exists()
         jobs = [job_id for job_id in listed(self._worker) if job_id not in self._known]

@@ -21,6 +21,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: int | None = None
+        self._is_torn = False
 
     def append(self, lines: Sequence[Mapping[str, Any]]) -> None:
         """Write lines.
@@ -42,9 +43,13 @@ class Journal:
         if self._file is None:
             self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             sync_folder(self.path.parent)
+        if self._is_torn:
+            raw = b"\n" + raw  # a line that a full disk has cut must not swallow the next one
+        self._is_torn = True
         while raw:
             raw = raw[os.write(self._file, raw):]
         os.fdatasync(self._file)
+        self._is_torn = False
 
     def close(self) -> None:
         """Close the file."""

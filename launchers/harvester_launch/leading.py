@@ -19,6 +19,8 @@ from harvester_launch.yoda_options import YodaOptions
 LONGEST_WAIT_S = 0.005
 #: Seconds between two looks for letters, and between two counts of unread ones.
 LOOK_S, COUNT_S = 0.5, 5.0
+#: Seconds that Droids have at least to say goodbye; what else is to be told has to be told before the allocation ends.
+LEAST_S = 2.0
 #: Ranges that are asked for at once: their letter is well below what a letter may be, and rank 0 must hold it in memory.
 MOST_ASKED = 200_000
 
@@ -69,6 +71,7 @@ class Leading:
             if seconds:
                 select.select([self._told.pipe], [], [], seconds)
                 self._told.clear()
+        self._publish()  # a rank that hangs may take what time is left
         self._dismiss()
         self._publish()
         self._give_back()
@@ -231,7 +234,10 @@ class Leading:
         """Send the Droids home, and wait for their goodbyes, but not for ever."""
         for rank in range(1, self._world.size):
             self._world.send(rank, ("end",))
-        end = time.monotonic() + 2 * self._options.grace_s + 10.0
+        now = time.monotonic()
+        end = now + 2 * self._options.grace_s + 10.0
+        if self.master.ends is not None:
+            end = min(end, max(self.master.ends, now + LEAST_S))
         while self.used.byes + len(self._gone) < self._world.size - 1 and time.monotonic() < end:
             if not self._listen():
                 time.sleep(0.005)

@@ -184,8 +184,12 @@ class Mailbox:
         return found
 
     def _aside(self, path: Path, why: str, content: object, again: bool) -> None:
-        if not again:
+        if again:
+            return
+        try:
             put_aside(path, why, content)
+        except OSError as error:  # its neighbours in the same letter must not be lost with it
+            say(f"{path.name}: {why}, and it cannot be put aside: {error}")
 
     def request(self, wanted: Mapping[int, int]) -> bool:
         """Ask for ranges, {job id: number}; False if an earlier request is not answered yet.

@@ -242,11 +242,19 @@ class Node:
     def _end_asked(self) -> None:
         """End the jobs that the login node wants to end."""
         for pid, slot in self._slots.items():
-            if not slot.asked and (self._folder(slot.job_id) / NAMES.job_kill).exists():
+            if not slot.asked and _lies_there(self._folder(slot.job_id) / NAMES.job_kill):
                 say(f"job {slot.job_id} is asked to end")
                 slot.asked = True
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGTERM)
+
+
+def _lies_there(letter: Path) -> bool:
+    """Tell whether a letter is seen; a file server that is away for a moment shows none, and must end no job here."""
+    try:
+        return letter.exists()
+    except OSError:
+        return False
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:

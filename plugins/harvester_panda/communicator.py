@@ -11,14 +11,16 @@ from harvester_hpc.errors import Unavailable
 from harvester_hpc.model.command import Command
 from harvester_hpc.model.job import JobId
 from harvester_hpc.model.worker import Worker
-from harvester_hpc.ports.communicator import Accepted, EventReply, EventReport, JobReply, JobReport, NotAccepted
+from harvester_hpc.ports.communicator import Accepted, EventReply, EventReport, JobReply, JobReport
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.orders import command_of
-from harvester_panda import job_reports, methods, worker_reports
+from harvester_panda import methods, worker_reports
 from harvester_panda.cleaning import marked_time, parts, short, time_of, whole, without_nothing
 from harvester_panda.events import Events
+from harvester_panda.job_reports import reply_words
+from harvester_panda.job_telling import JobTelling
 from harvester_panda.piecemeal import Piecemeal
-from harvester_panda.server import Dialect, Refused, Server
+from harvester_panda.server import Refused, Server
 from harvester_panda.settings import PandaSettings
 
 log = logging.getLogger(__name__)
@@ -53,6 +55,7 @@ class PandaCommunicator:
         self._instance = context.instance
         self._server = Server(settings)
         self._events = Events(self._server, settings)
+        self._jobs = JobTelling(self._server, settings, context.instance)
 
     def close(self) -> None:
         """Close all connections."""
@@ -88,27 +91,7 @@ class PandaCommunicator:
 
     def update_jobs(self, jobs: Sequence[JobReport], id: str) -> Sequence[JobReply]:
         """Report jobs in bunches; one that the server refuses is told apart from the others."""
-        replies: dict[int, JobReply] = {}
-        fit: list[tuple[int, JobReport]] = []
-        for number, report in enumerate(jobs):
-            problem = job_reports.problem_of(report)
-            if problem:
-                replies[number] = NotAccepted(why=problem, final=True)
-            else:
-                fit.append((number, report))
-        for bunch in parts(fit, self.settings.items_per_call):
-            answers = Piecemeal(self._tell_jobs, _not_taken).tell([report for _, report in bunch])
-            replies |= {number: answer for (number, _), answer in zip(bunch, answers, strict=True)}
-        return [replies[number] for number in range(len(jobs))]
-
-    def _tell_jobs(self, reports: Sequence[JobReport]) -> Sequence[JobReply]:
-        items = [job_reports.item_of(report) for report in reports]
-        if self._server.dialect() is Dialect.OLD:
-            items = [job_reports.in_old_form(item) for item in items]
-        data = self._server.tell(methods.UPDATE_JOBS, {"job_list": items, "harvester_id": self._instance})
-        if not isinstance(data, list) or len(data) != len(reports):
-            raise Refused("the PanDA server does not answer each report", why=str(data)[:200])
-        return [_job_reply(answer) for answer in data]
+        return self._jobs.told(jobs)
 
     def get_event_ranges(self, data_map: Mapping[JobId, Mapping[str, Any]], scattered: bool) -> Mapping[JobId, Sequence[Mapping[str, Any]]]:
         """Lease ranges, a call for each job and ``ranges_per_call``."""
@@ -224,24 +207,10 @@ def _jobs_in(data: Any) -> Sequence[Mapping[str, Any]]:
     return [job for job in jobs if isinstance(job, Mapping)]
 
 
-def _not_taken(why: str) -> JobReply:
-    return NotAccepted(why=why)
-
-
-def _job_reply(answer: Any) -> JobReply:
-    if not isinstance(answer, Mapping):
-        return NotAccepted(why=f"an answer that is none: {str(answer)[:200]}")
-    data = answer.get("data")
-    if answer.get("success") is True:
-        return Accepted(commands=tuple(job_reports.reply_words(data)))
-    never = isinstance(data, Mapping) and data.get("StatusCode") == 50
-    return NotAccepted(why=str(answer.get("message") or data)[:300], final=never)
-
-
 def _wanted(answer: Any) -> Accepted:
     if not isinstance(answer, Mapping):
         raise Unavailable("the PanDA server says of a job what is no answer", why=str(answer)[:200])
-    words = tuple(job_reports.reply_words(answer))
+    words = tuple(reply_words(answer))
     return TO_BE_KILLED if not words and answer.get("status") in OVER else Accepted(commands=words)
 
 

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harvester_hpc.model.facility import BatchQueue
@@ -149,8 +149,9 @@ def time_for(loads: Sequence[Load], nodes: int, node: Node) -> int:
     running: list[tuple[int, int, int, Load]] = []
     now = 0
     number = 0
+    freed: Iterable[int] = range(nodes)
     while waiting or running:
-        for place in range(nodes):
+        for place in freed:
             while (taken := next((load for load in waiting if fits(load, free[place])), None)) is not None:
                 waiting.remove(taken)
                 free[place] = without(free[place], taken)
@@ -158,6 +159,7 @@ def time_for(loads: Sequence[Load], nodes: int, node: Node) -> int:
                 number += 1
         now, _, place, ended = heapq.heappop(running)
         free[place] = Node(cores=free[place].cores + ended.cores, memory_mb=free[place].memory_mb + ended.memory_mb)
+        freed = (place,)  # what did not fit into the others does not fit now
     return now
 
 

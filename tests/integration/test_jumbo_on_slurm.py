@@ -21,7 +21,7 @@ from tests.integration.conftest import IMPATIENT
 from tests.integration.instance import Instance, until
 from tests.integration.jumbo import job, queue
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.xdist_group("jumbo jobs on Slurm")]
 
 #: Ranges of each job, and seconds that one takes: a worker with three slots is busy for 16 s, or for 36 s in the queue whose workers
 #: have 20 s.

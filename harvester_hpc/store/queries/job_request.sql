@@ -41,7 +41,8 @@ FROM worker WHERE queue = ?1 AND state IN ('planned', 'submitted', 'running') AN
 LIMIT ?3;
 
 -- name: ended_without_jobs
--- The newest workers of one queue that have run: their states, and whether they have had a job. Older ones do not matter.
-SELECT worker_id, state, EXISTS (SELECT 1 FROM bond WHERE bond.worker_id = worker.worker_id), coalesce(ended - started, 0.0), why
+-- The newest workers of one queue that have run: their states, whether they have had a job, how long they ran (NULL: nobody knows).
+-- Older ones do not matter.
+SELECT worker_id, state, EXISTS (SELECT 1 FROM bond WHERE bond.worker_id = worker.worker_id), ended - started, why
 FROM worker WHERE worker_id > (SELECT value FROM counter WHERE name = 'worker') - 200
     AND queue = ? AND state IN ('finished', 'failed', 'cancelled', 'running') ORDER BY worker_id DESC LIMIT ?;

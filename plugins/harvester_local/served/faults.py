@@ -35,6 +35,7 @@ class Quirks:
         first_heartbeat_fails: the first one of an instance is done, and answered with an error.
         joined_commands: a job that is to be killed is told "debug,tobekilled".
         one_return_more: the old form's answer to an update of ranges ends with a false of nothing.
+        does_not_know: keys of reports about jobs that came with a later version.
     """
 
     breaks_after_ranges: bool = True
@@ -42,6 +43,7 @@ class Quirks:
     first_heartbeat_fails: bool = True
     joined_commands: bool = True
     one_return_more: bool = True
+    does_not_know: frozenset[str] = frozenset()
 
 
 class Faults:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from harvester_hpc.model.file import File, FileKind, FileState
@@ -37,7 +37,7 @@ class PoisonError(Exception):
     """An item that breaks the loop over a bunch: those before it are done, those behind it are not."""
 
 
-def check_types(item: Mapping[str, Any]) -> None:
+def check_types(item: Mapping[str, Any], unknown: Collection[str] = ()) -> None:
     """Check one report.
 
     Raises:
@@ -47,7 +47,7 @@ def check_types(item: Mapping[str, Any]) -> None:
     if "job_id" not in item or any(name in NUMBERS and isinstance(value, str) for name, value in item.items()):
         raise PoisonError("failed with AttributeError 'str' object has no attribute '__name__'")
     for name, value in item.items():
-        if name not in TEXTS | WHOLES | NUMBERS:
+        if name not in TEXTS | WHOLES | NUMBERS or name in unknown:
             raise ArgumentError(f"Argument error: got an unexpected keyword argument '{name}'")
         wanted = str if name in TEXTS else int if name in WHOLES else None
         if (wanted is not None and type(value) is not wanted) or (wanted is None and type(value) not in (int, float)):

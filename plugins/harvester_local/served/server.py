@@ -36,6 +36,7 @@ class Service:
         v1, old: which forms there are; where the old one is not, its methods are forbidden, as in servers of 1.0.
         token: what a client must bring; "" for nothing.
         certificate, key: PEM files; None: plain HTTP.
+        client_authority: PEM file of who vouches for clients; None: they need no certificate.
         delay_s: how long a late answer takes.
     """
 
@@ -44,6 +45,7 @@ class Service:
     token: str = ""
     certificate: Path | None = None
     key: Path | None = None
+    client_authority: Path | None = None
     delay_s: float = 5.0
     quirks: Quirks = field(default_factory=Quirks)
 
@@ -64,6 +66,7 @@ class ServedSystem:
     Attributes:
         faults: what is to go wrong.
         asked: paths of all requests, in order.
+        packed: how many of them came packed.
         system: what is served.
     """
 
@@ -75,11 +78,15 @@ class ServedSystem:
         self._old = System(folder, replace(quirks, breaks_after_ranges=False), self.system.local)
         self.faults = Faults()
         self.asked: list[str] = []
+        self.packed = 0
         self._delay = threading.Event()
         self._server = _Server((host, port), self)
         if self.service.certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(self.service.certificate, self.service.key)
+            if self.service.client_authority is not None:
+                context.verify_mode = ssl.CERT_REQUIRED
+                context.load_verify_locations(self.service.client_authority)
             self._server.security = context
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True, name="served-wms")
 
@@ -117,6 +124,7 @@ class ServedSystem:
         """Return status and body; None: the connection ends without a word."""
         path = urlsplit(asked.target).path
         self.asked.append(path)
+        self.packed += asked.headers.get("Content-Encoding") == "gzip"
         fault = self.faults.take(path)
         if fault is not None and fault not in DONE:
             return {FaultKind.BROKEN_BEFORE: (500, b"no, not now"), FaultKind.BUSY: (503, b"busy")}.get(fault)

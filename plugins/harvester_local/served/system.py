@@ -110,7 +110,7 @@ class System:
         return answers
 
     def _take(self, item: Mapping[str, Any]) -> dict[str, Any]:
-        check_types(item)
+        check_types(item, self.quirks.does_not_know)
         if item["job_status"] not in STATUSES:
             return {"success": False, "message": "", "data": {"StatusCode": 50}}
         known = self.local.job(item["job_id"])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harvester_hpc.agents.arrivals import judged
+from harvester_hpc.agents.arrivals import NotShown, judged, looked_at, never_shown, wants_look
 from harvester_hpc.model.checksum import adler32_of
 from harvester_hpc.model.transfer import Direction, Item, ItemId, Parcel, Place, Route
 from harvester_hpc.ports.carrier import ItemEnd, ItemNews
@@ -18,6 +18,12 @@ def _judged(path: Path, *, said: str = "", size: int | None = None, promised: st
     parcel = Parcel(item_id=ItemId(1), direction=Direction.IN, job_id=7, lfn="a", checksum=promised)
     item = Item(parcel=parcel, route=Route(source=Place(), destination=Place(name="RSE", path="pfn"), readable=str(path)))
     news = ItemNews(item_id=ItemId(1), end=ItemEnd.MOVED, checksum=said, size=size, verified=verified)
+    if wants_look(item, news):
+        found = looked_at(item, news)
+        news = never_shown(item, news, found.why) if isinstance(found, NotShown) else found
+    if wants_look(item, news):
+        seen = looked_at(item, news)
+        news = never_shown(item, news, seen.why) if isinstance(seen, NotShown) else seen
     return judged(item, news, last=True, tries=5, again_at=lambda number: 10.0 * number)
 
 

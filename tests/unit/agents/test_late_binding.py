@@ -503,6 +503,29 @@ def test_workers_that_fetch_and_fail_at_once_are_made_ever_more_rarely(worlds: A
         assert len(world.batch.submissions) == number + 1
 
 
+def test_pilots_that_find_nothing_to_do_are_made_ever_more_rarely_and_those_that_work_are_not(worlds: Any) -> None:
+    world = worlds(queue=pull(limit_queued_workers=1, max_workers=1))
+    world.settle()
+
+    def begins(number: int) -> None:
+        start(world, number)
+        with world.database.write() as write:  # as a monitor says that asks the batch system
+            write.connection.execute("UPDATE worker SET started = ? WHERE worker_id = ?", (world.clock.now(), number))
+
+    for number in (1, 2):
+        begins(number)
+        end(world, number)
+        world.settle()
+        assert len(world.batch.submissions) == number and f"{number} worker(s) in a row ended" in str(world.troubles())
+        world.later(40.0)
+        assert len(world.batch.submissions) == number + 1
+    begins(3)
+    world.later(90.0)
+    end(world, 3)
+    world.settle()
+    assert len(world.batch.submissions) == 4
+
+
 def test_a_maker_without_a_size_for_them_is_a_trouble_of_the_queue(worlds: Any) -> None:
     world = worlds(queue=pull(limit_queued_workers=1))
     world.maker.answer = Failed(why="9 nodes are too many")

@@ -23,6 +23,9 @@ from harvester_hpc.ports.carrier import ItemEnd, ItemNews, Parked
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.outcome import Failed
 
+#: Of this process alone: what a copier has left is found by it, on all of the machine.
+KEY = f"p{os.getpid()}-t1"
+
 RSYNC = ("rsync", "--times", "--", "{source}", "{destination}")
 COPY = (sys.executable, "-c", "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])", "{source}", "{destination}")
 WITHIN_S = 20.0
@@ -41,7 +44,7 @@ def moved(copier: CommandCopier, *parcels: Parcel, stopped: threading.Event | No
         assert isinstance(route, Route), route
         items.append(Item(parcel=parcel, route=route))
     told: list[ItemNews] = []
-    transfer = Transfer(id=TransferId(1), key="abcde-t1", queue="Q", direction=parcels[0].direction)
+    transfer = Transfer(id=TransferId(1), key=KEY, queue="Q", direction=parcels[0].direction)
     parked = copier.copy(transfer, items, told.append, (stopped or threading.Event()).is_set)
     assert len({one.item_id for one in told}) == len(told)
     return {one.item_id: one for one in told}, parked
@@ -215,8 +218,8 @@ def _lives(pid: int) -> bool:
 
 
 def test_a_program_that_a_killed_daemon_has_left_is_ended_before_its_batch_goes_on(tmp_path: Path) -> None:
-    orphan = subprocess.Popen(["sleep", "600"], env={**os.environ, "HARVESTER_HPC_TRANSFER": "abcde-t1"}, start_new_session=True)
-    stranger = subprocess.Popen(["sleep", "600"], env={**os.environ, "HARVESTER_HPC_TRANSFER": "abcde-t11"}, start_new_session=True)
+    orphan = subprocess.Popen(["sleep", "600"], env={**os.environ, "HARVESTER_HPC_TRANSFER": KEY}, start_new_session=True)
+    stranger = subprocess.Popen(["sleep", "600"], env={**os.environ, "HARVESTER_HPC_TRANSFER": f"{KEY}1"}, start_new_session=True)
     try:
         fetched, _ = moved(made(tmp_path), inward(tmp_path, "in"))
         assert fetched[1].end is ItemEnd.MOVED
@@ -243,7 +246,7 @@ def test_the_checksum_is_found_in_what_the_programs_of_the_trade_print(tmp_path:
     (route,) = copier.route([parcel])
     assert isinstance(route, Route)
     told: list[ItemNews] = []
-    transfer = Transfer(id=TransferId(1), key="abcde-t1", queue="Q", direction=Direction.OUT)
+    transfer = Transfer(id=TransferId(1), key=KEY, queue="Q", direction=Direction.OUT)
     copier.copy(transfer, [Item(parcel=parcel, route=replace(route, readable=""))], told.append, lambda: False)
     assert [(one.end, one.checksum, one.verified) for one in told] == [(ItemEnd.MOVED, parcel.checksum, True)]
 

@@ -1,7 +1,9 @@
 """A line for each range, which says what came of it, whatever its name and its error look like."""
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -32,3 +34,20 @@ def test_what_was_written_is_read_again_line_by_line(tmp_path: Path, odd: str) -
     journal.append([{"PandaID": 6, "eventRangeID": odd}])
     journal.close()
     assert [(line["PandaID"], line["eventRangeID"]) for line in lines(tmp_path, "done")] == [(5, odd), (5, "b"), (6, odd)]
+
+
+def test_a_line_that_a_full_disk_has_cut_does_not_swallow_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal, write = Journal(tmp_path / "told.run.0.jsonl"), os.write
+    journal.append([{"PandaID": 5, "eventRangeID": "a"}])
+
+    def full(file: int, raw: bytes) -> int:
+        write(file, raw[:9])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space"):
+        journal.append([{"PandaID": 5, "eventRangeID": "b"}])
+    monkeypatch.setattr(os, "write", write)
+    journal.append([{"PandaID": 5, "eventRangeID": "c"}])
+    journal.append([{"PandaID": 5, "eventRangeID": "d"}])
+    assert [line["eventRangeID"] for line in lines(tmp_path, "told")] == ["a", "c", "d"]

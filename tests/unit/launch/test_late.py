@@ -1,7 +1,9 @@
 """Launchers of workers that are submitted without jobs: they ask, wait, take and end; real processes, the test is the login node."""
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +15,8 @@ import pytest
 
 from harvester_hpc.messenger.shared_file import SharedFileMessenger
 from harvester_hpc.messenger.values import AccessPoint, News
+from harvester_launch.asking import Answer, Asking
+from harvester_launch.assignment import worker_in
 from tests.unit.launch.conftest import DEADLINE_S, alive, until
 
 
@@ -107,6 +111,23 @@ def test_a_login_node_that_never_answers_is_given_up_and_the_request_withdrawn(t
         code, words = end_of(site.start(way, "--late", "1"))
         assert code == 0 and "no answer within 1 s" in words
         assert site.messenger.job_requested(site.point) == 0
+
+
+def test_a_file_server_that_is_away_is_waited_for_but_not_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = worker_in(tmp_path, {})
+    asking, away = Asking(worker, 10.0), [True]
+
+    def exists(path: Path) -> bool:
+        if away[0]:
+            raise OSError(errno.ESTALE, "Stale file handle", str(path))
+        return os.path.lexists(path)
+
+    monkeypatch.setattr(Path, "exists", exists)
+    assert asking.look(1, 0.0) is asking.look(1, 9.0) is Answer.NOT_YET
+    away[0] = False
+    assert asking.look(1, 11.0) is Answer.NOT_YET and (tmp_path / "worker_requestjob.json").is_file()
+    away[0] = True
+    assert asking.look(1, 12.0) is Answer.NOT_YET and asking.look(1, 23.0) is Answer.NO_JOBS
 
 
 @pytest.mark.parametrize("way", ["single", "multijob"])

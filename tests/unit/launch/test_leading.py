@@ -29,8 +29,9 @@ LEFT_S = 60.0
 class OneDroid:
     """A Droid that has done at once what it is given, and says that a range takes it ``mean_s`` seconds."""
 
-    def __init__(self, mean_s: float) -> None:
+    def __init__(self, mean_s: float, at_end: Callable[[], None] | None = None) -> None:
         self.rank, self.size = 0, 2
+        self._at_end = at_end
         self._mean_s = mean_s
         self._messages: list[tuple[int, Any]] = [(1, ("join", 1))]
         self.given: list[int] = []
@@ -43,7 +44,10 @@ class OneDroid:
                 done = [(number, "", 0, "", "", self._mean_s) for number in numbers]
                 self._messages.append((rank, ("report", done, [], self._mean_s)))
             case ("end",):
-                self._messages.append((rank, ("bye", 0.0, 0.0)))
+                if self._at_end is None:
+                    self._messages.append((rank, ("bye", 0.0, 0.0)))
+                    return
+                self._at_end()  # and it hangs
 
     def receive(self) -> list[tuple[int, Any]]:
         messages, self._messages = self._messages, []
@@ -98,3 +102,15 @@ def test_a_worker_whose_results_nobody_reads_ends_after_its_idle_time(point: Acc
     leading.run()
     assert time.monotonic() - began < LEFT_S / 2
     assert "not read" in leading.why and leading.master.ledger.counts[Place.RETURNED] == 10
+
+
+def test_results_are_told_before_a_rank_that_hangs_is_waited_for(point: AccessPoint, lead: Callable[..., Leading]) -> None:
+    messenger, told = SharedFileMessenger(), list[str]()
+
+    def look() -> None:
+        told.extend(one.event_range_id for one in messenger.collect(point).files)
+        told.extend(one.event_range_id for one in messenger.collect(point).event_updates.get(JOB, ()))
+
+    options = YodaOptions(access_point=point.path, grace_s=0.0, publish_s=LEFT_S)
+    lead(OneDroid(10 * LEFT_S, look), options, time.monotonic() + 1.0).run()
+    assert "r0" in told

@@ -248,3 +248,16 @@ def test_numbered_letters_go_to_a_login_node_that_reads_them_and_to_no_other(poi
     numbered = "letters" in json.loads((point.path / SENTINEL).read_text())
     assert (point.path / "letters.out").exists() is numbered
     assert (point.path / NAMES.status_dump).exists() is not numbered
+
+
+def test_a_bad_range_that_cannot_be_put_aside_costs_no_other(
+    point: AccessPoint, login: SharedFileMessenger, hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*aside: Any) -> Path:
+        raise OSError("No space left on device")
+
+    made = mailbox(point, hand)
+    login.feed_events(point, {JOB: [{"eventRangeID": 3}, *ranges(0, 2)]})
+    monkeypatch.setattr("harvester_launch.mailbox.put_aside", full)
+    hand.now += 60.0
+    assert names(made, hand) == ["r0", "r1"]

@@ -44,6 +44,22 @@ def got(box: WorkerBox) -> list[Any]:
     return [one.content for one in letters]
 
 
+def test_ranges_that_are_too_long_for_one_letter_go_in_several(messenger: SharedFileMessenger, point: AccessPoint, box: WorkerBox) -> None:
+    number = box.send(Kind.REQUEST, {"1": {"nRanges": 9}})
+    messenger.events_requested(point)
+    long = [{"eventRangeID": f"r{number}", "LFN": "x" * (3 << 20)} for number in range(9)]
+    messenger.feed_events(point, {1: long, 2: []})
+    names: list[str] = []
+    empty, answered = 0, 0
+    while letters := box.arrived().letters:
+        for letter in letters:
+            names += [one["eventRangeID"] for one in letter.content.get("1", ())]
+            empty += letter.content.get("2") == []
+            answered += letter.answers == {"yoda": number}
+            box.keep(letter.path)
+    assert (names, empty, answered) == ([f"r{number}" for number in range(9)], 1, 1)
+
+
 # -- from the worker ----------------------------------------------------------------------------------
 
 

@@ -1,0 +1,212 @@
+"""A server that goes wrong: nothing is lost, nothing is done twice, and nothing is guessed."""
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harvester_hpc.errors import Unavailable
+from harvester_hpc.model.command import CommandKind
+from harvester_hpc.model.job import JobId
+from harvester_hpc.ports.communicator import Accepted, EventReport, NotAccepted, ZipReport
+from harvester_hpc.testing.contracts.communicator import ALREADY_DONE, report_of, some_worker
+from harvester_local.served.faults import FaultKind, Quirks
+from harvester_local.served.server import Service
+from harvester_panda import worker_reports
+from tests.unit.panda.served import Pair, pair
+
+#: What a server has done by then; of the others nothing.
+ALL = tuple(kind for kind in FaultKind if kind is not FaultKind.DELAY)
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> Iterator[Pair]:
+    with pair(tmp_path) as made:
+        yield made
+
+
+def _lease(both: Pair, job_id: JobId, number: int) -> list[str]:
+    wish = {"taskID": int(job_id), "jobsetID": int(job_id), "nRanges": number}
+    return [one["eventRangeID"] for one in both.panda.get_event_ranges({job_id: wish}, False)[job_id]]
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_report_counts_once_whatever_became_of_its_answer(both: Pair, kind: FaultKind) -> None:
+    (job,) = both.jobs(1)
+    # A kept connection that ends may only have been too old: then it is told once more at once.
+    both.served.faults.add(kind, "update_jobs_bulk", 2 if kind in (FaultKind.LOST_BEFORE, FaultKind.LOST_AFTER) else 1)
+    with pytest.raises(Unavailable):
+        both.panda.update_jobs([report_of(job, "finished")], "test")
+    (reply,) = both.panda.update_jobs([report_of(job, "finished")], "test")
+    assert reply in (Accepted(), ALREADY_DONE)
+    assert both.states() == {"finished": 1}
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_request_for_jobs_is_never_repeated_by_itself(both: Pair, kind: FaultKind) -> None:
+    both.panda.is_alive({})
+    both.served.faults.add(kind, "acquire_jobs")
+    before = both.served.asked.count("/api/v1/pilot/acquire_jobs")
+    with pytest.raises(Unavailable):
+        both.jobs(1)
+    assert both.served.asked.count("/api/v1/pilot/acquire_jobs") == before + 1
+
+
+def test_jobs_are_taken_in_bunches_small_enough_to_lose(tmp_path: Path) -> None:
+    with pair(tmp_path, jobs_per_call=3) as both:
+        assert len(both.jobs(10)) == 3
+        both.served.faults.add(FaultKind.LOST_AFTER, "acquire_jobs")
+        with pytest.raises(Unavailable):
+            both.panda.get_jobs("LOCAL", "node", "managed", "node", 10, {})
+        assert both.states() == {"sent": 6, "activated": 4}
+
+
+def test_a_connection_is_kept_and_made_anew_when_the_server_has_closed_it(both: Pair) -> None:
+    (job,) = both.jobs(1)
+    both.served.faults.add(FaultKind.LOST_BEFORE, "update_jobs_bulk")
+    # Of a kept connection: repeated on a fresh one, for the server takes a report twice.
+    assert both.panda.update_jobs([report_of(job, "running")], "test") == [Accepted()]
+
+
+def test_a_late_answer_is_none(tmp_path: Path) -> None:
+    with pair(tmp_path, Service(delay_s=30.0), read_s=0.3) as both:
+        (job,) = both.jobs(1)
+        both.served.faults.add(FaultKind.DELAY, "update_jobs_bulk")
+        with pytest.raises(Unavailable, match=r"update_jobs_bulk.*[Tt]ime"):
+            both.panda.update_jobs([report_of(job, "finished")], "test")
+        assert both.panda.update_jobs([report_of(job, "finished")], "test") == [ALREADY_DONE]
+
+
+def test_a_server_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
+    with pair(tmp_path) as both:
+        both.jobs(1)
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        both.panda.is_alive({})
+
+
+@pytest.mark.parametrize("bad", [0, 3, 6])
+def test_a_poisoned_report_sinks_no_other(both: Pair, bad: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    reports = [report_of(job, "running") for job in both.jobs(7)]
+    poisoned = reports[bad].job_id
+    telling = both.panda._jobs
+
+    def item(report: Any, plain: Any = telling._item) -> dict[str, Any]:
+        return {**plain(report), **({"max_rss": "100"} if report.job_id == poisoned else {})}
+
+    monkeypatch.setattr(telling, "_item", item)
+    replies = list(both.panda.update_jobs(reports, "test"))
+    refused = replies.pop(bad)
+    assert isinstance(refused, NotAccepted)
+    assert not refused.final, "it may be the server's fault, and a report is never thrown away for that"
+    assert replies == [Accepted()] * 6
+
+
+def test_a_key_that_an_older_server_does_not_know_is_left_out(tmp_path: Path) -> None:
+    quirks = Quirks(does_not_know=frozenset({"cpu_architecture_level", "mean_core_count"}))
+    with pair(tmp_path, Service(quirks=quirks)) as both:
+        attributes = {"cpuArchitectureLevel": "x86_64-v3", "meanCoreCount": 4, "nEvents": 3}
+        reports = [replace(report_of(job, "running"), attributes=attributes) for job in both.jobs(3)]
+        assert list(both.panda.update_jobs(reports, "test")) == [Accepted()] * 3
+        before = len(both.served.asked)
+        assert list(both.panda.update_jobs(reports, "test")) == [Accepted()] * 3
+        assert len(both.served.asked) == before + 1, "it is not tried again and again"
+
+
+def test_a_worker_that_does_not_fit_its_row_sinks_no_other(both: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    def item(worker: Any, host: str, plain: Any = worker_reports.item_of) -> Mapping[str, Any]:
+        return {**plain(worker, host), **({"nodeID": "n" * 100} if worker.id == 3 else {})}
+
+    monkeypatch.setattr(worker_reports, "item_of", item)
+    assert list(both.panda.update_workers([some_worker(n) for n in range(1, 9)])) == [n != 3 for n in range(1, 9)]
+    assert sorted(both.served.system.workers()) == [1, 2, 4, 5, 6, 7, 8]
+
+
+def test_a_server_that_refuses_everything_is_unavailable_after_a_few_calls(both: Pair) -> None:
+    reports = [report_of(job, "running") for job in both.jobs(40)]
+    both.served.faults.add(FaultKind.BROKEN_BEFORE, "update_jobs_bulk", 1000)
+    before = len(both.served.asked)
+    with pytest.raises(Unavailable):
+        both.panda.update_jobs(reports, "test")
+    assert len(both.served.asked) - before < 30
+
+
+def test_an_update_of_ranges_that_breaks_when_it_is_done_is_settled_by_the_servers_own_words(both: Pair) -> None:
+    (job,) = both.jobs(1, events=5)
+    job_id = JobId(job["PandaID"])
+    names = _lease(both, job_id, 5)
+    packed = ZipReport(lfn="z.zip", size=1, checksum="ad:00000001", endpoint="RSE")
+    reports = [EventReport(range_id=name, status="finished", zip=packed) for name in names[:4]]
+    before = len(both.served.asked)
+    assert [reply.taken for reply in both.panda.update_event_ranges({job_id: reports})[job_id]] == [True] * 4
+    assert len(both.served.asked) - before == 2
+    assert both.panda.event_statuses({job_id: None}, {job_id: job["taskID"]}) == {job_id: {names[4]: "sent"}}
+
+
+@pytest.mark.parametrize("kind", [FaultKind.LOST_BEFORE, FaultKind.BROKEN_BEFORE, FaultKind.BUSY, FaultKind.LOST_AFTER, FaultKind.GARBAGE])
+def test_ranges_are_told_as_taken_only_if_the_server_says_so(both: Pair, kind: FaultKind) -> None:
+    (job,) = both.jobs(1, events=3)
+    job_id = JobId(job["PandaID"])
+    reports = [EventReport(range_id=name, status="finished") for name in _lease(both, job_id, 3)]
+    both.served.faults.add(kind, "update_event_ranges", 20)
+    with pytest.raises(Unavailable):
+        both.panda.update_event_ranges({job_id: reports})
+    known = both.panda.event_statuses({job_id: [one.range_id for one in reports]})[job_id]
+    done = kind in (FaultKind.LOST_AFTER, FaultKind.GARBAGE)
+    assert set(known.values()) == {"finished" if done else "sent"}
+
+
+def test_the_ranges_of_a_job_whose_task_nobody_knows_are_not_guessed(both: Pair) -> None:
+    with pytest.raises(Unavailable, match="task"):
+        both.panda.event_statuses({JobId(1): None})
+
+
+def test_the_first_sign_of_life_is_told_again_and_a_failure_after_that_is_one(both: Pair) -> None:
+    both.panda.is_alive({"startTime": "2027-01-01T00:00:00Z"})
+    assert both.served.asked.count("/api/v1/harvester/heartbeat") == 2
+    both.panda.is_alive({})
+    assert both.served.asked.count("/api/v1/harvester/heartbeat") == 3
+
+
+def test_commands_come_once_and_strange_ones_hold_up_no_other(both: Pair) -> None:
+    local = both.served.system.local
+    local.put_command("SYNC_WORKERS_KILL", [3, 4], ack=True)
+    local.put_command("MAKE_COFFEE:LOCAL", {"sugar": 2})
+    local.put_command("KILL_WORKERS", {"status": ["running"], "computingSite": "LOCAL", "computingElement": "ALL", "submissionHost": "ALL"})
+    local.put_command("KILL_WORKERS", {"status": ["running"], "computingSite": "LOCAL"})
+    first, second = both.panda.get_commands(10)
+    assert (first.kind, first.ids, first.ack) == (CommandKind.KILL_WORKERS, (3, 4), True)
+    assert second.where is not None
+    assert second.where["computingSite"] == ("LOCAL",)
+    assert list(both.panda.get_commands(10)) == []
+    both.panda.ack_commands([first.id, "not-ours"])
+
+
+def test_a_job_that_is_to_be_killed_is_known_from_words_that_are_joined(both: Pair) -> None:
+    (job,) = both.jobs(1)
+    both.served.system.local.kill_job(job["PandaID"])
+    (reply,) = both.panda.update_jobs([report_of(job, "running")], "test")
+    assert reply == Accepted(commands=("debug", "tobekilled"))
+
+
+def test_what_is_beside_the_port_can_be_asked_for(both: Pair) -> None:
+    assert both.panda.current_worker_id() is None
+    both.panda.update_workers([some_worker(41)])
+    assert both.panda.current_worker_id() == 41
+    assert {one["resource_name"] for one in both.panda.resource_types()} == {"SCORE", "MCORE"}
+    both.panda.update_service_metrics([("2026-11-21 10:00:00", "host", {"rss": 1})])
+    both.panda.update_service_metrics([])
+    (job,) = both.jobs(1, events=7)
+    assert both.panda.events_available(JobId(job["PandaID"]), {"taskID": 1, "jobsetID": 1}) == 7
+
+
+def test_a_worker_is_told_with_times_and_numbers_of_the_servers_kind(both: Pair) -> None:
+    worker = replace(some_worker(5), submitted=1795255200.0, exit_code=1, why="w", native_status="COMPLETED", job_ids=(7,))
+    both.panda.update_workers([worker])
+    told = both.served.system.workers()[5]
+    assert told["submitTime"] == "datetime/2026-11-21 10:00:00.000000"
+    assert (told["nativeExitCode"], told["diagMessage"], told["pandaid_list"]) == (1, "w", [7])
+    assert json.dumps(told).count("null") == 0
