@@ -118,6 +118,7 @@ class Planning:
             wanted = self._not_spoken_for(queue, wanted, size) if queue.late else wanted
             full = chunks_of(wanted, size, mixture=queue.mixture, now=self.clock.now(), wait_s=maker.get_full_chunk_wait())
             self.full_at[queue.name] = full.next
+            self._say(full.waiting, f"waits for other jobs to fill a worker, for {maker.get_full_chunk_wait():.0f} s at most")
             return [(chunk, 1) for chunk in full.ready[:room]]
         at_once = max(1, maker.get_num_workers_per_job(room))
         chunks: list[tuple[Sequence[Job], int]] = []
@@ -128,6 +129,14 @@ class Planning:
                 chunks += [([with_load(connection, job, self.clock.now())], number)] if number else []
                 room -= number
         return chunks
+
+    def _say(self, waiting: Sequence[Job], why: str) -> None:
+        """Let jobs say what they wait for, once."""
+        now = self.clock.now()
+        steps = [look_again(job, job.due or now, why=why) for job in waiting if job.state is JobState.PREPARED and job.why != why]
+        if steps:
+            with self.database.write() as write:
+                jobs.make(write, steps)
 
     def _not_spoken_for(self, queue: Queue, wanted: Sequence[Job], size: int) -> Sequence[Job]:
         """Return the jobs that no late worker will take that is on its way, or at work."""

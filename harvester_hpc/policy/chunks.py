@@ -14,10 +14,12 @@ class Chunks:
     Attributes:
         ready: the jobs of each worker that is to be made now, the most urgent first.
         next: when the next chunk that is not full has waited long enough, seconds since 1970; None if there is none.
+        waiting: the jobs of chunks that are not full and wait.
     """
 
     ready: tuple[tuple[Job, ...], ...]
     next: float | None = None
+    waiting: tuple[Job, ...] = ()
 
 
 def chunks_of(jobs: Sequence[Job], size: int, *, mixture: bool, now: float, wait_s: float) -> Chunks:
@@ -45,4 +47,5 @@ def chunks_of(jobs: Sequence[Job], size: int, *, mixture: bool, now: float, wait
     return Chunks(
         ready=tuple(chunk for number, chunk in enumerate(chunks) if waits.get(number, now) <= now),
         next=min((until for until in waits.values() if until > now), default=None),
+        waiting=tuple(job for number, until in waits.items() if until > now for job in chunks[number]),
     )

@@ -18,7 +18,7 @@ UPDATE job SET state = ?, due = ?, tries = ?, why = ?, outcome = ?, changed = ? 
 
 -- name: bind
 -- From prepared to submitted: bound to a worker.
-UPDATE job SET state = 'submitted', due = ?, tries = 0, submissions = submissions + 1, changed = ?
+UPDATE job SET state = 'submitted', due = ?, tries = 0, submissions = submissions + 1, why = '', changed = ?
 WHERE job_id = ? AND state = 'prepared' AND cancel = '';
 
 -- name: uncount

@@ -21,6 +21,9 @@ def _judged(path: Path, *, said: str = "", size: int | None = None, promised: st
     if wants_look(item, news):
         found = looked_at(item, news)
         news = never_shown(item, news, found.why) if isinstance(found, NotShown) else found
+    if wants_look(item, news):
+        seen = looked_at(item, news)
+        news = never_shown(item, news, seen.why) if isinstance(seen, NotShown) else seen
     return judged(item, news, last=True, tries=5, again_at=lambda number: 10.0 * number)
 
 

@@ -300,3 +300,14 @@ def test_the_folders_of_jobs_that_are_over_are_not_looked_into_again(worlds: Any
     world.messenger.tell(1, News(begun=frozenset({1, 2})))
     world.later(2.0)
     assert asked == [(2, 3, 4)]
+
+
+def test_jobs_that_wait_for_others_say_so_until_they_have_a_worker(worlds: Any) -> None:
+    world: World = worlds(size=4, wait_s=100.0, jobs_waiting=3, instant=False, finishes=False)
+    world.settle()
+    assert states(world, 1, 2, 3) == ["prepared"] * 3
+    assert {world.job(number).why for number in (1, 2, 3)} == {"waits for other jobs to fill a worker, for 100 s at most"}
+    assert told(world, 1) == ["starting"]
+    world.later(101.0)
+    assert states(world, 1, 2, 3) == ["submitted"] * 3
+    assert {world.job(number).why for number in (1, 2, 3)} == {""}

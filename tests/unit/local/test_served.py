@@ -93,9 +93,8 @@ def test_what_is_no_fault_is_said(text: str) -> None:
 
 def test_the_command_serves_and_is_in_the_help(tmp_path: Path) -> None:
     assert "serve" in CliRunner().invoke(command, ["--help"]).output
-    process = subprocess.Popen(
-        [sys.executable, "-m", "harvester_hpc.cli", "wms", "serve", str(tmp_path / "wms"), "--port", "0"], stdout=subprocess.PIPE, text=True,
-    )
+    words = [sys.executable, "-m", "harvester_hpc.cli", "wms", "serve", str(tmp_path / "wms"), "--port", "0"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         url = process.stdout.readline().split(" at ")[1].split()[0]
