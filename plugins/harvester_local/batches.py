@@ -3,15 +3,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harvester_hpc.model.transfer import Direction, Item, Parcel, Place, Route, Transfer
 from harvester_hpc.ports.carrier import ItemEnd, ItemNews, Limits, Parked
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.outcome import Failed, Retry
+from harvester_local.durable import sync_folder
 from harvester_local.folders import place_of
-from harvester_local.placing import Differs, NotNow, Occupied, Placed, Wanted, place
+from harvester_local.placing import Differs, NotNow, Occupied, Placed, Wanted, make_ready, place
+
+#: Files of one folder whose names are brought to disk together, at most, and their bytes.
+TOGETHER, TOGETHER_SIZE = 64, 1 << 28
 
 
 class LocalBatches:
@@ -79,20 +83,45 @@ class LocalBatches:
         self, transfer: Transfer, items: Sequence[Item], tell: Callable[[ItemNews], None], stopped: Callable[[], bool]
     ) -> Parked | None:
         """Copy each file that does not lie there already; the checksum is made on the way, and the copy is read again."""
-        def one(item: Item) -> None:
-            if not stopped():
-                tell(self._placed(item))
+        folders: dict[Path, list[Item]] = {}
+        for item in items:
+            folders.setdefault(Path(item.route.destination.path).parent, []).append(item)
+        bunches = [(folder, some) for folder, several in folders.items() for some in _together(several)]
+        unready = {folder: self._unready(folder, several) for folder, several in folders.items()}
+
+        def bring(bunch: tuple[Path, list[Item]]) -> None:
+            for news in self._brought(*bunch, unready[bunch[0]], stopped):
+                tell(news)
 
         with ThreadPoolExecutor(self.settings.parallel, thread_name_prefix=f"{transfer.key} copy") as pool:
-            list(pool.map(one, items))
+            list(pool.map(bring, bunches))
         return None
+
+    def _unready(self, folder: Path, items: Sequence[Item]) -> str:
+        """Make a folder ready for its files; return why that does not work."""
+        try:
+            make_ready(folder, [Path(item.route.destination.path).name for item in items])
+        except (OSError, ValueError) as error:
+            return f"{folder} cannot be used: {error}"
+        return ""
+
+    def _brought(self, folder: Path, items: Sequence[Item], unready: str, stopped: Callable[[], bool]) -> list[ItemNews]:
+        """Bring files into one folder; nothing is told before their names are on disk."""
+        if unready:
+            return [ItemNews(item_id=item.parcel.item_id, end=ItemEnd.AGAIN, why=unready) for item in items]
+        news = [self._placed(item) for item in items if not stopped()]
+        try:
+            sync_folder(folder)
+        except OSError as error:
+            return [replace(one, end=ItemEnd.AGAIN, why=str(error)) if one.end is ItemEnd.MOVED else one for one in news]
+        return news
 
     def _placed(self, item: Item) -> ItemNews:
         parcel, target = item.parcel, Path(item.route.destination.path)
-        replace = self.settings.replace or parcel.direction is Direction.IN
+        may_replace = self.settings.replace or parcel.direction is Direction.IN
         wanted = Wanted(size=parcel.size, checksum=parcel.checksum)
         try:
-            placement = place(Path(item.route.source.path), target, wanted, replace=replace)
+            placement = place(Path(item.route.source.path), target, wanted, replace=may_replace, one_of_many=True)
         except ValueError as error:  # a name with a zero byte
             return ItemNews(item_id=parcel.item_id, end=ItemEnd.FAILED, why=f"{parcel.lfn!r}: {error}")
         match placement:
@@ -104,3 +133,17 @@ class LocalBatches:
                 return ItemNews(item_id=parcel.item_id, end=ItemEnd.AGAIN, why=why)
             case Occupied(why=why):
                 return ItemNews(item_id=parcel.item_id, end=ItemEnd.FAILED, why=why)
+
+
+def _together(items: Sequence[Item]) -> Iterator[list[Item]]:
+    """Give bunches of files; a large file is alone, so that what is done is told soon."""
+    bunch: list[Item] = []
+    size = 0
+    for item in items:
+        bunch.append(item)
+        size += item.parcel.size or 0
+        if len(bunch) == TOGETHER or size >= TOGETHER_SIZE or item.parcel.size is None:
+            yield bunch
+            bunch, size = [], 0
+    if bunch:
+        yield bunch

@@ -6,12 +6,20 @@ import os
 import secrets
 import stat
 import zlib
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harvester_hpc.model.checksum import BLOCK, Checksum, checksum_of
 from harvester_local.durable import sync_folder
 
+#: How the name of a part ends, and how long its beginning is.
+PART, MARK = ".part", 10
+#: Bytes from which on a second thread is worth it, and those that it gets at once: the two threads meet at each block.
+LARGE, LARGE_BLOCK = 1 << 24, 8 * BLOCK
 #: A hard link is not possible here; a copy is.
 NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES})
 
@@ -70,15 +78,26 @@ class Occupied:
 Placement = Placed | NotNow | Differs | Occupied
 
 
-def place(source: Path, target: Path, wanted: Wanted, *, link: bool = False, replace: bool = True) -> Placement:
+def place(
+    source: Path, target: Path, wanted: Wanted, *, link: bool = False, replace: bool = True, one_of_many: bool = False
+) -> Placement:
     """Bring ``source`` to ``target``; harmless when repeated, also after a crash in the middle.
 
     Args:
         link: make a hard link where the file system allows it, else a copy.
         replace: whether a different file at ``target`` may be replaced.
+        one_of_many: the caller has made the folder and removed leftovers there, and brings its names to disk afterwards.
     """
     try:
-        return _standing(source, target, wanted, replace) or _place_anew(source, target, wanted, link)
+        if (standing := _standing(source, target, wanted, replace)) is not None:
+            return standing
+        if one_of_many:
+            return _place_anew(source, target, wanted, link)
+        make_ready(target.parent, [target.name])
+        placement = _place_anew(source, target, wanted, link)
+        if isinstance(placement, Placed):
+            sync_folder(target.parent)
+        return placement
     except FileNotFoundError as error:
         return NotNow(why=f"{error.filename}: not there (yet)")
     except OSError as error:
@@ -112,32 +131,25 @@ def _place_anew(source: Path, target: Path, wanted: Wanted, link: bool) -> Place
         return Differs(why=f"{source}: is no ordinary file")
     if difference := Wanted(size=wanted.size).refuses(before.st_size, ""):
         return Differs(why=f"{source}: {difference}")
-    if not target.parent.is_dir():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        sync_folder(target.parent.parent)
-    _remove_leftovers(target)
     part = _part_of(target)
     try:
         linked = link and _linked(source, part)
-        checksum = checksum_of(source, wanted.checksum) if linked else _copied(source, part, wanted.checksum, before.st_size)
+        checksum, again = _linked_sum(source, wanted.checksum) if linked else _copied(source, part, wanted.checksum, before.st_size)
         after = source.stat()
         if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns) or checksum.size != after.st_size:
             return NotNow(why=f"{source}: changed while it was read")
         if difference := wanted.refuses(checksum.size, str(checksum)):
             return Differs(why=f"{source}: {difference}")
-        if not linked and (difference := _difference(part, checksum, wanted.checksum)):
+        if again is not None and (difference := Wanted(size=checksum.size, checksum=str(checksum)).refuses(again.size, str(again))):
             return NotNow(why=f"{target}: the copy {difference}")
         part.replace(target)
-        sync_folder(target.parent)
     finally:
         part.unlink(missing_ok=True)
     return Placed(size=checksum.size, checksum=str(checksum))
 
 
-def _difference(part: Path, checksum: Checksum, like: str) -> str:
-    """Read the copy again: what was written must be what was read."""
-    copy = checksum_of(part, like)
-    return Wanted(size=checksum.size, checksum=str(checksum)).refuses(copy.size, str(copy))
+def _linked_sum(source: Path, like: str) -> tuple[Checksum, Checksum | None]:
+    return checksum_of(source, like), None
 
 
 def _linked(source: Path, part: Path) -> bool:
@@ -151,16 +163,34 @@ def _linked(source: Path, part: Path) -> bool:
     return True
 
 
-def _copied(source: Path, part: Path, like: str, most: int) -> Checksum:
-    """Copy the file; one that grows while it is read is left as soon as there are more than ``most`` bytes."""
+def _copied(source: Path, part: Path, like: str, most: int) -> tuple[Checksum, Checksum]:
+    """Copy the file, bring it to disk and read it again; return the checksums of what was read and of what was written.
+
+    One that grows while it is read is left as soon as there are more than ``most`` bytes. Of a large file the checksum is made
+    while the block before is written, and the copy is read while the disk takes it.
+    """
     checksum = Checksum(like)
-    with source.open("rb", buffering=0) as reader, part.open("xb", buffering=0) as writer:
-        while checksum.size <= most and (block := reader.read(BLOCK)):
-            checksum.add(block)
+    with ExitStack() as stack:
+        reader = stack.enter_context(source.open("rb", buffering=0))
+        writer = stack.enter_context(part.open("xb", buffering=0))
+        beside = stack.enter_context(ThreadPoolExecutor(1)).submit if most >= LARGE else _now
+        size = LARGE_BLOCK if most >= LARGE else BLOCK
+        while checksum.size <= most and (block := reader.read(size)):
+            adding = beside(checksum.add, block)
             _write_all(writer.fileno(), block)
+            adding.result()
         os.fchmod(writer.fileno(), stat.S_IMODE(os.fstat(reader.fileno()).st_mode) & 0o777 | stat.S_IWUSR)
-        os.fsync(writer.fileno())
-    return checksum
+        syncing = beside(os.fsync, writer.fileno())
+        again = checksum_of(part, like)
+        syncing.result()
+    return checksum, again
+
+
+def _now(act: Callable[[Any], object], what: Any) -> Future[object]:
+    """Do it at once: a thread would cost a small file more than it gains."""
+    done: Future[object] = Future()
+    done.set_result(act(what))
+    return done
 
 
 def _write_all(descriptor: int, block: bytes) -> None:
@@ -169,16 +199,27 @@ def _write_all(descriptor: int, block: bytes) -> None:
         view = view[os.write(descriptor, view):]
 
 
+def make_ready(folder: Path, names: Iterable[str]) -> None:
+    """Make a folder, and remove what a process that was killed has left there of these files.
+
+    Raises:
+        OSError: the folder cannot be made or read.
+    """
+    marks = {_mark_of(name) for name in names}
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        sync_folder(folder.parent)
+    with os.scandir(folder) as entries:
+        leftovers = [entry.path for entry in entries if entry.name.endswith(PART) and entry.name[:MARK] in marks]
+    for leftover in leftovers:
+        Path(leftover).unlink(missing_ok=True)
+
+
 def _part_of(target: Path) -> Path:
     """Return a new name beside ``target``; short, so that a long name of the file stays possible."""
-    return target.with_name(f"{_mark_of(target)}{secrets.token_hex(4)}.part")
+    return target.with_name(f"{_mark_of(target.name)}{secrets.token_hex(4)}{PART}")
 
 
-def _mark_of(target: Path) -> str:
-    return f".{zlib.crc32(os.fsencode(target.name)):08x}."
-
-
-def _remove_leftovers(target: Path) -> None:
-    """Remove what a process that was killed has left of this file."""
-    for leftover in target.parent.glob(f"{_mark_of(target)}*.part"):
-        leftover.unlink(missing_ok=True)
+def _mark_of(name: str) -> str:
+    """Return what the names of a file's parts begin with."""
+    return f".{zlib.crc32(os.fsencode(name)):08x}."

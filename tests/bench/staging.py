@@ -27,15 +27,16 @@ from tests.unit.agents.world import World, make_world
 SMALL, SMALL_SIZE, PER_JOB = 100_000, 10_000, 100
 #: Bytes of each large file, and how many; the disk must hold them twice.
 LARGE_SIZE, LARGE = 2 << 30, 2
-ROUNDS = 2
+ROUNDS = 4
 #: Files of which the calls are counted.
 CALLED = 10_000
 
 
-def run(folder: Path) -> list[Figure]:
-    """Stage out, and compare."""
+def run(folder: Path) -> Iterator[Figure]:
+    """Stage out, and compare; each figure is given as soon as it is there."""
     folder.mkdir(parents=True)
-    return [*_calls(folder / "calls"), *_small(folder / "small"), *_large(folder / "large")]
+    for part in (_calls, _large, _small):
+        yield from part(folder / part.__name__)
 
 
 # -- many small files ---------------------------------------------------------------------------------
@@ -131,7 +132,8 @@ def _copied(target: Path, files: Sequence[Path]) -> None:
     copier = LocalBatches(LocalBatches.Settings(destination=str(target)), _context(target))
     items: list[Item] = []
     parcels = [
-        Parcel(item_id=ItemId(number + 1), direction=Direction.OUT, job_id=number // PER_JOB, lfn=path.name, source=Place(path=str(path)))
+        Parcel(item_id=ItemId(number + 1), direction=Direction.OUT, job_id=number // PER_JOB, lfn=path.name, size=path.stat().st_size,
+               source=Place(path=str(path)))
         for number, path in enumerate(files)
     ]
     for parcel, route in zip(parcels, copier.route(parcels), strict=True):
