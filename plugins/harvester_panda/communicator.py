@@ -132,7 +132,8 @@ class PandaCommunicator:
         """Report workers in bunches."""
         host = socket.gethostname()
         answers: list[bool] = []
-        for bunch in parts([worker_reports.item_of(worker, host) for worker in workers], self.settings.items_per_call):
+        items = [worker_reports.item_of(worker, host, self.settings.log_urls) for worker in workers]
+        for bunch in parts(items, self.settings.items_per_call):
             answers += Piecemeal(self._tell_workers, lambda why: False).tell(bunch)
         return answers
 

@@ -4,10 +4,12 @@ Source: harvester/update_workers: keys are columns; a text longer than its colum
 """
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from harvester_hpc.model.worker import Worker, WorkerState
 from harvester_panda.cleaning import LARGEST, marked_time, short, without_nothing
+from harvester_panda.log_addresses import addresses_of
 
 #: {key: bytes} of the texts.
 LENGTHS = {
@@ -20,11 +22,12 @@ MOST_JOBS = 5_000
 SAID_AS = {WorkerState.PLANNED: "ready"}
 
 
-def item_of(worker: Worker, host: str) -> dict[str, Any]:
+def item_of(worker: Worker, host: str, log_urls: Mapping[str, str]) -> dict[str, Any]:
     """Return a worker with the server's keys.
 
     Args:
         host: where we run.
+        log_urls: {folder: address under which it is shown}.
     """
     item: dict[str, Any] = {
         "workerID": worker.id, "batchID": worker.batch_id, "queueName": worker.batch_queue or worker.queue,
@@ -33,6 +36,7 @@ def item_of(worker: Worker, host: str) -> dict[str, Any]:
         "endTime": marked_time(worker.ended), "nativeExitCode": _code(worker.exit_code), "nativeStatus": worker.native_status,
         "diagMessage": worker.why or worker.kill, "nJobs": len(worker.job_ids), "harvesterHost": host, "submissionHost": host,
         "minRamCount": worker.plan.ram_mb or None, "pandaid_list": [int(one) for one in worker.job_ids][:MOST_JOBS] or None,
+        **addresses_of(worker, log_urls),
     }
     cut = {key: short(str(item[key]), length) for key, length in LENGTHS.items() if item.get(key)}
     return without_nothing({**item, **cut})

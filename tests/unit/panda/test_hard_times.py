@@ -117,8 +117,8 @@ def test_a_key_that_an_older_server_does_not_know_is_left_out(tmp_path: Path) ->
 
 
 def test_a_worker_that_does_not_fit_its_row_sinks_no_other(both: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    def item(worker: Any, host: str, plain: Any = worker_reports.item_of) -> Mapping[str, Any]:
-        return {**plain(worker, host), **({"nodeID": "n" * 100} if worker.id == 3 else {})}
+    def item(worker: Any, *more: Any, plain: Any = worker_reports.item_of) -> Mapping[str, Any]:
+        return {**plain(worker, *more), **({"nodeID": "n" * 100} if worker.id == 3 else {})}
 
     monkeypatch.setattr(worker_reports, "item_of", item)
     assert list(both.panda.update_workers([some_worker(n) for n in range(1, 9)])) == [n != 3 for n in range(1, 9)]
