@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from harvester_globus.account import Account
-from harvester_globus.layout import NoPathError
+from harvester_globus.layout import NoPathError, NoScopeError
 from harvester_globus.pace import Pace
 from harvester_globus.reckoning import (
     FAILED,
@@ -31,7 +31,7 @@ from harvester_globus.service import Service
 from harvester_globus.settings import GlobusSettings
 from harvester_hpc.clock import SystemClock
 from harvester_hpc.errors import Unavailable
-from harvester_hpc.model.transfer import Item, Parcel, Route, Transfer
+from harvester_hpc.model.transfer import Direction, Item, Parcel, Route, Transfer
 from harvester_hpc.ports.carrier import Accepted, Ended, Gone, Limits, Moving, Parked, Seen, Submitted
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.outcome import Failed, Retry
@@ -49,6 +49,7 @@ TOKEN_LIFE_S = 86400.0
 KNOWN = 1000
 #: {how a checksum of ours begins: algorithm of the service}.
 ALGORITHMS = {"ad": "ADLER32", "md": "MD5"}
+NO_SCOPE = "say 'scope' in the section of the stager; zips of event outputs always need it"
 
 
 class GlobusCarrier:
@@ -82,9 +83,12 @@ class GlobusCarrier:
         """Tell which way each file goes; nobody outside is asked."""
         return [self._way_of(parcel) for parcel in parcels]
 
-    def _way_of(self, parcel: Parcel) -> Route | Failed:
+    def _way_of(self, parcel: Parcel) -> Route | Failed | Parked:
         try:
             return self._routes.way_of(parcel)
+        except NoScopeError as error:
+            # What was computed is not given up for a key of the section.
+            return Parked(why=str(error), remedy=NO_SCOPE) if parcel.direction is Direction.OUT else Failed(why=str(error))
         except NoPathError as error:
             return Failed(why=str(error))
 

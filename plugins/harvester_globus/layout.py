@@ -23,6 +23,10 @@ class NoPathError(Exception):
     """A file that has no path in a layout; str() says why."""
 
 
+class NoScopeError(NoPathError):
+    """A file of which neither its job nor the section says the scope; the section can be mended."""
+
+
 def path_in(root: str, layout: Layout, parcel: Parcel) -> str:
     """Return the path of a file in a collection; the same parcel has the same path again.
 
@@ -56,6 +60,8 @@ def _dataset(parcel: Parcel) -> str:
 
 def _rucio_folders(parcel: Parcel) -> str:
     """Return ``scope/xx/yy``; dots are folders in the scopes of users and groups only."""
+    if not parcel.scope:
+        raise NoScopeError(f"{parcel.lfn}: neither its job nor the section says its scope")
     scope = plain(parcel.scope, f"the scope of {parcel.lfn}")
     digits = hashlib.md5(f"{scope}:{parcel.lfn}".encode(), usedforsecurity=False).hexdigest()
     shown = scope.replace(".", "/") if scope.startswith(("user", "group")) else scope

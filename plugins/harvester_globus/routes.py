@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
 from harvester_globus.layout import LocalPaths, NoPathError, between, path_in, plain
@@ -62,7 +63,8 @@ class Routes:
         settings = self.settings
         if not settings.remote_collection or settings.layout is None:
             raise NoPathError(f"{parcel.lfn}: its place is not known; say remoteCollection and layout in the section")
-        return Place(name=settings.remote_collection, path=path_in(settings.remote_path, settings.layout, parcel))
+        scoped = replace(parcel, scope=parcel.scope or settings.scope)
+        return Place(name=settings.remote_collection, path=path_in(settings.remote_path, settings.layout, scoped))
 
     def _in_between(self, source: Place, parcel: Parcel) -> Place:
         if not self.settings.via_collection:

@@ -23,6 +23,7 @@ class GlobusSettings:
         remote_collection: where outputs go; where inputs lie of which the job says no place.
         remote_path: folder in the remote collection below which ``layout`` begins.
         layout: how paths in the remote collection are made.
+        scope: of files whose job says none, such as zips of event outputs.
         via_collection, via_path: where this hop puts inputs that another hop brings on.
         files_per_batch: at most; a task may have many more, but what fails is then found late.
         gigabytes_per_batch: at most.
@@ -43,6 +44,7 @@ class GlobusSettings:
     remote_collection: str = ""
     remote_path: str = "/"
     layout: Layout | None = None
+    scope: str = ""
     via_collection: str = ""
     via_path: str = ""
     files_per_batch: int = 10_000

@@ -22,6 +22,7 @@ from harvester_rucio.side_by_side import side_by_side
 from harvester_rucio.sorting import REMEDIES
 
 AVAILABLE = "AVAILABLE"
+NO_SCOPE = "say 'scope' in the section of the stager; zips of event outputs always need it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +115,8 @@ class Registrar:
     def _place(self, parcel: Parcel) -> tuple[Did, str] | Retry | Failed | Parked:
         did = did_of(parcel, self.out.scope)
         if isinstance(did, Failed):
-            return did
+            # What was computed is not given up for a key of the section.
+            return Parked(why=did.why, remedy=NO_SCOPE)
         dataset = self.out.datasets().dataset_of(parcel, did)
         if isinstance(dataset, Failed):
             return dataset

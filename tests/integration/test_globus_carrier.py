@@ -18,7 +18,7 @@ import pytest
 from harvester_globus.carrier import LABEL, GlobusCarrier, GlobusStager
 from harvester_globus.layout import Layout
 from harvester_hpc.errors import Unavailable
-from harvester_hpc.model.transfer import Item, Transfer
+from harvester_hpc.model.transfer import Item, Route, Transfer
 from harvester_hpc.ports.carrier import Accepted, Ended, Gone, ItemEnd, Moving, Parked, Seen
 from harvester_hpc.ports.outcome import Failed, Retry
 from harvester_hpc.testing.contracts.carrier import batch_of, ended, routed, submitted
@@ -235,6 +235,17 @@ def test_a_file_that_is_not_the_promised_one_is_blamed_alone(site: Site) -> None
     seen = look(carrier, transfer, items)
     assert ends(seen, items) == [ItemEnd.MOVED, ItemEnd.MOVED, ItemEnd.FAILED, ItemEnd.AGAIN]
     assert "not the file that was promised" in why(seen, items[2])
+
+
+def test_a_zip_waits_for_a_person_where_nobody_has_said_its_scope(site: Site) -> None:
+    zipped = replace(site.output("a.zip", b"aa"), scope="", dataset="")
+    (answer,) = site.carrier().route([zipped])
+    assert isinstance(answer, Parked)
+    assert "'scope'" in answer.remedy
+    (answer,) = site.carrier(scope="events").route([zipped])
+    assert isinstance(answer, Route)
+    (answer,) = site.carrier().route([replace(site.lacking("input"), scope="")])
+    assert isinstance(answer, Failed)
 
 
 def test_two_hops_bring_a_file_over_the_place_between(site: Site) -> None:

@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from harvester_hpc.model.transfer import Parcel, Place
-from harvester_hpc.ports.carrier import ItemEnd
+from harvester_hpc.model.transfer import Parcel, Place, Route
+from harvester_hpc.ports.carrier import ItemEnd, Parked
 from harvester_hpc.ports.outcome import Failed
 from harvester_hpc.testing.rucio import RucioServer
 from harvester_rucio.register import RucioRegister
@@ -76,6 +76,15 @@ def test_what_does_not_lie_where_rucio_will_look_has_no_way(rucio: RucioServer, 
     [path] = files(tmp_path, [mark])
     [answer] = plugin.route([output(1, path)])
     assert isinstance(answer, Failed) and str(view.path(AWAY, mark)) in answer.why
+
+
+def test_a_zip_waits_for_a_person_where_nobody_has_said_its_scope(rucio: RucioServer, view: View, tmp_path: Path, mark: str) -> None:
+    zipped = lying(view, 1, f"{mark}.zip", b"zipped", scope="", dataset="")
+    (answer,) = registrar(rucio, tmp_path).route([zipped])
+    assert isinstance(answer, Parked)
+    assert "'scope'" in answer.remedy
+    (answer,) = registrar(rucio, tmp_path, scope="tests").route([zipped])
+    assert isinstance(answer, Route)
 
 
 def test_what_is_not_there_or_not_whole_is_tried_again_alone(rucio: RucioServer, view: View, tmp_path: Path, mark: str) -> None:

@@ -81,6 +81,12 @@ def test_the_longest_folder_that_fits_counts(here: str, there: str) -> None:
     assert LocalPaths({"/scratch": "/s", "/scratch/work": "~/w"}).in_collection(here) == there
 
 
+def test_the_scope_is_that_of_the_job_else_of_the_section() -> None:
+    section = routes(layout=Layout.RUCIO, scope="own")
+    assert section.way_of(OUT).destination.path == f"/data/mc23_13TeV/{rucio('mc23_13TeV', OUT.lfn)}"
+    assert section.way_of(replace(OUT, scope="")).destination.path == f"/data/own/{rucio('own', OUT.lfn)}"
+
+
 @pytest.mark.parametrize("path", ["/home/f", "/scratchy/f", "f", "/scratch/../home/f", "", "/scratch/a\nb"])
 def test_a_path_that_the_collection_does_not_show_is_refused(path: str) -> None:
     with pytest.raises(NoPathError):
