@@ -22,6 +22,9 @@ from harvester_hpc.store.database import Write
 
 log = logging.getLogger(__name__)
 
+GONE_WELL = (EventState.FINISHED, EventState.ZIPPED, EventState.STAGED, EventState.DONE)
+GONE_WRONG = (EventState.FAILED, EventState.FATAL, EventState.DROPPED)
+
 
 def more_workers(connection: sqlite3.Connection, queue: Queue, job: Job, states: Sequence[WorkerState], at_once: int) -> int:
     """Return how many more workers a job of a OneToMany queue gets now. A job without event ranges cannot be shared: it gets one.
@@ -54,11 +57,17 @@ def let_go(write: Write, job: Job) -> None:
             log.info("is not needed any more worker=%s batch=%s job=%s", worker.id, worker.batch_id, job.id)
 
 
-def judged_together(job: Job, seen: Seen, states: Sequence[WorkerState], now: float) -> JobStep:
+def is_fruitless(connection: sqlite3.Connection, job_id: int) -> bool:
+    """Tell whether ranges of a job have failed, and none is done."""
+    return events.any_in(connection, job_id, GONE_WRONG) and not events.any_in(connection, job_id, GONE_WELL)
+
+
+def judged_together(job: Job, seen: Seen, states: Sequence[WorkerState], now: float, *, fruitless: bool) -> JobStep:
     """Return the end of a job by the ends of all its workers.
 
     Args:
         seen: the end of the last one; says why if none has finished, beside what the deciding worker has told (``job.attributes``).
+        fruitless: its ranges have failed. A worker that found nothing to do any more has finished all the same.
     """
     if job.cancel:
         return step(job, JobState.TO_TRANSFER, now, why=job.cancel, outcome=Outcome.CANCELLED)
@@ -66,6 +75,8 @@ def judged_together(job: Job, seen: Seen, states: Sequence[WorkerState], now: fl
     if outcome is Outcome.FINISHED:
         whole = replace(seen, state=WorkerState.FINISHED, why="")
         outcome, why = verdict(job, whole, None, job.attributes, job.files)
+        if outcome is Outcome.FINISHED and fruitless:
+            outcome, why = Outcome.FAILED, "its event ranges have failed, and none is done"
     else:
         said = "failed" if job.attributes.get("exeErrorDiag") or job.attributes.get("pilotErrorDiag") else None
         _, why = verdict(job, seen, said, job.attributes, job.files)
@@ -89,7 +100,8 @@ def end_abandoned(write: Write, queue: Queue, found: Sequence[Job]) -> int:
         lost = Seen(state=WorkerState.FAILED, why=job.why or "no worker is left")
         attributes.add_up(write, [job.id])
         (whole,) = jobs.with_attributes(write.connection, [job])
-        jobs.make(write, [judged_together(whole, lost, of_job, write.now)])
+        fruitless = is_fruitless(write.connection, job.id)
+        jobs.make(write, [judged_together(whole, lost, of_job, write.now, fruitless=fruitless)])
         events.end_of_job(write, job.id, wanted=not job.cancel)
         jobs.give_up_files(write, job.id, FileState.EXPECTED, "no worker is left")
         ended += 1

@@ -10,7 +10,7 @@ from harvester_hpc.agents import attributes
 from harvester_hpc.agents.base import Agent
 from harvester_hpc.agents.event_news import store_event_news, take_back_ranges
 from harvester_hpc.agents.last_letters import Ended, LastLetters
-from harvester_hpc.agents.shared_jobs import goes_on, judged_together, let_go
+from harvester_hpc.agents.shared_jobs import goes_on, is_fruitless, judged_together, let_go
 from harvester_hpc.model.file import FileKind, FileState
 from harvester_hpc.model.job import BOUND, WITH_ITS_WORKER_S, Job, JobId, JobState, JobStep, Outcome, step
 from harvester_hpc.model.queue import Queue
@@ -184,8 +184,12 @@ def _end_job(write: Write, queue: Queue, one: Ended, job: Job, states: Sequence[
     if goes_on(write.connection, queue, job, states):
         write.ring(SUBMITTER)
         return
-    judged = judged_together(job, one.seen, states, write.now) if one.worker.map_type is MapType.ONE_TO_MANY else None
-    jobs.make(write, [judged or _judged(job, one, write.now)])
+    if one.worker.map_type is MapType.ONE_TO_MANY:
+        fruitless = on_ranges and is_fruitless(write.connection, job.id)
+        judged = judged_together(job, one.seen, states, write.now, fruitless=fruitless)
+    else:
+        judged = _judged(job, one, write.now)
+    jobs.make(write, [judged])
     if on_ranges:
         events.end_of_job(write, job.id, wanted=not job.cancel)
     jobs.give_up_files(write, job.id, FileState.EXPECTED, "the worker ended without it")

@@ -1,6 +1,8 @@
 """``jobs``: list jobs, or show one."""
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -13,7 +15,7 @@ from harvester_hpc.cli.times import iso, span
 from harvester_hpc.model.file import File
 from harvester_hpc.model.job import JOB_LIFECYCLE, Job, JobId, JobState
 from harvester_hpc.store import job as jobs
-from harvester_hpc.store import look, worker
+from harvester_hpc.store import look, transfer, worker
 
 HEADINGS = ("job", "queue", "state", "age", "worker", "batch id", "tries", "why")
 FILE_HEADINGS = ("kind", "state", "lfn", "bytes", "checksum", "where", "why")
@@ -62,11 +64,12 @@ def show_job(instance: Instance, job_id: int, as_json: bool) -> int:
     with instance.reading() as connection:
         found = list(jobs.by_ids(connection, [job_id]).values())
         found = jobs.with_attributes(connection, jobs.with_params(connection, jobs.with_files(connection, found)))
+        tried = transfer.whys_of_job(connection, job_id)
         workers = [worker.by_ids(connection, [number])[number] for number in (worker.of_job(connection, found[0].id) if found else ())]
     if not found:
         warn(f"no job {job_id} is known here; it may not have been fetched yet, or it ended long ago")
         return Exit.NOTHING
-    job = found[0]
+    job = replace(found[0], files=tuple(_so_far(file, tried) for file in found[0].files))
     latest = workers[-1] if workers else None
     facts = _facts(job, (latest.id, latest.batch_id, latest.state) if latest else None)
     if as_json:
@@ -78,6 +81,14 @@ def show_job(instance: Instance, job_id: int, as_json: bool) -> int:
         click.echo()
         write_table(FILE_HEADINGS, [_file_row(file) for file in job.files])
     return Exit.DONE
+
+
+def _so_far(file: File, tried: Mapping[int, tuple[int, str]]) -> File:
+    """Return a file with why it did not arrive so far, if it is on its way."""
+    if file.why or file.id not in tried:
+        return file
+    tries, why = tried[file.id]
+    return replace(file, tries=tries, why=why)
 
 
 def _facts(job: Job, its: tuple[int, str, str] | None) -> dict[str, Any]:

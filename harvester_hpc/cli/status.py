@@ -29,11 +29,16 @@ JOB_STATES = (
     "fetched", "preparing", "prepared", "submitted", "running", "to_transfer", "transferring", "finished", "failed", "cancelled",
 )
 WORKER_STATES = ("planned", "submitted", "running", "finished", "failed", "cancelled", "missed")
+#: The state of a job whose files are on their way in this direction.
+ON_THEIR_WAY = {"in": "preparing", "out": "transferring"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriedAgain:
-    """Jobs of one queue and state whose staging did not work; ``due`` (seconds since 1970) and why are those of the worst."""
+    """Jobs of one queue and state whose staging did not work; ``due`` (seconds since 1970) and why are those of the worst.
+
+    An input that several jobs want and that did not come counts as one.
+    """
 
     queue: str
     state: str
@@ -112,9 +117,10 @@ def _counts(connection: sqlite3.Connection, aggregate: str) -> Counts:
 
 
 def _tried_again(connection: sqlite3.Connection) -> tuple[TriedAgain, ...]:
+    jobs = [tuple(row) for row in connection.execute(sentences("job")["tried_again"])]
+    carried = [(queue, ON_THEIR_WAY[way], *rest) for queue, way, *rest in connection.execute(sentences("transfer")["tried_again"])]
     return tuple(
-        TriedAgain(queue=row[0], state=row[1], number=row[2], tries=row[3], due=row[4] or 0.0, why=row[5])
-        for row in connection.execute(sentences("job")["tried_again"])
+        TriedAgain(queue=row[0], state=row[1], number=row[2], tries=row[3], due=row[4] or 0.0, why=row[5]) for row in (*jobs, *carried)
     )
 
 

@@ -99,7 +99,7 @@ def _parsed(word: str) -> Any:
     except OSError as error:
         remedy = "to run a program say --exec PROGRAM"
         raise ConfigurationError(f"{word}: cannot be read", why=str(error.strerror), remedy=remedy) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"{word}: is no JSON", why=str(error), remedy="correct the file there, or just before") from error
 
 

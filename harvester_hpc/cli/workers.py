@@ -8,13 +8,15 @@ import click
 from harvester_hpc.cli import options
 from harvester_hpc.cli.exits import Exit
 from harvester_hpc.cli.instance import Instance
-from harvester_hpc.cli.paper import warn, write_facts, write_json, write_table
+from harvester_hpc.cli.paper import on_terminal, warn, write_facts, write_json, write_table
 from harvester_hpc.cli.times import iso, span
 from harvester_hpc.model.worker import WORKER_LIFECYCLE, Worker, WorkerState
 from harvester_hpc.store import look
 from harvester_hpc.store import worker as workers
 
 HEADINGS = ("worker", "queue", "state", "age", "batch id", "native status", "nodes", "exit", "jobs", "why")
+#: Jobs of a worker in a list on a terminal; ``show`` and pipes have all of them.
+JOBS = 3
 
 
 @click.group(cls=options.Noun)
@@ -81,7 +83,9 @@ def _facts(worker: Worker) -> dict[str, Any]:
 
 
 def _row(worker: Worker, now: float) -> tuple[object, ...]:
-    shown = ", ".join(map(str, worker.job_ids[:3])) + (f" and {len(worker.job_ids) - 3} more" if len(worker.job_ids) > 3 else "")
+    listed = worker.job_ids[:JOBS] if on_terminal() else worker.job_ids
+    more = len(worker.job_ids) - len(listed)
+    shown = ", ".join(map(str, listed)) + (f" and {more} more" if more else "")
     return (
         int(worker.id), worker.queue, worker.state.value, span(now - worker.changed), worker.batch_id, worker.native_status,
         worker.plan.nodes, worker.exit_code, shown, worker.kill or worker.why,

@@ -57,7 +57,8 @@ and one for a cluster with Slurm:
 ```
 
 `harvester-hpc config check` reads everything and lists all problems at once, each with its file, the way to the key and,
-for an unknown key, the nearest known one. `harvester-hpc config show --resolved` prints what was understood, and
+for an unknown key, the nearest known one. What is wrong in the sections of a queue's plugins comes to light when the rest of
+the queue is right. `harvester-hpc config show --resolved` prints what was understood, and
 `harvester-hpc config schema` the JSON Schema for an editor.
 
 ## How the files are read

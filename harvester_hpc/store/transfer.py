@@ -229,6 +229,11 @@ def waiting(connection: sqlite3.Connection) -> dict[Mover, tuple[int, int, float
     }
 
 
+def whys_of_job(connection: sqlite3.Connection, job_id: int) -> dict[int, tuple[int, str]]:
+    """Return {file: (tries, why)} of the files of a job that are on their way and did not arrive so far."""
+    return {row[0]: (row[1], row[2]) for row in connection.execute(sentences("transfer")["whys_of_job"], (job_id,))}
+
+
 def stored(options: tuple[tuple[str, str], ...]) -> str:
     """Return options as the store has them."""
     return json.dumps(options)

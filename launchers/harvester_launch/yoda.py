@@ -14,6 +14,7 @@ from harvester_hpc.messenger.batch_letters import read_claim
 from harvester_hpc.messenger.names import NAMES
 from harvester_launch import droid, single
 from harvester_launch.assignment import Assignment, Unusable, Worker, assignments_in, worker_in
+from harvester_launch.check_facts import rank_in
 from harvester_launch.child import Ending
 from harvester_launch.closing import close
 from harvester_launch.command import command_of, environment_of
@@ -59,7 +60,10 @@ def run(options: YodaOptions, environ: Mapping[str, str] = os.environ) -> int:
     try:
         from harvester_launch.mpi import World
     except (ImportError, RuntimeError) as error:
-        say(f"no MPI: {error}; the Python of the worker needs mpi4py and an MPI library that fits the launcher")
+        why = f"no MPI: {error}; the Python of the worker needs mpi4py and an MPI library that fits the launcher"
+        say(why)
+        if rank_in(environ)[0] in (None, 0):
+            _refuse(options, environ, NO_MPI, why)
         return NO_MPI
     world = World()
     wrong = size_problem(world.size, options.ranks, environ, world.library)

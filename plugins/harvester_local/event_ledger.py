@@ -129,18 +129,25 @@ def statuses(db: sqlite3.Connection, job_id: int, names: Sequence[str] | None) -
     return found
 
 
-def close(db: sqlite3.Connection, job_id: int) -> tuple[bool, bool] | None:
-    """A job has ended: what it has not told about is ready again. Return whether it has finished ranges, and whether ranges are ready.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """What a job that has ended leaves. done: it has finished ranges; open: ranges are not finished; ready: one may be tried again."""
 
-    None: it does not work on event ranges.
-    """
+    done: bool
+    open: bool
+    ready: bool
+
+
+def close(db: sqlite3.Connection, job_id: int) -> Closed | None:
+    """A job has ended: what it has not told about is ready again. None: it does not work on event ranges."""
     job = db.execute(sentences()["event_job_ever"], {"id": job_id}).fetchone()
     if job is None:
         return None
     db.execute(sentences()["event_release"], {"job": job_id})
     done = db.execute(sentences()["event_any_finished"], {"job": job_id}).fetchone()[0]
-    left = db.execute(sentences()["event_any_ready"], {"root": job["root"]}).fetchone()[0]
-    return bool(done), bool(left)
+    unfinished = db.execute(sentences()["event_any_unfinished"], {"root": job["root"]}).fetchone()[0]
+    ready = db.execute(sentences()["event_any_ready"], {"root": job["root"]}).fetchone()[0]
+    return Closed(done=bool(done), open=bool(unfinished), ready=bool(ready))
 
 
 def tally(db: sqlite3.Connection, job_id: int) -> dict[str, int]:

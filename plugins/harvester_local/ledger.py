@@ -129,10 +129,9 @@ def _with_events(db: sqlite3.Connection, job_id: int, ruling: Ruling) -> tuple[S
     closed = event_ledger.close(db, job_id) if ruling.after in FINAL else None
     if closed is None or ruling.after is not ServerState.FINISHED:
         return ruling.after, ruling.why, False
-    done, left = closed
-    if left and not done:
+    if closed.open and not closed.done:
         return ServerState.FAILED, "it has finished no event range", False
-    return ruling.after, ruling.why, left
+    return ruling.after, ruling.why, closed.ready
 
 
 def _standing(row: sqlite3.Row | None) -> Standing | None:

@@ -180,6 +180,9 @@ UPDATE event_range SET state = 'ready', job = NULL WHERE job = :job AND state = 
 -- name: event_any_finished
 SELECT EXISTS (SELECT 1 FROM event_range WHERE job = :job AND state = 'finished');
 
+-- name: event_any_unfinished
+SELECT EXISTS (SELECT 1 FROM event_range WHERE root = :root AND state <> 'finished');
+
 -- name: event_any_ready
 SELECT EXISTS (SELECT 1 FROM event_range WHERE root = :root AND state = 'ready');
 

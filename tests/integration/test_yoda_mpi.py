@@ -278,6 +278,16 @@ def test_ranks_that_did_not_find_each_other_say_so(site: MpiSite) -> None:
     assert told["jobStatus"] == "failed" and "alone" in told["exeErrorDiag"]
 
 
+def test_without_mpi4py_the_job_is_told_why(site: MpiSite, tmp_path: Path) -> None:
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without" / "mpi4py.py").write_text("raise ImportError('no mpi4py here')")
+    point = site.set_up(1, "true", "")
+    launch = site.start(point, environment={"PYTHONPATH": str(tmp_path / "without")})
+    assert site.serve(launch, point) == 85
+    told = site.messenger.collect(point, last=True).attributes[JOB]
+    assert told["jobStatus"] == "failed" and "no mpi4py here" in told["exeErrorDiag"]
+
+
 def test_a_second_copy_of_the_batch_job_does_nothing(site: MpiSite) -> None:
     point = site.set_up(1, "true", "")
     (point.path / NAMES.claim).write_text(json.dumps({"batch_id": "991", "host": "h", "pid": 1, "started": 1, "restart": 0}))

@@ -249,3 +249,16 @@ WHERE parcel.transfer_id = ? ORDER BY parcel.parcel_id LIMIT ?;
 -- name: waiting_counts
 -- What waits for a batch, by mover.
 SELECT queue, direction, hop, count(*), coalesce(sum(size), 0), min(since) FROM parcel WHERE state = 'waiting' GROUP BY queue, direction, hop;
+
+-- name: tried_again
+-- Files that did not arrive and are tried again, by queue and direction; when and why are those of the one that was tried most often.
+SELECT queue, direction, count(DISTINCT job_id), max(tries), due, why FROM parcel
+WHERE state = 'waiting' AND tries > 0 GROUP BY queue, direction;
+
+-- name: whys_of_job
+-- Files of a job on their way that did not arrive so far: tries and why of the last time.
+SELECT file.file_id, parcel.tries, parcel.why FROM file JOIN parcel ON parcel.file_id = file.file_id
+WHERE file.job_id = ?1 AND parcel.state IN ('waiting', 'moving') AND parcel.tries > 0
+UNION ALL
+SELECT input_use.file_id, parcel.tries, parcel.why FROM input_use JOIN parcel ON parcel.input_id = input_use.input_id
+WHERE input_use.job_id = ?1 AND parcel.state IN ('waiting', 'moving') AND parcel.tries > 0;

@@ -459,6 +459,22 @@ def test_a_job_of_several_workers_ends_as_the_best_of_them(worlds: Callable[...,
     assert world.job(job_id).state is state
 
 
+def test_a_job_none_of_whose_ranges_is_done_has_failed_although_a_worker_found_nothing_to_do(worlds: Callable[..., World]) -> None:
+    world = worlds(cores=1, workers_per_job=2, queue={**JUMBO, "workers_per_job_in_total": 2})
+    job_id = begin(world, 2, workers=2)
+    for number in (1, 2):
+        if ranges := names(world, number, job_id):
+            says(world, number, job_id, "fatal", ranges)
+    world.later(3.0)
+    world.batch.end("habcde-1", state=WorkerState.FAILED)
+    world.later(10.0)
+    world.batch.end("habcde-2", state=WorkerState.FINISHED)
+    for _ in range(5):
+        world.later(3.0)
+    job = world.job(job_id)
+    assert (job.state, job.why) == (JobState.FAILED, "its event ranges have failed, and none is done")
+
+
 def test_a_job_runs_while_any_worker_runs(worlds: Callable[..., World]) -> None:
     world = worlds(cores=1, workers_per_job=2, queue={**JUMBO, "workers_per_job_in_total": 2})
     (job_id,) = world.communicator.add_jobs(1, nRanges=4)

@@ -110,6 +110,14 @@ def test_nothing_is_cut_or_coloured_when_piped(command: Command, stored: Stored)
     assert len(out.splitlines()) == 2
 
 
+def test_all_jobs_of_a_worker_are_listed_when_piped(command: Command, stored: Stored, tmp_path: Path) -> None:
+    stored.add_worker(1, tmp_path)
+    for number in range(1, 6):
+        stored.add_job(number)
+        stored.sql("INSERT INTO bond (worker_id, job_id) VALUES (1, ?)", number)
+    assert "1, 2, 3, 4, 5" in command("workers").out
+
+
 def test_json_keeps_its_keys(command: Command, stored: Stored, tmp_path: Path) -> None:
     stored.add_job(1)
     stored.add_worker(5, tmp_path / "5", job_id=1)

@@ -57,6 +57,16 @@ def test_one_bad_job_keeps_all_out(command: Command, home: Path, tmp_path: Path)
     assert handed_out(home) == []
 
 
+@pytest.mark.parametrize("text", ["", "\0" * 100, "[" * 100_000])
+def test_what_is_no_json_is_said_to_be_none(command: Command, home: Path, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "jobs.json"
+    file.write_text(text)
+    said = command("submit", file)
+    assert said.code == Exit.ERROR
+    assert "is no JSON" in said.err
+    assert handed_out(home) == []
+
+
 def test_a_queue_is_sent_to_by_its_name_here_or_there(command: Command, home: Path) -> None:
     command("submit", "--exec", "a", "--queue", "R")
     command("submit", "--exec", "b", "--queue", "SITE_R")

@@ -6,10 +6,11 @@ import pytest
 from harvester_hpc.cli.exits import Exit
 from harvester_hpc.model.file import File, FileId, FileKind, FileState
 from harvester_hpc.model.job import JobState
-from harvester_hpc.model.transfer import Direction, Place, Progress, Route, Transfer, TransferState
+from harvester_hpc.model.transfer import Direction, Place, Progress, Route, Transfer, TransferId, TransferState
 from harvester_hpc.store import parcel as parcels
 from harvester_hpc.store import transfer as transfers
 from harvester_hpc.store.database import Database
+from harvester_hpc.store.parcel import Miss
 from harvester_hpc.store.transfer import Mover
 from tests.unit.cli.rows_and_answers import Command, Stored
 
@@ -92,3 +93,13 @@ def test_what_has_ended_is_shown_when_asked_for(command: Command, batch: Stored)
 
 def test_nothing_is_an_answer_of_its_own(command: Command, stored: Stored) -> None:
     assert command("transfers").code == command("transfers", "show", 1).code == Exit.NOTHING
+
+
+def test_a_file_that_did_not_arrive_and_is_tried_again_is_told_with_its_reason(command: Command, batch: Stored) -> None:
+    with Database(batch.path, batch.clock) as database, database.write() as write:
+        ((item_id,),) = write.connection.execute("SELECT parcel_id FROM parcel WHERE transfer_id = 1").fetchall()
+        parcels.missed(write, TransferId(1), [Miss(item_id=item_id, why="the depot is full", tries=2, due=write.now + 60.0)])
+    (told,) = command("status", "--json").json["tried_again"]
+    assert (told["state"], told["queue"], told["jobs"], told["tries"], told["why"]) == ("transferring", "Q", 1, 2, "the depot is full")
+    assert [(file["tries"], file["why"]) for file in command("jobs", "show", 1, "--json").json["files"]] == [(2, "the depot is full")]
+    assert [(file["tries"], file["why"]) for file in command("jobs", "show", 2, "--json").json["files"]] == [(0, "")]

@@ -104,6 +104,15 @@ def test_a_job_that_finished_no_range_has_failed(wms: LocalCommunicator) -> None
     assert (found["state"], found["why"]) == ("failed", "it has finished no event range")
 
 
+def test_a_job_whose_ranges_have_all_failed_for_good_has_failed(wms: LocalCommunicator) -> None:
+    job_id = job_with(wms, {"ranges": 2, "attempts": 1})
+    assert tell(wms, job_id, lease(wms, job_id, 2), "failed") == [True, True]
+    ends(wms, job_id, "finished")
+    found = wms.job(job_id)
+    assert found is not None
+    assert (found["state"], found["why"]) == ("failed", "it has finished no event range")
+
+
 def test_jobs_of_one_submission_have_ranges_of_their_own(wms: LocalCommunicator) -> None:
     wms.submit_jobs([{"executable": "x", "events": 2}, {"executable": "x", "events": 2}])
     first, second = (JobId(job["PandaID"]) for job in wms.get_jobs("Q", "n", "managed", "n", 10, {}))

@@ -37,6 +37,7 @@ MAY_SCAN = {
     ("worker", "next_tell"): "the first entry of a partial index",
     ("transfer", "next_due"): "the first entry of a partial index",
     ("transfer", "waiting_counts"): "a partial index of what waits, once a status",
+    ("transfer", "tried_again"): "a partial index of what waits, once a status",
     ("command", "open"): "a partial index of open commands",
     ("command", "to_acknowledge"): "few commands",
     ("command", "forget"): "few commands",
