@@ -81,7 +81,9 @@ setup(
         "harvester_hpc.submitter": ["psij = harvester_psij.submitter:PsijSubmitter"],
         "harvester_hpc.monitor": ["psij = harvester_psij.monitor:PsijMonitor"],
         "harvester_hpc.sweeper": ["psij = harvester_psij.sweeper:PsijSweeper"],
-        "harvester_hpc.cli": ["globus = harvester_globus.cli:command", "wms = harvester_local.cli:command"],
+        "harvester_hpc.cli": [
+            "globus = harvester_globus.cli:command", "wms = harvester_local.cli:command", "panda = harvester_panda.cli:command",
+        ],
         "harvester_hpc.messenger": ["shared_file = harvester_hpc.messenger.shared_file:SharedFileMessenger"],
     },
 )

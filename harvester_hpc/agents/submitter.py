@@ -19,6 +19,8 @@ from harvester_hpc.store import worker as workers
 
 #: Seconds within which a worker that fetches its jobs itself was of no use if it failed, and if it ended well: it found no job.
 SOON_S = (300.0, 60.0)
+#: Seconds within which a worker of a shared job that cannot work (no MPI, the wrong launcher) has failed.
+AT_ONCE_S = 20.0
 #: Workers in a row that are looked at.
 FRUITLESS = 10
 
@@ -73,7 +75,7 @@ class SubmitterAgent(Agent):
         if not prepared:
             self._settling.forget_noes(queue)
         wanted = [job for job in prepared if not job.cancel]
-        if not wanted or not room or self.waits(queue.name) or (queue.late and self._rests(queue)):
+        if not wanted or not room or self.waits(queue.name) or self._has_cause_to_rest(queue):
             return ended
         planned = self.attempt(queue.name, lambda: self._planning.intend(plugins, wanted, room))
         if not planned:
@@ -96,11 +98,17 @@ class SubmitterAgent(Agent):
         self.house.reached("intent stored")
         return len(planned) + self._handing_over.hand_over(plugins, planned)
 
-    def _rests(self, queue: Queue, shorter_s: tuple[float, float] | None = None) -> bool:
+    def _has_cause_to_rest(self, queue: Queue) -> bool:
+        """Tell whether more workers would likely be of no use either: a job gets many of them, and each would burn allocation."""
+        if queue.late:
+            return self._rests(queue)
+        return queue.map_type is MapType.ONE_TO_MANY and self._rests(queue, (AT_ONCE_S, 0.0), least=2)
+
+    def _rests(self, queue: Queue, shorter_s: tuple[float, float] | None = None, least: int = 1) -> bool:
         """Leave a queue alone for a while whose newest workers were of no use; more would burn its allocation."""
         with self.database.read() as connection:
             found = requests.fruitless(connection, queue.name, FRUITLESS, shorter_s)
-        if found is None or self._rested.get(queue.name) == found.newest:
+        if found is None or found.number < least or self._rested.get(queue.name) == found.newest:
             return False
         self._rested[queue.name] = found.newest
         what = "without a job" if shorter_s is None else f"within {shorter_s[0]:.0f} s"

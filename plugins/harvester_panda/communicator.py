@@ -61,6 +61,10 @@ class PandaCommunicator:
         """Close all connections."""
         self._server.close()
 
+    def dialect(self) -> str:
+        """Return the form of the API that the server speaks."""
+        return str(self._server.dialect())
+
     def get_jobs(
         self,
         site_name: str,

@@ -154,9 +154,9 @@ def ranges_in(data: Any) -> list[Mapping[str, Any]]:
     Raises:
         ValueError: neither.
     """
-    ranges = data.get("eventRanges", data.get("jobs")) if isinstance(data, Mapping) else data
-    if isinstance(ranges, str):
-        ranges = json.loads(ranges)
+    if isinstance(data, Mapping) and data.get("StatusCode") not in (0, None):
+        raise ValueError(f"leasing has ended with {data.get('StatusCode')}")
+    ranges = data.get("eventRanges") if isinstance(data, Mapping) else data
     if ranges is None:
         return []
     if not isinstance(ranges, list):

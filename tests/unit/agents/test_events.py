@@ -421,7 +421,8 @@ def test_a_range_that_kills_its_workers_is_given_up(worlds: Callable[..., World]
         world.later(3.0)
         assert len(names(world, number, job_id)) == 1
         world.batch.end(f"habcde-{number}", state=WorkerState.FAILED)
-        world.later(10.0)
+        for _ in range(10):  # the second one that fails at once is not followed at once
+            world.later(20.0)
     world.later(3.0)
     assert sum(told(world).values()) == 1
     assert next(iter(told(world)))[1] == "failed"
@@ -682,3 +683,30 @@ def test_after_a_crash_every_range_is_told_exactly_once(worlds: Callable[..., Wo
 def _known(world: World) -> set[int]:
     with world.database.read() as connection:
         return {row[0] for row in connection.execute("SELECT job_id FROM job")}
+
+
+def test_workers_that_fail_at_once_are_followed_by_others_ever_more_rarely(worlds: Callable[..., World]) -> None:
+    queue = {**JUMBO, "workers_per_job_in_total": 100}
+    world = worlds(queue=queue)
+    begin(world, 50)
+    made = []
+    for _ in range(300):
+        alive = [key for key in list(world.batch.keys()) if key not in made]
+        for key in alive:
+            world.batch.start(key)
+            world.later(1.0)
+            world.batch.end(key, exit_code=85)
+            made.append(key)
+        world.later(2.0)
+    assert 5 < len(made) < 40
+    assert any("in a row ended within 20 s" in why for _, _, why in world.troubles())
+
+
+def test_one_worker_that_fails_at_once_is_followed_at_once(worlds: Callable[..., World]) -> None:
+    world = worlds(queue={**JUMBO, "workers_per_job_in_total": 100})
+    begin(world, 50)
+    (first,) = world.batch.keys()
+    world.batch.end(first, exit_code=1)
+    world.later(2.0)
+    world.later(2.0)
+    assert len(world.batch.keys()) == 2
