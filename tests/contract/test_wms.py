@@ -12,12 +12,8 @@ from harvester_hpc.ports.communicator import Communicator
 from harvester_hpc.ports.context import Context
 from harvester_hpc.testing.contracts.wms import WmsContract
 from harvester_local.communicator import LocalCommunicator
-from harvester_local.served.faults import Quirks
 from harvester_local.served.server import ServedSystem, Service
 from harvester_panda.communicator import PandaCommunicator
-
-NO_QUIRKS = Quirks(
-    breaks_after_ranges=False, bare_ranges=False, first_heartbeat_fails=False, joined_commands=False, one_return_more=False)
 
 
 def _context(folder: Path) -> Context:
@@ -61,10 +57,6 @@ class _Served(_OverTheEmbeddedSystem):
 
 class TestServedV1(_Served):
     service = Service(old=True)
-
-
-class TestServedV1WithoutQuirks(_Served):
-    service = Service(quirks=NO_QUIRKS)
 
 
 class TestServedInTheOldForm(_Served):

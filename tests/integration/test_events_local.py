@@ -42,7 +42,9 @@ def test_every_range_is_counted_once_whoever_is_killed(tmp_path: Path) -> None:
         instance.serve()
         assert instance.wait(job, ("finished",)) == "finished"
         until(lambda: instance.is_told(job), "the end is told")
-        assert instance.query("SELECT state, count(*) FROM event GROUP BY state") == [("done", RANGES)]
+        counted = dict(instance.query("SELECT state, count(*) FROM event GROUP BY state"))
+        # A lease whose answer died with the daemon goes back as failed, and its ranges come again under other names.
+        assert counted.pop("done") == RANGES and set(counted) <= {"dropped"}
         states = [state for (state,) in instance.query("SELECT state FROM worker ORDER BY worker_id")]
         assert states[0] == "failed"
         instance.stop()

@@ -1,6 +1,8 @@
 """Late binding and pull workers, the whole program: on this machine, and on a real Slurm of two nodes."""
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import pytest
 
 from harvester_hpc.testing.slurm import Cluster
+from harvester_psij.processes import family, process_of
 from tests.integration.conftest import IMPATIENT
 from tests.integration.instance import Instance, gated, shell, times_begun, until
 
@@ -86,6 +89,10 @@ def test_a_worker_that_died_with_a_job_it_had_not_begun_gives_it_back(instance: 
     make(instance, late())
     (job,) = instance.submit(shell(gated(tmp_path)))
     assert instance.start({"HARVESTER_HPC_FAULT": "jobs bound late:1"}).wait(60) == -9
+    batch = process_of(instance.batch_id(job))
+    assert batch is not None
+    for pid in (batch.pid, *family(batch)):
+        os.kill(pid, signal.SIGSTOP)
     instance("kill", "--worker", 1, "--yes")
     instance.serve()
     until(lambda: len(bonds(instance)) == 2, lambda: f"another worker gets it: {bonds(instance)}\n{instance.log[-3000:]}")

@@ -88,7 +88,7 @@ class ServedSystem:
                 context.verify_mode = ssl.CERT_REQUIRED
                 context.load_verify_locations(self.service.client_authority)
             self._server.security = context
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True, name="served-wms")
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True, name="served-wms")
 
     @property
     def port(self) -> int:

@@ -7,13 +7,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from harvester_hpc.clock import as_datetime
 from harvester_hpc.model.facility import Facility
 from harvester_hpc.model.job import JobId
-from harvester_hpc.ports.communicator import Accepted
+from harvester_hpc.ports.communicator import Accepted, JobReply, JobReport
 from harvester_hpc.ports.context import Context
 from harvester_local import event_ledger
 from harvester_local.communicator import LocalCommunicator
@@ -25,6 +26,7 @@ from harvester_local.wms_file import WmsFile, sentences
 
 #: Labels, times and the like come and go with an instance of this name.
 NOBODY = "served"
+ENDS = frozenset({"finished", "failed", "cancelled"})
 BROKEN = "database error in the PanDA server"
 
 
@@ -98,23 +100,36 @@ class System:
         return {"StatusCode": 0, "jobs": [dict(job) for job in jobs]}
 
     def update_jobs_bulk(self, job_list: list, harvester_id: str | None = None) -> Any:  # type: ignore[type-arg]
-        """Take reports, one after the other."""
-        answers = []
+        """Take reports, one after the other, up to one that breaks the loop."""
+        answers: list[dict[str, Any] | None] = []
+        reports: list[JobReport] = []
+        poison: PoisonError | None = None
         for item in job_list:
             try:
-                answers.append(self._take(item))
-            except ArgumentError as error:
-                answers.append({"success": False, "message": str(error), "data": None})
+                answers.append(self._refusal(item))
             except PoisonError as error:
-                raise SaysNoError(str(error)) from error
-        return answers
+                poison = error
+                break
+            if answers[-1] is None:
+                reports.append(report_of(item, item.get("attempt_nr") or self._attempt(item["job_id"])))
+        replies = iter(self.local.update_jobs(reports, NOBODY))
+        if poison is not None:
+            raise SaysNoError(str(poison)) from poison
+        return [self._answer(next(replies)) if answer is None else answer for answer in answers]
 
-    def _take(self, item: Mapping[str, Any]) -> dict[str, Any]:
-        check_types(item, self.quirks.does_not_know)
-        if item["job_status"] not in STATUSES:
-            return {"success": False, "message": "", "data": {"StatusCode": 50}}
-        known = self.local.job(item["job_id"])
-        (reply,) = self.local.update_jobs([report_of(item, known["attempt"] if known else 1)], NOBODY)
+    def _refusal(self, item: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the answer to a report that is not even looked at."""
+        try:
+            check_types(item, self.quirks.does_not_know)
+        except ArgumentError as error:
+            return {"success": False, "message": str(error), "data": None}
+        return None if item["job_status"] in STATUSES else {"success": False, "message": "", "data": {"StatusCode": 50}}
+
+    def _attempt(self, job_id: int) -> int:
+        known = self.local.job(job_id)
+        return int(known["attempt"]) if known else 1
+
+    def _answer(self, reply: JobReply) -> dict[str, Any]:
         if not isinstance(reply, Accepted):
             return {"success": False, "message": reply.why, "data": {"StatusCode": 30}}
         return {"success": True, "message": "", "data": {"StatusCode": 0, "command": self._word(reply)}}
@@ -125,12 +140,14 @@ class System:
 
     def get_status(self, job_ids: list[int]) -> Any:
         """Tell of each job what it is, and whether it is to be killed."""
+        with self._file.read() as db:
+            marks = ",".join("?" * len(job_ids))
+            rows = db.execute(f"SELECT id, state, killed FROM job WHERE id IN ({marks})", job_ids)
+            known = {row["id"]: (row["state"], bool(row["killed"])) for row in rows}
         answers = []
-        for job_id, wanted in zip(job_ids, self.local.check_jobs([JobId(one) for one in job_ids]), strict=True):
-            known = self.local.job(job_id)
-            state = known["state"] if known else "unknown"
-            killed = known is None or (wanted.commands and state not in ("finished", "failed", "cancelled"))
-            answers.append({"command": "tobekilled" if killed else None, "status": state})
+        for job_id in job_ids:
+            state, killed = known.get(job_id, ("unknown", True))
+            answers.append({"command": "tobekilled" if killed and state not in ENDS else None, "status": state})
         return answers
 
     def acquire_event_ranges(
@@ -185,14 +202,16 @@ class System:
         """Keep workers, one after the other, up to one that does not fit its row."""
         if not workers:
             raise SaysNoError(BROKEN)
-        for item in workers:
-            if not fits_its_row(item):
-                raise SaysNoError(BROKEN)
-            with self._file.write() as db:
-                db.execute(sentences()["worker"], {
-                    "instance": harvester_id, "id": item["workerID"], "state": item["status"], "queue": item.get("computingSite", ""),
-                    "batch_id": item.get("batchID", ""), "report": json.dumps(item), "now": 0.0,
-                })
+        good = list(takewhile(fits_its_row, workers))
+        rows = [
+            {"instance": harvester_id, "id": item["workerID"], "state": item["status"], "queue": item.get("computingSite", ""),
+             "batch_id": item.get("batchID", ""), "report": json.dumps(item), "now": 0.0}
+            for item in good
+        ]
+        with self._file.write() as db:
+            db.executemany(sentences()["worker"], rows)
+        if len(good) < len(workers):
+            raise SaysNoError(BROKEN)
         return [True] * len(workers)
 
     def report_worker_statistics(self, harvester_id: str, panda_queue: str, statistics: str) -> Any:

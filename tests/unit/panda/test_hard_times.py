@@ -203,6 +203,21 @@ def test_what_is_beside_the_port_can_be_asked_for(both: Pair) -> None:
     assert both.panda.events_available(JobId(job["PandaID"]), {"taskID": 1, "jobsetID": 1}) == 7
 
 
+def test_a_server_without_oddities_is_understood_too(tmp_path: Path) -> None:
+    none = Quirks(breaks_after_ranges=False, bare_ranges=False, first_heartbeat_fails=False, joined_commands=False, one_return_more=False)
+    with pair(tmp_path, Service(quirks=none)) as both:
+        both.panda.is_alive({})
+        (job,) = both.jobs(1, events=4)
+        job_id = JobId(job["PandaID"])
+        names = _lease(both, job_id, 4)
+        reports = [EventReport(range_id=name, status="finished") for name in (*names[:3], "1-1-1-77-1")]
+        before = len(both.served.asked)
+        assert [reply.taken for reply in both.panda.update_event_ranges({job_id: reports})[job_id]] == [True, True, True, False]
+        assert len(both.served.asked) == before + 1
+        both.served.system.local.kill_job(job_id)
+        assert both.panda.update_jobs([report_of(job, "running")], "test") == [Accepted(commands=("tobekilled",))]
+
+
 def test_a_worker_is_told_with_times_and_numbers_of_the_servers_kind(both: Pair) -> None:
     worker = replace(some_worker(5), submitted=1795255200.0, exit_code=1, why="w", native_status="COMPLETED", job_ids=(7,))
     both.panda.update_workers([worker])
