@@ -111,10 +111,11 @@ class Incoming:
             try:
                 highest = listed[-1][0]
                 if highest >= self._expected(path, folder, writer):
+                    # First, for another thread that lists the folder after the rename is to know that no letter is missing.
+                    self._remember(path, writer, highest + 1)
                     # What lies in the way of the rename is a folder, of nobody: the letter is removed like the others.
                     with contextlib.suppress(IsADirectoryError):
                         _rename(folder, listed[-1][1].name, f"{writer}{READ}")
-                    self._remember(path, writer, highest + 1)
                 for _, letter in listed:
                     with contextlib.suppress(FileNotFoundError):
                         os.unlink(letter.name, dir_fd=folder)

@@ -59,6 +59,25 @@ def test_a_letter_comes_until_it_was_put_away_and_never_after(box: Path, incomin
     assert said(incoming, box) == said(Incoming(Patience(10.0, hand)), box) == [("yoda", 3)]
 
 
+def test_a_look_in_the_moment_in_which_a_letter_is_put_away_finds_those_behind_it(
+    box: Path, incoming: Incoming, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[tuple[str, int]]] = []
+    rename = os.rename
+
+    def watched(before: str, after: str, **folders: int) -> None:
+        seen.append(said(incoming, box))
+        rename(before, after, **folders)
+        seen.append(said(incoming, box))
+
+    send(box, 1)
+    first = incoming.look(box, ALL).letters
+    send(box, 2)
+    monkeypatch.setattr(os, "rename", watched)
+    incoming.put_away([one.path for one in first])
+    assert seen == [[("yoda", 1), ("yoda", 2)], [("yoda", 2)]]
+
+
 def test_both_sides_go_on_after_a_restart(box: Path, incoming: Incoming, hand: Any) -> None:
     send(box, 1, 2)
     put_away(incoming, box)
