@@ -78,7 +78,10 @@ def _checked(hint: Any, value: Any) -> tuple[Any, list[str]]:
 
 def _line(error: Mapping[str, Any]) -> str:
     way = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in error["loc"])
-    message = str(error["msg"]).replace("Input should be", "must be").replace("valid integer", "whole number")
+    words = (("Input should be", "must be"), ("valid integer", "whole number"), ("valid array", "list"), ("valid tuple", "list"))
+    message = str(error["msg"])
+    for theirs, ours in words:
+        message = message.replace(theirs, ours)
     return f"{way}: {message[0].lower()}{message[1:]}; it is {json.dumps(error['input'], default=str)}"
 
 
