@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from harvester_hpc.errors import ConfigurationError, HarvesterError, PluginMissing, did_you_mean
 from harvester_hpc.model.facility import Facility
-from harvester_hpc.model.job import Job
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.ports.batch import Monitor, Submitter, Sweeper
 from harvester_hpc.ports.carrier import Carrier, Copier
 from harvester_hpc.ports.communicator import Communicator
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.messenger import Messenger
-from harvester_hpc.ports.outcome import Done, Failed, Result
-from harvester_hpc.ports.plugins import QueuePlugins
+from harvester_hpc.ports.plugins import InBatches, QueuePlugins
 from harvester_hpc.ports.staging import Preparator, Stager
 from harvester_hpc.ports.worker_maker import WorkerMaker
 from harvester_hpc.settings import problems_of, settings_of
@@ -288,20 +286,6 @@ def _moves_batches(kind: str, plugin: type[Any]) -> bool:
 def _methods(port: type[Any]) -> Iterator[str]:
     own = (one for one in reversed(port.__mro__) if one.__module__ == port.__module__)
     return (name for one in own for name, member in vars(one).items() if callable(member) and not name.startswith("_"))
-
-
-class InBatches:
-    """In the place of a preparator or stager whose plugin moves batches: nobody is to call it."""
-
-    def trigger_preparation(self, job: Job) -> Result:
-        """Refuse."""
-        return Failed(why="files of this queue go in batches")
-
-    check_status = resolve_input_paths = trigger_stage_out = zip_output = trigger_preparation
-
-    def release(self, job: Job) -> Result:
-        """Nothing is held for one job alone."""
-        return Done()
 
 
 def _surroundings(configuration: Configured) -> Context:

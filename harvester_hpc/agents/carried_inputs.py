@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from urllib.parse import unquote, urlsplit
 
 from harvester_hpc.agents.base import Agent
 from harvester_hpc.agents.input_cache import InputCache, Room
@@ -10,6 +9,7 @@ from harvester_hpc.agents.staging import CARRIED_S, Answered
 from harvester_hpc.model.file import File, FileId, FileKind, FileState
 from harvester_hpc.model.input import Identity, Input, InputState
 from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, look_again, step
+from harvester_hpc.model.origins import origins_of
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.policy.room import Amount, never_fits
 from harvester_hpc.ports.outcome import FileNews
@@ -74,7 +74,7 @@ class CarriedInputs:
         return Answered(job=job, step=preparing, news=news, wants=tuple(identities.items()))
 
     def _identities(self, queue: Queue, job: Job) -> dict[FileId, Identity]:
-        root, origins = self._cache.root_of(queue.cache), _origins_of(job)
+        root, origins = self._cache.root_of(queue.cache), origins_of(job.params)
         return {
             file.id: Identity(
                 root=root, scope=file.scope, lfn=file.lfn, checksum=file.checksum, size=file.size, origin=origins.get(file.lfn, "")
@@ -127,18 +127,3 @@ def _failed(job: Job, now: float, why: str) -> JobStep:
 
 def _is_plain(lfn: str) -> bool:
     return bool(lfn) and "/" not in lfn and "\0" not in lfn and not lfn.startswith(".") and len(lfn.encode("utf-8", "replace")) <= 240
-
-
-def _origins_of(job: Job) -> dict[str, str]:
-    """Return {lfn: where the job says that it lies} from ``inFiles`` and its parallel list ``inFileSources``."""
-    names = str(job.params.get("inFiles") or "").split(",")
-    sources = str(job.params.get("inFileSources") or "").split(",")
-    return {name.strip(): _path_of(source.strip()) for name, source in zip(names, sources, strict=False)}
-
-
-def _path_of(source: str) -> str:
-    """Return the path in a ``file://`` address; anything else as it is."""
-    if source in ("", "NULL"):
-        return ""
-    parts = urlsplit(source)
-    return unquote(parts.path) if parts.scheme == "file" and parts.netloc in ("", "localhost") else source

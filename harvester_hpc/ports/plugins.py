@@ -3,13 +3,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harvester_hpc.model.job import Job
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.transfer import Direction
 from harvester_hpc.ports.batch import Monitor, Submitter, Sweeper
 from harvester_hpc.ports.carrier import Carrier, Copier
 from harvester_hpc.ports.messenger import Messenger
+from harvester_hpc.ports.outcome import Done, Failed, Result
 from harvester_hpc.ports.staging import Preparator, Stager
 from harvester_hpc.ports.worker_maker import WorkerMaker
+
+
+class InBatches:
+    """In the place of a preparator or stager whose plugin moves batches: nobody is to call it."""
+
+    def trigger_preparation(self, job: Job) -> Result:
+        """Refuse."""
+        return Failed(why="files of this queue go in batches")
+
+    check_status = resolve_input_paths = trigger_stage_out = zip_output = trigger_preparation
+
+    def release(self, job: Job) -> Result:
+        """Nothing is held for one job alone."""
+        return Done()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

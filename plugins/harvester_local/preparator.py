@@ -4,10 +4,10 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from harvester_hpc.model.file import File, FileKind, FileState
 from harvester_hpc.model.job import Job
+from harvester_hpc.model.origins import origins_of
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.outcome import Done, Failed, FileNews, Result, Retry
 from harvester_local.folders import place_of
@@ -51,7 +51,7 @@ class LocalPreparator:
         Retry: a source is not there (yet), or the system refused. Failed: a source is not the promised file, or
         nobody says where it lies.
         """
-        sources = _sources_of(job)
+        sources = origins_of(job.params)
         news = [self._bring(job, file, sources.get(file.lfn, "")) for file in _inputs_of(job)]
         lost = [one for one in news if one.state is FileState.FAILED]
         if lost:
@@ -121,20 +121,3 @@ def _failed(file: File, why: str) -> FileNews:
 
 def _inputs_of(job: Job) -> list[File]:
     return [file for file in job.files if file.kind is FileKind.INPUT]
-
-
-def _sources_of(job: Job) -> dict[str, str]:
-    """Return {lfn: path} from ``inFiles`` and its parallel list ``inFileSources``; "" where nothing is said."""
-    names = str(job.params.get("inFiles") or "").split(",")
-    sources = str(job.params.get("inFileSources") or "").split(",")
-    return {name.strip(): _path_of(source.strip()) for name, source in zip(names, sources, strict=False)}
-
-
-def _path_of(source: str) -> str:
-    """Return the path in a ``file://`` address; anything else as it is."""
-    if source in ("", "NULL"):
-        return ""
-    parts = urlsplit(source)
-    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
-        return unquote(parts.path)
-    return source
