@@ -167,8 +167,9 @@ def look_again(write: Write, one: Transfer, due: float) -> None:
 
 
 def hurry_parked(write: Write, mover: Mover) -> None:
-    """What a person had to mend is mended: look at all that waited for it."""
-    write.connection.execute(sentences("transfer")["hurry_parked"], (write.now, *_of(mover)))
+    """What a person had to mend may be mended: look at all that waited for it, and at files that have found no way."""
+    for name in ("hurry_parked", "hurry_unrouted"):
+        write.connection.execute(sentences("transfer")[name], (write.now, *_of(mover)))
 
 
 def progress(write: Write, transfer_id: TransferId, so_far: Progress, why: str, due: float) -> None:

@@ -114,6 +114,11 @@ class Catalogue:
 
         return in_parts(tuple(dict.fromkeys(dids)), self._most, order)
 
+    def scopes(self) -> frozenset[str]:
+        """Return the names of all scopes."""
+        with self.sessions.asking("listing the scopes") as client:
+            return frozenset(client.list_scopes())
+
     def rse(self, name: str) -> dict[str, Any]:
         """Return the settings of an RSE: ``deterministic``, ``protocols``, ... (NeedsPerson: there is none of that name)."""
         with self.sessions.asking(f"looking up the RSE {name}") as client:

@@ -91,6 +91,7 @@ class Registrar:
         self.catalogue = Catalogue(Sessions(settings, folder))
         self.datasets = Datasets(self.catalogue, settings.datasets(), folder / "open-datasets")
         self._rses: dict[str, dict[str, Any]] = {}
+        self._scopes: frozenset[str] = frozenset()
 
     # -- what the two do differently --------------------------------------------------------------
 
@@ -110,7 +111,15 @@ class Registrar:
 
     def places(self, parcels: Sequence[Parcel]) -> list[tuple[Did, str] | Retry | Failed | Parked]:
         """Return name and RSE of each file, in the order of ``parcels``."""
-        return [self._place(parcel) for parcel in parcels]
+        found = [self._place(parcel) for parcel in parcels]
+        wanted = {place[0].scope for place in found if isinstance(place, tuple)}
+        if not self.registers() or wanted <= self._scopes:
+            return found
+        # A server answers with an error of its database, as if it were ill, when files of an unknown scope are registered.
+        self._scopes = self.catalogue.scopes()
+        return [
+            _no_such_scope(place[0]) if isinstance(place, tuple) and place[0].scope not in self._scopes else place for place in found
+        ]
 
     def _place(self, parcel: Parcel) -> tuple[Did, str] | Retry | Failed | Parked:
         did = did_of(parcel, self.out.scope)
@@ -276,6 +285,11 @@ def _with(output: Output, known: Known, entry: Entry | None = None, state: str =
         item=output.item, did=output.did, rse=output.rse, pfn=output.pfn, dataset=output.dataset, entry=entry or output.entry,
         state=state or output.state, known=known,
     )
+
+
+def _no_such_scope(did: Did) -> Parked:
+    remedy = f"have the scope made (rucio-admin scope add --scope {did.scope} --account ACCOUNT), or let jobs name another"
+    return Parked(why=f"{did}: Rucio has no scope {did.scope!r}", remedy=remedy)
 
 
 def moved(output: Output) -> ItemNews:

@@ -142,11 +142,13 @@ def test_a_name_that_the_service_refuses_fails_alone_and_in_few_words(rucio: Ruc
     assert {news.end for news in good} == {ItemEnd.MOVED}
 
 
-def test_a_scope_that_does_not_exist_fails_its_files_alone(rucio: RucioServer, tmp_path: Path, mark: str) -> None:
+def test_a_scope_that_does_not_exist_waits_for_a_person_and_the_others_go(rucio: RucioServer, tmp_path: Path, mark: str) -> None:
     plugin = uploader(rucio, tmp_path)
     bad, good = files(tmp_path, [f"{mark}.bad", f"{mark}.good"])
-    done = copied(plugin, routed(plugin, [output(1, bad, scope="nowhere"), output(2, good)]))
-    assert {name.partition(".")[2]: news.end for name, news in done.news.items()} == {"bad": ItemEnd.FAILED, "good": ItemEnd.MOVED}
+    [answer, _] = plugin.route([output(1, bad, scope="nowhere"), output(2, good)])
+    assert isinstance(answer, Parked) and "no scope 'nowhere'" in answer.why and "--scope nowhere" in answer.remedy
+    done = copied(plugin, routed(plugin, [output(2, good)]))
+    assert [news.end for news in done.news.values()] == [ItemEnd.MOVED]
 
 
 def test_an_output_that_is_not_there_is_tried_again(rucio: RucioServer, tmp_path: Path, mark: str, mounts: dict[str, str]) -> None:

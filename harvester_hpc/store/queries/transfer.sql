@@ -109,6 +109,10 @@ UPDATE transfer SET due = ? WHERE transfer_id = ? AND state IN ('planned', 'acti
 -- What a person had to mend is mended.
 UPDATE transfer SET due = ? WHERE queue = ? AND direction = ? AND hop = ? AND state IN ('planned', 'active') AND remedy <> '';
 
+-- name: hurry_unrouted
+-- Files that have found no way are asked for at once.
+UPDATE parcel SET due = ?1 WHERE state = 'waiting' AND queue = ?2 AND direction = ?3 AND hop = ?4 AND routed = 0 AND due > ?1;
+
 -- name: any_over
 -- Whether a batch ended long ago.
 SELECT 1 FROM transfer WHERE due IS NULL AND changed < ? LIMIT 1;

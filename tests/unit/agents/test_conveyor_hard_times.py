@@ -20,7 +20,7 @@ from harvester_hpc.model.job import JobState
 from harvester_hpc.model.queue import InputCache
 from harvester_hpc.model.transfer import Direction, Item, ItemId, Parcel, Route, Transfer, TransferId, TransferState
 from harvester_hpc.model.turn import CONVEYOR
-from harvester_hpc.ports.carrier import ItemEnd, ItemNews
+from harvester_hpc.ports.carrier import ItemEnd, ItemNews, Parked
 from harvester_hpc.ports.context import Context
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import parcel as parcels
@@ -500,3 +500,15 @@ def test_an_input_that_arrives_elsewhere_is_not_fetched_for_ever(places: Callabl
     assert place.state(job) is JobState.FAILED
     assert "it is not at its place" in place.world.job(job).why
     assert place.inward.moved == {"in": 3}
+
+
+def test_a_file_without_a_way_is_asked_for_at_a_new_start(places: Callable[..., Place]) -> None:
+    place = places()
+    place.source("in")
+    job = place.job_with("in")
+    place.inward.routes.append(Parked(why="no such scope", remedy="have it made"))
+    place.world.settle()
+    assert [why for _, _, why in place.world.troubles()] == ["no such scope; have it made"]
+    place.world.restart()
+    place.until(lambda: place.state(job) is JobState.SUBMITTED, "submitted")
+    assert place.world.clock.now() - place.world.job(job).created < 60.0
