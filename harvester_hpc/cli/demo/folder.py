@@ -96,7 +96,7 @@ def _slurm() -> dict[str, Any]:
     partition = _default_partition(_asked_sinfo())
     return {
         "extends": "slurm-generic",
-        "facility": {"queues": [{"name": partition["name"]}], "node": {"cores": partition["cores"]}, "mpi": "pmi2"},
+        "facility": {"queues": [{"name": partition["name"]}], "node": {"cores": partition["cores"]}, "launcher": "srun", "mpi": "pmi2"},
     }
 
 

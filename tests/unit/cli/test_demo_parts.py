@@ -19,6 +19,7 @@ from harvester_hpc.cli.instance import Instance
 from harvester_hpc.config.load import load
 from harvester_hpc.errors import HarvesterError, Unavailable
 from harvester_hpc.model.job import JobState
+from harvester_hpc.registry import Registry
 from harvester_hpc.store import job as jobs
 from tests.unit.cli.rows_and_answers import Stored
 
@@ -105,8 +106,16 @@ def _commands(monkeypatch: pytest.MonkeyPatch, place: Path, sinfo: str) -> None:
 def test_slurm_tells_the_partition_and_the_shape_of_a_node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     _commands(monkeypatch, tmp_path / "bin", 'echo "debug*|up|2"')
     prepare(tmp_path / "demo", "slurm")
-    facility = load(tmp_path / "demo").facility
+    configuration = load(tmp_path / "demo")
+    facility = configuration.facility
     assert (facility.scheduler, facility.queues[0].name, facility.node.cores) == ("slurm", "debug", 2)
+    assert set(Registry().plugins_of(configuration)) == set(configuration.queues)
+
+
+def test_the_plugins_of_the_demo_on_this_machine_can_be_made(tmp_path: Path) -> None:
+    prepare(tmp_path / "demo", "local")
+    configuration = load(tmp_path / "demo")
+    assert set(Registry().plugins_of(configuration)) == set(configuration.queues)
 
 
 def test_a_slurm_that_does_not_answer_is_said_in_its_own_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
