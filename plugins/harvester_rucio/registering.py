@@ -116,7 +116,10 @@ class Registrar:
         if not self.registers() or wanted <= self._scopes:
             return found
         # A server answers with an error of its database, as if it were ill, when files of an unknown scope are registered.
-        self._scopes = self.catalogue.scopes()
+        try:
+            self._scopes = self.catalogue.scopes()
+        except NeedsPerson as error:
+            return [error.parked if isinstance(place, tuple) else place for place in found]
         return [
             _no_such_scope(place[0]) if isinstance(place, tuple) and place[0].scope not in self._scopes else place for place in found
         ]
