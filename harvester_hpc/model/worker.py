@@ -87,6 +87,7 @@ class Worker:
         heartbeat: when the worker last gave a sign of life; None if it never did.
         late: it was submitted without a job, and gets its jobs when it asks.
         job_ids: jobs bound to it.
+        logs: {stdout, stderr, batch: address where people find that log}; filled where a worker is told of.
     """
 
     id: WorkerId
@@ -115,6 +116,7 @@ class Worker:
     heartbeat: float | None = None
     late: bool = False
     job_ids: tuple[int, ...] = ()
+    logs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def begins_one_by_one(self) -> bool:

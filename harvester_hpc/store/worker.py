@@ -10,6 +10,7 @@ from typing import Any
 from harvester_hpc.model.job import WITH_ITS_WORKER_S, JobId
 from harvester_hpc.model.turn import MESSENGER, MONITOR, PROPAGATOR, SUBMITTER, SWEEPER, WORKER_TURN
 from harvester_hpc.model.worker import MapType, Worker, WorkerId, WorkerPlan, WorkerState, WorkerStep
+from harvester_hpc.store import worker_log
 from harvester_hpc.store.database import Write
 from harvester_hpc.store.sql import sentences
 
@@ -18,7 +19,10 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """A worker that is about to be planned, with the jobs that it gets. late: it gets them when it asks."""
+    """A worker that is about to be planned, with the jobs that it gets. late: it gets them when it asks.
+
+    logs: they are to be shown.
+    """
 
     queue: str
     map_type: MapType
@@ -26,6 +30,7 @@ class Intent:
     batch_queue: str
     job_ids: tuple[JobId, ...]
     late: bool = False
+    logs: bool = False
 
 
 def last_number(connection: sqlite3.Connection) -> int:
@@ -84,7 +89,7 @@ def _planned(write: Write, number: WorkerId, intent: Intent, key: str, access_po
     write.connection.execute(
         sql["insert"],
         (number, intent.queue, intent.map_type, key, access_point, size.nodes, size.cores, size.walltime_s, size.ram_mb,
-         size.gpus_per_node, intent.batch_queue, write.now, write.now, write.now, intent.late),
+         size.gpus_per_node, intent.batch_queue, write.now, write.now, write.now, intent.late, intent.logs),
     )
     write.connection.executemany(sql["bond"], [(number, job_id) for job_id in intent.job_ids])
     return Worker(
@@ -111,6 +116,7 @@ def make(write: Write, steps: Iterable[WorkerStep]) -> list[WorkerId]:
         if told:
             write.ring(PROPAGATOR)
         if step.before is not step.after:
+            worker_log.want(write, step.worker_id, step.after)
             write.ring(SUBMITTER)  # there may be room for another one
             write.ring(MESSENGER)  # there may be a doorbell to listen to
         if step.before is not step.after or (step.due is not None and step.due <= now):
