@@ -81,6 +81,9 @@ setup(
         "harvester_hpc.submitter": ["psij = harvester_psij.submitter:PsijSubmitter"],
         "harvester_hpc.monitor": ["psij = harvester_psij.monitor:PsijMonitor"],
         "harvester_hpc.sweeper": ["psij = harvester_psij.sweeper:PsijSweeper"],
+        "harvester_hpc.logExposer": [
+            "directory = harvester_local.log_directory:LogDirectory", "panda = harvester_panda.log_upload:PandaLogs",
+        ],
         "harvester_hpc.cli": [
             "globus = harvester_globus.cli:command", "wms = harvester_local.cli:command", "panda = harvester_panda.cli:command",
         ],

@@ -95,8 +95,8 @@ class SweeperAgent(Agent):
         now = self.clock.now()
         with self.database.read() as connection:
             found = [worker for state in ENDED for worker in workers.due(connection, state, now, self.house.rows)]
-            busy = {worker.id for worker in found if workers.untold_jobs(connection, worker.id)}
-            busy |= worker_logs.wanted(connection, [worker.id for worker in found])
+            unshown = worker_logs.wanted(connection, [worker.id for worker in found])
+            busy = {worker.id for worker in found if worker.id in unshown or workers.untold_jobs(connection, worker.id)}
         self._later([worker for worker in found if worker.id in busy], now + LATER_S)
         free = [worker for worker in found if worker.id not in busy]
         return sum(self._sweep_of(name, group) for name, group in by_queue(free, lambda worker: worker.queue).items())

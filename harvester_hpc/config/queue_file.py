@@ -125,7 +125,9 @@ class MessengerSettings(SectionSettings):
 class LogExposerSettings(SectionSettings):
     """Who shows the logs of workers to people far away: as every plugin, and what is shown for how long."""
 
-    maxMB: Annotated[float, Field(gt=0, le=100, description="megabytes of one log that are shown; of a longer one its head and tail")] = 10.0
+    maxMB: Annotated[
+        float, Field(gt=0, le=100, description="megabytes of one log that are shown; of a longer one its head and tail")
+    ] = 10.0
     keepDays: Annotated[float, Field(gt=0, le=3650, description="days after the end of a worker for which its logs are shown")] = 14.0
     patience: Annotated[
         Keep, Field(description="hours after the end for which it is tried when it does not work; so long the worker's folder stays")

@@ -56,7 +56,8 @@ class QueueConfiguration:
 
     Attributes:
         queue: its limits and modes.
-        sections: {kind: section}, the seven of ``queue_file.SECTIONS``, and logExposer where there is one; frozen JSON, name and module included.
+        sections: {kind: section}, the seven of ``queue_file.SECTIONS``, and logExposer where there is one; frozen JSON, name and
+            module included.
         where: {kind: ``file: path`` where the section was written}, for messages.
     """
 

@@ -20,13 +20,13 @@ class Rule:
     """How one kind of secret is recognised.
 
     Attributes:
-        words: one of them is in every text that has such a secret; looked for before the pattern is tried.
-        pattern: its last group, if it has one that matched, is the secret; else all of it.
-        lowered: words and pattern are for the text in lower case.
+        word: what it begins with; looked for before the pattern is tried.
+        pattern: begins with the word, so that it is found fast; its last group, if it has one that matched, is the secret; else all of it.
+        lowered: word and pattern are for the text in lower case.
         judge: whether what was found is a secret, by its bytes as they are.
     """
 
-    words: tuple[bytes, ...]
+    word: bytes
     pattern: re.Pattern[bytes]
     lowered: bool = True
     judge: Callable[[bytes], bool] = field(default=lambda value: True)
@@ -53,63 +53,59 @@ def _is_token(value: bytes) -> bool:
     return _is_value(value) and any(48 <= byte <= 57 for byte in value) and any(byte >= 65 for byte in value)
 
 
+def _rule(word: bytes, rest: bytes, judge: Callable[[bytes], bool] = lambda value: True, *, lowered: bool = True) -> Rule:
+    return Rule(word=word, pattern=re.compile(re.escape(word) + rest, re.DOTALL), lowered=lowered, judge=judge)
+
+
+def _alone(word: bytes, rest: bytes) -> Rule:
+    """Return the rule of a token that begins with ``word``, and not in the middle of something."""
+    return _rule(word, rb"(?<![A-Za-z0-9]" + re.escape(word) + rb")" + rest, lowered=False)
+
+
+def _after(starts: tuple[bytes, ...], word: bytes) -> bytes:
+    return rb"(?:" + b"|".join(rb"(?<=" + re.escape(start + word) + rb")" for start in starts) + rb")"
+
+
+_LINE = rb"([^\r\n'\"\\]{8,4096}+)"
+_WORD = rb"([^\s'\"\\,;&<>(){}\[\]]{4,4096}+)"
+_LONG_WORD = rb"([^\s'\"\\,;&<>(){}\[\]]{16,}+)"
+_KEYS = tuple(kind + sign for kind in (b"api", b"access", b"private", b"account", b"storage") for sign in (b"", b"_", b"-"))
+
 RULES: tuple[Rule, ...] = (
-    Rule(  # a key, and what is left of one whose end was lost; never from one beginning over another
-        words=(b"private key-----",),
-        pattern=re.compile(
-            rb"-----begin [a-z0-9 ]{0,40}private key-----(?:(?:(?!-----begin).){0,32000}?-----end [a-z0-9 ]{0,40}private key-----"
-            rb"|(?:\s{0,8}+[^\n]{0,80}?[a-z0-9+/=\\]{40,}+[^\n]{0,80}+){0,400}+)", re.DOTALL),
+    _rule(  # a key, and what is left of one whose end was lost; never from the beginning of one over that of another
+        b"-----begin ",
+        rb"[a-z0-9 ]{0,40}private key-----(?:(?:(?!-----begin).){0,32000}?-----end [a-z0-9 ]{0,40}private key-----"
+        rb"|(?:\s{0,8}+[^\n]{0,80}?[a-z0-9+/=\\]{40,}+[^\n]{0,80}+){0,400}+)",
     ),
-    Rule(
-        words=(b"eyJ",), lowered=False,
-        pattern=re.compile(
-            rb"(?:(?<![A-Za-z0-9_\-])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))"
-            rb"eyJ[A-Za-z0-9_\-]{8,}+\.[A-Za-z0-9_\-]{8,}+(?:\.[A-Za-z0-9_\-]*+){0,3}"),
+    _rule(  # a JSON web token, also within an address or a quoted text
+        b"eyJ",
+        rb"(?:(?<![A-Za-z0-9_\-]eyJ)|(?<=%[0-9A-Fa-f]{2}eyJ)|(?<=\\[nrt]eyJ))"
+        rb"[A-Za-z0-9_\-]{8,}+\.[A-Za-z0-9_\-]{8,}+(?:\.[A-Za-z0-9_\-]*+){0,3}",
+        lowered=False,
     ),
-    Rule(
-        words=(b"authorization",),
-        pattern=re.compile(
-            rb"authorization" + _IS + rb"((?:bearer|basic|token|negotiate|digest|macaroon|aws4-hmac-sha256)[ \t]+[^\r\n'\"\\]{4,4096}+"
-            rb"|[^\s'\"\\]{16,4096}+)"),
-        judge=_is_value,
+    _rule(
+        b"authorization",
+        _IS + rb"((?:bearer|basic|token|negotiate|digest|macaroon|aws4-hmac-sha256)[ \t]+[^\r\n'\"\\]{4,4096}+|[^\s'\"\\]{16,4096}+)",
+        _is_value,
     ),
-    Rule(
-        words=(b"cookie", b"-token"),
-        pattern=re.compile(rb"(?:(?:set-)?cookie|x-[a-z0-9\-]{0,40}?token|private-token)" + _IS + rb"([^\r\n'\"\\]{8,4096}+)"),
-        judge=_is_value,
+    _rule(b"cookie", _IS + _LINE, _is_value),
+    _rule(b"auth-token", _IS + _LINE, _is_value),
+    _rule(b"bearer", rb"(?:[ \t]{1,3}|%20|\+)([a-z0-9._~+/=\-]{20,}+)", _is_opaque),
+    _rule(b"://", rb"[^\s/:@\"'<>]{0,200}:([^\s/@\"'<>]{1,256})@", lambda value: set(value) != {42}),
+    _rule(b"passw", rb"(?:or)?d" + _IS + _WORD, _is_value),
+    _rule(b"passphrase", _IS + _WORD, _is_value),
+    _rule(b"secret", rb"(?:[_\-]?(?:access[_\-]?)?key)?" + _IS + _WORD, _is_value),
+    _rule(b"token", _IS + _LONG_WORD, _is_token),
+    _rule(b"client_assertion", _IS + _LONG_WORD, _is_token),
+    _rule(b"key", _after(_KEYS, b"key") + _IS + _LONG_WORD, _is_token),
+    *(
+        _rule(word, _after((b"?", b"&"), word) + rb"([^&\s\"'<>]{8,4096}+)")
+        for word in (b"sig=", b"signature=", b"x-amz-credential=", b"x-amz-signature=", b"authz=", b"code=", b"ticket=")
     ),
-    Rule(
-        words=(b"bearer",), pattern=re.compile(rb"bearer(?:[ \t]{1,3}|%20|\+)([a-z0-9._~+/=\-]{20,}+)"), judge=_is_opaque,
-    ),
-    Rule(
-        words=(b"://",), pattern=re.compile(rb"://[^\s/:@\"'<>]{0,200}:([^\s/@\"'<>]{1,256})@"), judge=lambda value: set(value) != {42},
-    ),
-    Rule(
-        words=(b"passw", b"passphrase", b"secret"),
-        pattern=re.compile(
-            rb"(?:passw(?:or)?d|passphrase|secret(?:[_\-]?(?:access[_\-]?)?key)?)" + _IS + rb"([^\s'\"\\,;&<>(){}\[\]]{4,4096}+)"),
-        judge=_is_value,
-    ),
-    Rule(
-        words=(b"token", b"key", b"_assertion"),
-        pattern=re.compile(
-            rb"(?:token|(?:api|access|private|account|storage)[_\-]?key|client_assertion)" + _IS
-            + rb"([^\s'\"\\,;&<>(){}\[\]]{16,}+)"),
-        judge=_is_token,
-    ),
-    Rule(
-        words=(b"sig=", b"signature=", b"credential=", b"authz=", b"code=", b"ticket="),
-        pattern=re.compile(rb"[?&](?:sig|signature|x-amz-signature|x-amz-credential|authz|code|ticket)=([^&\s\"'<>]{8,4096}+)"),
-    ),
-    Rule(
-        words=(b"AKIA", b"ASIA"), lowered=False, pattern=re.compile(rb"(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"),
-    ),
-    Rule(
-        words=(b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_", b"glpat-", b"hvs.", b"MDAx", b"MDAy", b"MDAz"), lowered=False,
-        pattern=re.compile(
-            rb"(?<![A-Za-z0-9])(?:gh[pousr]_[A-Za-z0-9]{30,}+|github_pat_[A-Za-z0-9_]{50,}+|glpat-[A-Za-z0-9_\-]{20,}+"
-            rb"|hvs\.[A-Za-z0-9_\-]{20,}+|MDA[xyz][A-Za-z0-9_+/=\-]{80,}+)"),
-    ),
+    *(_alone(word, rb"[A-Z0-9]{16}(?![A-Za-z0-9])") for word in (b"AKIA", b"ASIA")),
+    *(_alone(word, rb"[A-Za-z0-9]{30,}+") for word in (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_")),
+    *(_alone(word, rb"[A-Za-z0-9_\-]{20,}+") for word in (b"github_pat_", b"glpat-", b"hvs.")),
+    *(_alone(word, rb"[A-Za-z0-9_+/=\-]{80,}+") for word in (b"MDAx", b"MDAy", b"MDAz")),  # a macaroon
 )
 
 
@@ -120,7 +116,7 @@ def secrets_in(text: bytes, start: int = 0) -> list[Span]:
 
 
 def _spans(rule: Rule, text: bytes, searched: bytes, start: int) -> Iterator[Span]:
-    if not any(word in searched for word in rule.words):
+    if rule.word not in searched:
         return
     for match in rule.pattern.finditer(searched, start):
         begin, end = match.span(match.lastindex or 0)

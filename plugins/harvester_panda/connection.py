@@ -4,7 +4,7 @@ from __future__ import annotations
 import threading
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -27,12 +27,12 @@ IDLE_S = 4.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is sent. ``repeatable``: the server takes it twice without harm."""
+    """What is sent. ``repeatable``: the server takes it twice without harm, and the body can be given twice."""
 
     verb: str
     target: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
+    body: bytes | Iterable[bytes] | None = None
     repeatable: bool = False
 
 

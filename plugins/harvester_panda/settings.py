@@ -2,8 +2,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -42,8 +42,6 @@ class PandaSettings:
         jobs_per_call: asked for at once. An answer that is lost costs so many jobs half an hour, for the server gives each job once.
         items_per_call: jobs, workers or messages that are told at once.
         ranges_per_call: event ranges that are asked for at once.
-        log_urls: {folder: address under which the centre's web server shows it}; workers in such a folder are told with addresses of
-            their logs. Empty: without.
         object_store: number of the object store in which zips of event ranges lie whose place has no endpoint.
     """
 
@@ -61,7 +59,6 @@ class PandaSettings:
     jobs_per_call: int = 50
     items_per_call: int = 100
     ranges_per_call: int = 5120
-    log_urls: Mapping[str, str] = field(default_factory=dict)
     object_store: int = 0
 
     def problems(self) -> tuple[str, ...]:
@@ -115,6 +112,3 @@ class PandaSettings:
                 yield f"{name}: must be from 0.1 to 600 seconds, not {getattr(self, name):g}"
         if self.object_store < 0:
             yield f"object_store: must be 0 or more, not {self.object_store}"
-        for folder, url in self.log_urls.items():
-            if not folder.startswith("/") or not url.startswith(("https://", "http://")):
-                yield f"log_urls: must map absolute folders to addresses, not {folder!r} to {url!r}"
