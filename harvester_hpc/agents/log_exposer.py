@@ -76,7 +76,8 @@ class LogExposerAgent(Agent):
         act = _Showing(self, exposer, keeping)
         changed = 0
         for part in self.in_parallel(group, lambda some: [act.outcome(one, known.get(one.worker_id)) for one in some]):
-            self.house.reached("logs shown, not stored")
+            if any(one.changed for one in part):
+                self.house.reached("logs shown, not stored")
             self._store(part)
             changed += sum(one.changed for one in part)
         return changed
