@@ -15,8 +15,9 @@ from types import TracebackType
 
 from harvester_hpc.errors import HarvesterError
 
-SERVER, FOUNDER, PING = "mariadbd", "mariadb-install-db", "mariadb-admin"
-PROGRAMS = (SERVER, FOUNDER, PING)
+#: Of Debian's packages mariadb-server-core and mariadb-client-core, which start no service.
+SERVER, FOUNDER, CLIENT = "mariadbd", "mariadb-install-db", "mariadb"
+PROGRAMS = (SERVER, FOUNDER, CLIENT)
 SEARCH_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
 #: Seconds within which it is founded, and up.
 FOUND_S, START_S = 120.0, 60.0
@@ -46,8 +47,7 @@ class MariadbServer:
             FOUND_S,
         )
         self.start()
-        client = [_program("mariadb"), "--no-defaults", f"--socket={self.socket}", "-u", self.user]
-        self._run([*client, "-e", f"CREATE DATABASE {self.schema}"])
+        self._run(self._ask(f"CREATE DATABASE {self.schema}"))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -73,8 +73,7 @@ class MariadbServer:
         )
         log.close()
         deadline = time.monotonic() + START_S
-        ping = [_program(PING), "--no-defaults", f"--socket={self.socket}", "-u", self.user, "ping"]
-        while subprocess.run(ping, stdin=subprocess.DEVNULL, capture_output=True, timeout=START_S, check=False).returncode != 0:
+        while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise HarvesterError("the MariaDB server does not start", why=(self.folder / "server.log").read_text()[-2000:])
             time.sleep(0.05)
@@ -93,10 +92,22 @@ class MariadbServer:
             self._process.wait(START_S)
             self._process = None
 
+    def _answers(self) -> bool:
+        asked = subprocess.run(self._ask("SELECT 1"), stdin=subprocess.DEVNULL, capture_output=True, timeout=START_S, check=False)
+        return asked.returncode == 0
+
+    def _ask(self, sentence: str) -> list[str]:
+        return [_program(CLIENT), "--no-defaults", f"--socket={self.socket}", "-u", self.user, "-e", sentence]
+
     def _run(self, argv: list[str], timeout_s: float = START_S) -> None:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_s, check=False)
         if done.returncode != 0:
             raise HarvesterError(f"{Path(argv[0]).name} has failed", why=(done.stderr or done.stdout)[-2000:])
+
+
+def is_installed() -> bool:
+    """Tell whether what a server needs is there."""
+    return all(shutil.which(name, path=SEARCH_PATH) for name in PROGRAMS)
 
 
 def _program(name: str) -> str:

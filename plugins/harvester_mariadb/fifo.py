@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -209,8 +210,10 @@ class MariadbFifo:
         place = {"unix_socket": given.db_socket} if given.db_socket else {"host": given.db_host, "port": given.db_port}
         self._connection = pymysql.connect(
             **place, user=given.db_user, password=password_in(given.db_password_file), database=given.db_schema, charset="utf8mb4",
-            connect_timeout=max(1, round(given.timeout_s)), read_timeout=given.timeout_s, write_timeout=given.timeout_s, autocommit=False,
+            defer_connect=True, connect_timeout=max(1, round(given.timeout_s)),
+            read_timeout=given.timeout_s, write_timeout=given.timeout_s, autocommit=False,
         )
+        self._connection.connect(_socket_to(given.db_socket, given.timeout_s) if given.db_socket else None)
         with self._connection.cursor() as run:
             run.execute(queries.MAKE_QUEUE)
             run.execute(queries.MAKE_ENTRY)
@@ -228,6 +231,18 @@ class MariadbFifo:
         with contextlib.suppress(pymysql.Error, OSError):  # it may be gone already
             self._connection.close()
         self._connection = None
+
+
+def _socket_to(path: str, timeout_s: float) -> socket.socket:
+    """Return a connection to a Unix socket. The driver's own way leaves one open if nobody listens there."""
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        made.settimeout(timeout_s)
+        made.connect(path)
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 def _each(run: Any, sentence: str, given: tuple[Any, ...], ids: Sequence[int]) -> int:

@@ -37,7 +37,7 @@ class TestDurableSqliteFifo(FifoContract):
 @pytest.fixture(scope="module")
 def mariadb(require: Require, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariadbServer]:
     for program in PROGRAMS:
-        require(program, "mariadb-server")
+        require(program, "mariadb-server-core mariadb-client-core")
     with MariadbServer(tmp_path_factory.mktemp("mariadb")) as server:
         yield server
 
