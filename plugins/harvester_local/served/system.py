@@ -38,6 +38,12 @@ class BreaksError(Exception):
     """The server's words when a handler breaks; HTTP 500."""
 
 
+def made(folder: Path) -> LocalCommunicator:
+    """Return the system that lives in ``folder``, which gives each job once, as a server does."""
+    context = Context(instance=NOBODY, tag="serve", state_dir=folder, facility=Facility(name="served", scheduler="local"))
+    return LocalCommunicator(LocalCommunicator.Settings(folder=str(folder), offer_again_s=10 * 365 * 86400.0), context)
+
+
 class System:
     """One embedded system as a server.
 
@@ -48,10 +54,7 @@ class System:
 
     def __init__(self, folder: Path, quirks: Quirks, local: LocalCommunicator | None = None) -> None:
         self.quirks = quirks
-        context = Context(instance=NOBODY, tag="serve", state_dir=folder, facility=Facility(name="served", scheduler="local"))
-        # A server gives each job once, and gives it up when nothing is heard of it.
-        settings = LocalCommunicator.Settings(folder=str(folder), offer_again_s=10 * 365 * 86400.0)
-        self.local = local or LocalCommunicator(settings, context)
+        self.local = local or made(folder)
         self._file = WmsFile(folder / "wms.sqlite", 30.0)
         self.methods: Mapping[str, tuple[str, Callable[..., Any]]] = {
             "system/is_alive": ("GET", self.is_alive), "harvester/heartbeat": ("POST", self.heartbeat),
