@@ -16,8 +16,8 @@ from harvester_hpc.config.walltime import PATTERN, seconds_of
 from harvester_hpc.errors import did_you_mean
 from harvester_hpc.model.facility import BatchQueue, Facility, NodeBin, NodeShape
 
-SCHEDULERS = ("local", "slurm")
-SCHEDULERS_LATER = ("pbs", "pbs_classic", "lsf", "flux", "cobalt")
+SCHEDULERS = ("local", "slurm", "pbs", "pbs_classic", "lsf")
+SCHEDULERS_LATER = ("flux", "cobalt")
 LAUNCHERS = ("single", "srun", "mpiexec", "openmpi", "pals", "jsrun", "aprun")
 LAUNCHERS_LATER = ("ibrun",)
 #: Names of programs that stand for several launchers, with which one is meant.
