@@ -5,7 +5,9 @@ import logging
 from collections.abc import Sequence
 
 from harvester_hpc.agents.base import Agent, Surroundings
+from harvester_hpc.agents.dialogs import Dialogs
 from harvester_hpc.agents.event_reports import EventReports
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.command import Command, CommandKind
 from harvester_hpc.model.file import FileKind, FileState
 from harvester_hpc.model.job import JOB_LIFECYCLE, TOLD_AS, Job, JobState
@@ -35,10 +37,11 @@ class PropagatorAgent(Agent):
     def __init__(self, house: Surroundings, period_s: float) -> None:
         super().__init__(house, period_s)
         self._events = EventReports(self)
+        self._dialogs = Dialogs(self)
 
     def run_once(self) -> int:
-        """Send one bunch of event ranges, one of reports and one of workers; return how many were taken."""
-        return self._events.run_once() + self._tell_jobs() + self._tell_workers()
+        """Send one bunch of event ranges, one of reports, one of workers and one of messages; return how many were taken."""
+        return self._events.run_once() + self._tell_jobs() + self._tell_workers() + self._dialogs.run_once()
 
     def next_due(self) -> float | None:
         """Return when the next report, heartbeat or worker is to be told."""
@@ -46,7 +49,7 @@ class PropagatorAgent(Agent):
             report, tell = reports.next_due(connection), workers.next_time(connection, "next_tell")
         event = self._events.next_due()
         times = [None if time is None else max(time, self.waits_until("")) for time in (report, event)]
-        times += [None if tell is None else max(tell, self.waits_until(""), self.waits_until("workers"))]
+        times += [None if tell is None else max(tell, self.waits_until(""), self.waits_until("workers")), self._dialogs.next_due()]
         return min((time for time in times if time is not None), default=None)
 
     # -- jobs -------------------------------------------------------------------------------------
@@ -76,13 +79,15 @@ class PropagatorAgent(Agent):
     def _letter(self, job: Job, report: Report, batch_id: str) -> JobReport:
         plugins = self.house.queues.get(job.queue)
         final = JOB_LIFECYCLE.is_final(report.state)
+        ended_badly = report.state in (JobState.FAILED, JobState.CANCELLED)
         wanted = (FileKind.OUTPUT, FileKind.LOG) if report.state is JobState.FINISHED else (FileKind.LOG,)
         outputs = tuple(file for file in job.files if file.kind in wanted and file.state is FileState.FINISHED) if final else ()
         return JobReport(
             job_id=job.id, attempt=job.attempt, status=TOLD_AS[report.state],
             sub_status="killed" if report.state is JobState.CANCELLED else "",
             site=(plugins.queue.site or job.queue) if plugins else job.queue, batch_id=batch_id,
-            why=job.why if report.state in (JobState.FAILED, JobState.CANCELLED) else "", attributes=job.attributes, outputs=outputs,
+            why=job.why if ended_badly else "", cause=job.cause if ended_badly else Cause.UNKNOWN, attributes=job.attributes,
+            outputs=outputs,
         )
 
     def _send(self, waiting: Sequence[Report], letters: Sequence[JobReport]) -> int:

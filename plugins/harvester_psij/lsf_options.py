@@ -17,10 +17,10 @@ def lsf_options(wanted: Wanted) -> dict[str, str | None]:
     if wanted.launcher == "jsrun":
         options["nnodes"] = str(wanted.nodes)
     else:
-        options["n"] = str(wanted.nodes * wanted.cores_per_node)
-        options["R"] = f"span[ptile={wanted.cores_per_node}]"
-        if wanted.gpus_per_node:
-            options["gpu"] = f"num={wanted.gpus_per_node}"
+        options["n"] = str(wanted.nodes * wanted.cpus_per_node)
+        options["R"] = f"span[ptile={wanted.cpus_per_node}]"
+        if gpus := wanted.gpus("gpu=num={gpus}"):
+            options[gpus[0]] = gpus[1]
     options["W"] = f"{wanted.minutes // 60}:{wanted.minutes % 60:02d}"
     if wanted.ram_mb and wanted.launcher != "jsrun":
         options["M"] = f"{wanted.ram_mb}MB"

@@ -15,7 +15,7 @@ LSF_VERDICTS: Table = (
     (Verdict.REFUSED, r"no such queue|user cannot use the queue|cannot use the queue|not (permitted|allowed|authorized)|permission denied"),
     (Verdict.REFUSED, r"(bad|invalid) (resource requirement|argument|option|host|user group|project|job|syntax|queue|run ?limit)"),
     (Verdict.REFUSED, r"unknown (option|resource)|illegal option|bad .*specification|usage: bsub|no resource defined"),
-    (Verdict.REFUSED, r"(exceeds?|too (many|large|few|long)|cannot exceed) .*(limit|processors|slots|tasks|hosts|queue)|too many processors"),
+    (Verdict.REFUSED, r"(exceeds?|too (many|large|few|long)|cannot exceed) .*(limit|processors|slots|tasks|hosts|queue)|many processors"),
     (Verdict.REFUSED, r"run ?limit .*(exceed|larger|queue)|not enough .*(hosts|processors).*(eligible|meet)"),
     (Verdict.REFUSED, r"project not specified|not a member of the specified (project|user group)|request aborted by e?(sub|psub)"),
     (Verdict.REFUSED, r"empty job|job not submitted"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.worker import WorkerState
 from harvester_psij.states import Meaning
 
@@ -27,20 +28,31 @@ LSF_STATES: Mapping[str, Meaning] = {
     "EXIT": Meaning("EXIT", _FAILED),
 }
 
-_KILLED = (_CANCELLED, "cancelled")
-#: {termination reason: state, why}.
-LSF_REASONS: Mapping[str, tuple[WorkerState, str]] = {
+_KILLED = (_CANCELLED, "cancelled", Cause.BATCH_KILL)
+#: {termination reason: state, why, cause}.
+LSF_REASONS: Mapping[str, tuple[WorkerState, str, Cause]] = {
     "TERM_OWNER": _KILLED, "TERM_FORCE_OWNER": _KILLED, "TERM_ADMIN": _KILLED, "TERM_FORCE_ADMIN": _KILLED,
-    "TERM_BUCKET_KILL": _KILLED, "TERM_EXTERNAL_SIGNAL": (_FAILED, "killed by a signal from outside the batch system"),
-    "TERM_REQUEUE_OWNER": (_FAILED, "killed to be run again"), "TERM_REQUEUE_ADMIN": (_FAILED, "killed to be run again"),
-    "TERM_RUNLIMIT": (_FAILED, "time limit reached"), "TERM_CPULIMIT": (_FAILED, "CPU time limit reached"),
-    "TERM_MEMLIMIT": (_FAILED, "out of memory"), "TERM_SWAP": (_FAILED, "out of memory (swap)"),
-    "TERM_DEADLINE": (_FAILED, "deadline reached"), "TERM_WINDOW": (_FAILED, "the queue's run window closed"),
-    "TERM_PREEMPT": (_FAILED, "preempted"), "TERM_LOAD": (_FAILED, "its node was overloaded"),
-    "TERM_PROCESSLIMIT": (_FAILED, "more processes than it may have"), "TERM_THREADLIMIT": (_FAILED, "more threads than it may have"),
-    "TERM_CWD_NOTEXIST": (_FAILED, "its folder does not exist on the node"), "TERM_REMOVE_HUNG_JOB": (_FAILED, "removed as hung"),
-    "TERM_ZOMBIE": (_FAILED, "node failure"), "TERM_RC_RECLAIM": (_FAILED, "its node was reclaimed"),
-    "TERM_RMS": (_FAILED, "ended by the resource manager"), "TERM_ORPHAN_SYSTEM": _KILLED, "TERM_UNKNOWN": (_FAILED, ""),
+    "TERM_BUCKET_KILL": _KILLED,
+    "TERM_EXTERNAL_SIGNAL": (_FAILED, "killed by a signal from outside the batch system", Cause.BATCH_KILL),
+    "TERM_REQUEUE_OWNER": (_FAILED, "killed to be run again", Cause.BATCH_KILL),
+    "TERM_REQUEUE_ADMIN": (_FAILED, "killed to be run again", Cause.BATCH_KILL),
+    "TERM_RUNLIMIT": (_FAILED, "time limit reached", Cause.TIME_LIMIT),
+    "TERM_CPULIMIT": (_FAILED, "CPU time limit reached", Cause.TIME_LIMIT),
+    "TERM_MEMLIMIT": (_FAILED, "out of memory", Cause.OUT_OF_MEMORY),
+    "TERM_SWAP": (_FAILED, "out of memory (swap)", Cause.OUT_OF_MEMORY),
+    "TERM_DEADLINE": (_FAILED, "deadline reached", Cause.TIME_LIMIT),
+    "TERM_WINDOW": (_FAILED, "the queue's run window closed", Cause.TIME_LIMIT),
+    "TERM_PREEMPT": (_FAILED, "preempted", Cause.PREEMPTED),
+    "TERM_LOAD": (_FAILED, "its node was overloaded", Cause.BATCH_KILL),
+    "TERM_PROCESSLIMIT": (_FAILED, "more processes than it may have", Cause.BATCH_KILL),
+    "TERM_THREADLIMIT": (_FAILED, "more threads than it may have", Cause.BATCH_KILL),
+    "TERM_CWD_NOTEXIST": (_FAILED, "its folder does not exist on the node", Cause.NODE_FAILURE),
+    "TERM_REMOVE_HUNG_JOB": (_FAILED, "removed as hung", Cause.BATCH_KILL),
+    "TERM_ZOMBIE": (_FAILED, "node failure", Cause.NODE_FAILURE),
+    "TERM_RC_RECLAIM": (_FAILED, "its node was reclaimed", Cause.PREEMPTED),
+    "TERM_RMS": (_FAILED, "ended by the resource manager", Cause.BATCH_KILL),
+    "TERM_ORPHAN_SYSTEM": _KILLED,
+    "TERM_UNKNOWN": (_FAILED, "", Cause.UNKNOWN),
 }
 
 
@@ -53,9 +65,9 @@ def lsf_meaning(state: str, reason: str) -> Meaning | None:
     meaning = LSF_STATES.get(state.strip().upper())
     if meaning is None or meaning.state is not _FAILED:
         return meaning
-    for word, (ended, why) in LSF_REASONS.items():
+    for word, end in LSF_REASONS.items():
         if word in reason.replace(":", " ").split():
-            return Meaning(meaning.word, ended, why)
+            return Meaning(meaning.word, *end)
     if "lost" in reason.lower() and "host" in reason.lower():
-        return Meaning(meaning.word, _FAILED, "node failure")
+        return Meaning(meaning.word, _FAILED, "node failure", Cause.NODE_FAILURE)
     return meaning

@@ -1,7 +1,7 @@
 """What a batch script asks of PBS and of Torque: ``#PBS`` lines.
 
 Source: qsub(1B) of PBS Professional 2021.1 and of Torque 6.1. An attribute of one letter is an option of qsub (``A``), a longer one a
-resource (``filesystems`` for ``-l filesystems=...``).
+resource (``l.filesystems`` for ``-l filesystems=...``).
 """
 from __future__ import annotations
 
@@ -13,22 +13,28 @@ from harvester_psij.wanted import SCHEDULER_LOG, Wanted
 
 def pbs_directives(wanted: Wanted) -> list[str]:
     """Return the lines for PBS Professional and OpenPBS: one chunk a node, each on a node of its own."""
-    resources: dict[str, str | None] = {
-        "select": _select(wanted), "place": "scatter", "walltime": duration(wanted.walltime_s),
-    }
-    said = {name: value for name, value in wanted.attributes.items() if len(name) > 1 and name != "select"}
-    return _lines(wanted, resources | said)
+    resources: dict[str, str | None] = {"select": _select(wanted), "place": "scatter", "walltime": duration(wanted.walltime_s)}
+    return _lines(wanted, resources | _resources(wanted))
 
 
 def torque_directives(wanted: Wanted) -> list[str]:
     """Return the lines for Torque."""
-    gpus = f":gpus={wanted.gpus_per_node}" if wanted.gpus_per_node else ""
-    resources: dict[str, str | None] = {"nodes": f"{wanted.nodes}:ppn={wanted.cores_per_node}{gpus}"}
+    nodes = [f"{wanted.nodes}:ppn={wanted.cpus_per_node}"]
+    nodes += ["=".join(gpus)] if (gpus := wanted.gpus("gpus={gpus}")) else []
+    resources: dict[str, str | None] = {"nodes": ":".join([*nodes, *(_property(*one) for one in wanted.chunk.items())])}
     if wanted.ram_mb:
         resources["mem"] = f"{wanted.ram_mb * wanted.nodes}mb"  # of the whole job
     resources["walltime"] = duration(wanted.walltime_s)
-    said = {name: value for name, value in wanted.attributes.items() if len(name) > 1}
-    return _lines(wanted, resources | said)
+    return _lines(wanted, resources | _resources(wanted))
+
+
+def _resources(wanted: Wanted) -> dict[str, str | None]:
+    """Return the resources that the site says: ``l.filesystems``, or ``filesystems`` for short."""
+    return {name.removeprefix("l."): value for name, value in wanted.attributes.items() if len(name) > 1}
+
+
+def _property(name: str, value: str) -> str:
+    return f"{name}={value}" if value else name
 
 
 def duration(seconds: int) -> str:
@@ -37,18 +43,13 @@ def duration(seconds: int) -> str:
 
 
 def _select(wanted: Wanted) -> str:
-    chunk: dict[str, str] = {"ncpus": str(wanted.cores_per_node), "mpiprocs": str(wanted.ranks_per_node)}
-    if wanted.gpus_per_node:
-        chunk["ngpus"] = str(wanted.gpus_per_node)
+    """Return the chunks; what a site says of one goes before ours, and a resource without a value is left out."""
+    chunk: dict[str, str] = {"ncpus": str(wanted.cpus_per_node), "mpiprocs": str(wanted.ranks_per_node)}
+    if gpus := wanted.gpus("ngpus={gpus}"):
+        chunk[gpus[0]] = gpus[1]
     if wanted.ram_mb:
         chunk["mem"] = f"{wanted.ram_mb}mb"
-    said = wanted.attributes.get("select") or ""
-    if said[:1].isdigit():  # the whole of it
-        return said
-    for part in filter(None, said.split(":")):
-        name, _, value = part.partition("=")
-        chunk[name] = value
-    # A site that does not know a resource says it without a value.
+    chunk |= dict(wanted.chunk)
     return ":".join([str(wanted.nodes), *(f"{name}={value}" for name, value in chunk.items() if value)])
 
 

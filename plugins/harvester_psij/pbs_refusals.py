@@ -17,7 +17,7 @@ PBS_VERDICTS: Table = (
     (Verdict.REFUSED, r"unknown queue|rejected by all possible destinations|access to queue is denied|queue .*does not exist"),
     (Verdict.REFUSED, r"cannot (locate|find) (a )?feasible|route queue"),
     (Verdict.REFUSED, r"violates queue and/or server resource limits|exceeds (queue|server) resource limits|no such queue"),
-    (Verdict.REFUSED, r"unknown resource|illegal attribute or resource|resource invalid in|cannot be used .*select|invalid .*specification"),
+    (Verdict.REFUSED, r"unknown resource|illegal attribute or resource|resource invalid in|cannot be used .*|invalid .*specification"),
     (Verdict.REFUSED, r"unauthorized request|not authorized|bad uid|permission denied|not a member|group .*denied"),
     (Verdict.REFUSED, r"(invalid|unknown|bad|no|missing) (account|project|allocation)|allocation .*(expired|exhausted|negative)"),
     (Verdict.REFUSED, r"account .*(invalid|not|required)|project .*(invalid|not|required)|no valid allocation|-A .*required"),

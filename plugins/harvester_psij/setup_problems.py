@@ -11,7 +11,7 @@ from harvester_psij.programs import ASKING, OF_RANKS, PULL, SINGLE, WAYS, YODA, 
 from harvester_psij.scheduler import SCHEDULERS
 from harvester_psij.yoda_settings import YodaSettings
 
-OPTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+OPTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_]*)?")
 
 
 class Timed(Protocol):

@@ -15,13 +15,13 @@ def slurm_options(wanted: Wanted) -> dict[str, str | None]:
         "job-name": wanted.name,
         "nodes": str(wanted.nodes),
         "ntasks-per-node": "1",
-        "cpus-per-task": str(wanted.cores_per_node),
+        "cpus-per-task": str(wanted.cpus_per_node),
         "time": str(wanted.minutes),
     }
     if wanted.ram_mb:
         options["mem"] = f"{wanted.ram_mb}M"
-    if wanted.gpus_per_node:
-        options["gpus-per-node"] = str(wanted.gpus_per_node)
+    if gpus := wanted.gpus("gpus-per-node={gpus}"):
+        options[gpus[0]] = gpus[1]
     if wanted.queue:
         options["partition"] = wanted.queue
     if wanted.qos:
