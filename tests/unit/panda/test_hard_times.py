@@ -59,8 +59,8 @@ def test_a_request_for_jobs_is_never_repeated_by_itself(both: Pair, kind: FaultK
 
 
 @pytest.mark.parametrize(("data", "said"), [
-    ({"StatusCode": 60, "errorDialog": "production role required"}, "60 production role"), ({"StatusCode": 10}, "10"), ({"StatusCode": 0}, "no list"),
-    (None, "does not say why"), ([], "does not say why"),
+    ({"StatusCode": 60, "errorDialog": "production role required"}, "60 production role"), ({"StatusCode": 10}, "10"),
+    ({"StatusCode": 0}, "no list"), (None, "does not say why"), ([], "does not say why"),
 ])
 def test_an_answer_without_jobs_that_is_an_error_is_told_from_one_that_is_none(
     both: Pair, data: Any, said: str, monkeypatch: pytest.MonkeyPatch
