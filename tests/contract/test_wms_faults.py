@@ -16,6 +16,7 @@ from harvester_hpc.model.job import JobId
 from harvester_hpc.ports.communicator import Accepted, EventReport
 from harvester_hpc.ports.context import Context
 from harvester_hpc.testing.contracts.communicator import ALREADY_DONE, report_of, some_worker
+from harvester_local.communicator import RESOURCE_TYPES
 from harvester_local.served.faults import DONE, FaultKind
 from harvester_local.served.old_form import OLD
 from harvester_local.served.server import ServedSystem, Service
@@ -196,7 +197,7 @@ SCENARIOS = [
     ),
     _again(
         "harvester/report_worker_statistics", lambda site: None,
-        lambda site, panda, _: panda.update_worker_stats("LOCAL", {"running": 1}) or "ok", lambda site, _: "ok"),
+        lambda site, panda, _: panda.update_worker_stats("LOCAL", {"ANY": {"ANY": {"running": 1}}}) or "ok", lambda site, _: "ok"),
     _again(
         "harvester/add_dialogs", lambda site: str(next(site._numbers)),
         lambda site, panda, number: panda.send_dialog_messages([{"diagID": number, "diagMessage": "x"}]) or "ok", lambda site, _: "ok"),
@@ -208,7 +209,9 @@ SCENARIOS = [
         lambda site, panda, _: panda.current_worker_id(), lambda site, _: 10**6),
     _again(
         "metaconfig/get_resource_types", lambda site: None,
-        lambda site, panda, _: [one["resource_name"] for one in panda.resource_types()], lambda site, _: ["SCORE", "MCORE"]),
+        lambda site, panda, _: [one["resource_name"] for one in panda.get_resource_types()],
+        lambda site, _: [one["resource_name"] for one in RESOURCE_TYPES],
+    ),
 ]
 
 
@@ -267,4 +270,4 @@ def test_a_thread_that_was_kept_waiting_leaves_the_others_their_answers(site: Si
     site.panda.update_workers([replace(some_worker(10**6), why=str(number))])
     with pytest.raises(Unavailable):
         site.impatient.current_worker_id()
-    assert [one["resource_name"] for one in site.impatient.resource_types()] == ["SCORE", "MCORE"]
+    assert [one["resource_name"] for one in site.impatient.get_resource_types()] == [one["resource_name"] for one in RESOURCE_TYPES]
