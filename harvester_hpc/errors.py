@@ -12,6 +12,7 @@
     ├── LeaseLost                    another process took the store over; this one may not write
     ├── ForbiddenMove                a step that the lifecycle does not have (a defect of the caller)
     └── Unavailable                  the outside gave no answer: nothing is known, nothing changes
+        └── CredentialRefused        it does not want our credential, or there is none to show
 
 An error about one job, worker or file is no exception; it is a value (see ``ports.outcome``).
 """
@@ -95,3 +96,17 @@ class ForbiddenMove(HarvesterError):
 
 class Unavailable(HarvesterError):
     """An outside service gave no usable answer: nothing is known, so nothing changes."""
+
+
+class CredentialRefused(Unavailable):
+    """The outside does not take our credential, or there is none that could be shown. Nothing of it is in the message.
+
+    Args:
+        credential: its name in the section ``credentials``; "" if it does not stand there: then nobody renews it.
+        mark: which content was refused (``secret_file.mark_of``); "" if there was none to be read.
+    """
+
+    def __init__(self, what: str, *, credential: str, mark: str, why: str = "", remedy: str = "") -> None:
+        super().__init__(what, why=why, remedy=remedy)
+        self.credential = credential
+        self.mark = mark

@@ -1,12 +1,14 @@
 """What every plugin is given when it is made."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from harvester_hpc.model.facility import Facility
 from harvester_hpc.model.queue import Queue
+from harvester_hpc.ports.credential import CredentialManager
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +20,7 @@ class Context:
         tag: 5 characters of [a-z0-9] that start the names of this instance's batch jobs.
         state_dir: absolute folder of the instance's own files; a plugin may use ``state_dir/<kind>-<name>``.
         queue: the PanDA queue it is made for; None for the communicator.
+        credentials: those of the section ``credentials``, by name.
     """
 
     instance: str
@@ -25,6 +28,7 @@ class Context:
     state_dir: Path
     facility: Facility
     queue: Queue | None = None
+    credentials: Mapping[str, CredentialManager] = field(default_factory=dict)
 
 
 class Plugin(Protocol):
