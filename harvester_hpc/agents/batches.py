@@ -5,10 +5,12 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 
 from harvester_hpc.agents.base import Agent
+from harvester_hpc.model.dialog import Level
 from harvester_hpc.model.transfer import Direction, Parcel, Route
 from harvester_hpc.policy.batching import Pile, Sizes, cut, goes_at
 from harvester_hpc.ports.carrier import Carrier, Copier, Limits, Parked
 from harvester_hpc.ports.outcome import Failed, Retry
+from harvester_hpc.store import dialog as dialogs
 from harvester_hpc.store import health
 from harvester_hpc.store import parcel as parcels
 from harvester_hpc.store import transfer as transfers
@@ -104,9 +106,12 @@ class Batches:
         """Say in ``status`` what a person must do before files have a way; take it back when they have one."""
         name = f"{named(mover)} (no way)"
         if parked:
-            self._parked.add(mover)
+            words = f"{parked[0].why}; {parked[0].remedy}"
             with self.database.write() as write:
-                health.trouble(write, self.agent.name, name, self.clock.now() + PARKED_S, f"{parked[0].why}; {parked[0].remedy}")
+                health.trouble(write, self.agent.name, name, self.clock.now() + PARKED_S, words)
+                if mover not in self._parked:
+                    dialogs.add(write, self.agent.name, f"queue {name}", Level.ERROR, words)
+            self._parked.add(mover)
         elif mover in self._parked:
             self._parked.discard(mover)
             self.agent.forget_trouble(name)

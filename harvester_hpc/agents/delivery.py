@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from harvester_hpc.agents.arrivals import judged, missed
 from harvester_hpc.agents.base import Agent
 from harvester_hpc.agents.batches import PARKED_S, Batches, named
+from harvester_hpc.model.dialog import Level
 from harvester_hpc.model.transfer import Item, Transfer, TransferId, TransferState
 from harvester_hpc.ports.carrier import ItemNews, Parked
+from harvester_hpc.store import dialog as dialogs
 from harvester_hpc.store import health
 from harvester_hpc.store import parcel as parcels
 from harvester_hpc.store import transfer as transfers
@@ -82,12 +84,14 @@ class Delivery:
             return self.give_up(mover, one, items, f"{parked.why}; {parked.remedy}")
         until = self.clock.now() + PARKED_S
         waiting = self._parked.setdefault(named(mover), set())
-        if not waiting:
-            log.error("a person must act queue=%s why=%s remedy=%s", one.queue, parked.why, parked.remedy)
+        is_new = not waiting
         waiting.add(one.id)
         self.again(one, until, parked.why, parked.remedy, tries=one.tries)
         with self.database.write() as write:
             health.trouble(write, self.agent.name, f"{named(mover)} (parked)", until, f"{parked.why}; {parked.remedy}")
+            if is_new:
+                log.error("a person must act queue=%s why=%s remedy=%s", one.queue, parked.why, parked.remedy)
+                dialogs.add(write, self.agent.name, f"queue {named(mover)} (parked)", Level.ERROR, f"{parked.why}; {parked.remedy}")
         return 0
 
     def unpark(self, mover: Mover, transfer_id: TransferId) -> None:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 
 from harvester_hpc.agents.base import Agent, Surroundings
+from harvester_hpc.agents.dialogs import Dialogs
 from harvester_hpc.agents.event_reports import EventReports
 from harvester_hpc.model.command import Command, CommandKind
 from harvester_hpc.model.file import FileKind, FileState
@@ -35,10 +36,11 @@ class PropagatorAgent(Agent):
     def __init__(self, house: Surroundings, period_s: float) -> None:
         super().__init__(house, period_s)
         self._events = EventReports(self)
+        self._dialogs = Dialogs(self)
 
     def run_once(self) -> int:
-        """Send one bunch of event ranges, one of reports and one of workers; return how many were taken."""
-        return self._events.run_once() + self._tell_jobs() + self._tell_workers()
+        """Send one bunch of event ranges, one of reports, one of workers and one of messages; return how many were taken."""
+        return self._events.run_once() + self._tell_jobs() + self._tell_workers() + self._dialogs.run_once()
 
     def next_due(self) -> float | None:
         """Return when the next report, heartbeat or worker is to be told."""
@@ -46,7 +48,7 @@ class PropagatorAgent(Agent):
             report, tell = reports.next_due(connection), workers.next_time(connection, "next_tell")
         event = self._events.next_due()
         times = [None if time is None else max(time, self.waits_until("")) for time in (report, event)]
-        times += [None if tell is None else max(tell, self.waits_until(""), self.waits_until("workers"))]
+        times += [None if tell is None else max(tell, self.waits_until(""), self.waits_until("workers")), self._dialogs.next_due()]
         return min((time for time in times if time is not None), default=None)
 
     # -- jobs -------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from harvester_hpc.agents.handing_over import HandingOver
 from harvester_hpc.agents.planning import Planning
 from harvester_hpc.agents.settling import Settling
 from harvester_hpc.agents.shared_jobs import end_abandoned, open_jobs
+from harvester_hpc.model.dialog import Level
 from harvester_hpc.model.job import JobState, Outcome, step
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.turn import SUBMITTER
@@ -13,6 +14,7 @@ from harvester_hpc.model.worker import MapType, WorkerState
 from harvester_hpc.policy.packing import workers_to_make
 from harvester_hpc.policy.shared_job import ALIVE
 from harvester_hpc.ports.plugins import QueuePlugins
+from harvester_hpc.store import dialog as dialogs
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import job_request as requests
 from harvester_hpc.store import worker as workers
@@ -21,8 +23,9 @@ from harvester_hpc.store import worker as workers
 SOON_S = (300.0, 60.0)
 #: Seconds within which a worker of a shared job that cannot work (no MPI, the wrong launcher) has failed.
 AT_ONCE_S = 20.0
-#: Workers in a row that are looked at.
+#: Workers in a row that are looked at; so many of them that have failed are a matter for a person.
 FRUITLESS = 10
+MANY_FRUITLESS = 3
 
 
 class SubmitterAgent(Agent):
@@ -114,6 +117,9 @@ class SubmitterAgent(Agent):
         what = "without a job" if shorter_s is None else f"within {shorter_s[0]:.0f} s"
         why = f"{found.number} worker(s) in a row ended {what}; the last one: {found.why or 'no reason known'}"
         self.begin_to_wait(queue.name, why, found.number)
+        if found.failed and found.number >= MANY_FRUITLESS:
+            with self.database.write() as write:
+                dialogs.add(write, self.name, f"queue {queue.name} rests", Level.ERROR, f"queue {queue.name}: {why}")
         return True
 
     def _end_abandoned(self, queue: Queue) -> int:

@@ -79,11 +79,12 @@ def takers(connection: sqlite3.Connection, queue: str, changed_after: float, lim
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fruitless:
-    """Workers in a row, up to the newest, that were of no use. newest: its number; why: its reason."""
+    """Workers in a row, up to the newest, that were of no use. newest: its number; why: its reason; failed: it has failed."""
 
     number: int
     newest: int
     why: str
+    failed: bool
 
 
 def fruitless(connection: sqlite3.Connection, queue: str, most: int, shorter_s: tuple[float, float] | None = None) -> Fruitless | None:
@@ -105,4 +106,4 @@ def fruitless(connection: sqlite3.Connection, queue: str, most: int, shorter_s: 
         if was_of_use:
             break
         number += 1
-    return Fruitless(number=number, newest=rows[0][0], why=rows[0][4]) if number else None
+    return Fruitless(number=number, newest=rows[0][0], why=rows[0][4], failed=rows[0][1] == WorkerState.FAILED) if number else None

@@ -228,4 +228,5 @@ def _command(one: Any) -> Command | None:
 def _dialog(one: Mapping[str, str]) -> dict[str, Any]:
     when = time_of(one.get("creationTime"))
     cut = {key: short(str(one[key]), length) for key, length in DIALOG.items() if one.get(key)}
-    return without_nothing({**cut, "creationTime": when.strftime("%Y-%m-%d %H:%M:%S.%f") if when else None})
+    created = when.strftime("%Y-%m-%d %H:%M:%S.%f") if when else None
+    return without_nothing({**cut, "diagID": whole(one.get("diagID")), "creationTime": created})
