@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from harvester_hpc.config.facility_file import BatchQueueSettings, FacilitySettings, NodeBinSettings, NodeSettings
-from harvester_hpc.config.harvester_file import AgentPeriod, AgentsSettings, FacilityFile, HarvesterFile
+from harvester_hpc.config.harvester_file import AgentPeriod, AgentsSettings, CredentialSettings, FacilityFile, HarvesterFile
 from harvester_hpc.config.later import LATER, MAP_TYPES
 from harvester_hpc.config.queue_file import (
     SECTIONS,
@@ -129,6 +129,7 @@ TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("harvester.json", "The user's file.", HarvesterFile),
     ("agents", "Member `agents` of harvester.json.", AgentsSettings),
     ("agents.NAME", "Each agent.", AgentPeriod),
+    ("credentials.NAME", "Each credential; the plugins' own settings are in credentials.md.", CredentialSettings),
     ("queues.NAME", "Each PanDA queue: the published attributes, ours, and a section for each plugin.", QueueSettings),
     ("queues.NAME.resources", "What each worker of a queue gets.", ResourceSettings),
     ("Plugin sections", "All other members are the plugin's own settings; see its documentation.", SectionSettings),

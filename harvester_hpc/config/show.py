@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from harvester_hpc.config.values import AgentSettings, Configuration, QueueConfiguration
+from harvester_hpc.config.values import AgentSettings, Configuration, CredentialConfiguration, QueueConfiguration
 from harvester_hpc.model.facility import Facility
 from harvester_hpc.model.queue import InputCache, Queue, Resources
 
@@ -29,6 +29,7 @@ def show(configuration: Configuration) -> dict[str, Any]:
         "stateDir": str(configuration.state_dir),
         "facility": _facility(configuration.facility),
         "communicator": _plain(configuration.communicator),
+        "credentials": {name: _credential(one) for name, one in configuration.credentials.items()},
         "agents": _agents(configuration.agents),
         "queues": {name: _queue(queue) for name, queue in configuration.queues.items()},
     }
@@ -63,6 +64,11 @@ def _facility(facility: Facility) -> dict[str, Any]:
         "python": facility.python,
         "requeue": facility.requeue,
     }
+
+
+def _credential(one: CredentialConfiguration) -> dict[str, Any]:
+    hours = {"renewBeforeHours": one.renew_before_s / 3600, "warnBeforeHours": one.warn_before_s / 3600}
+    return {**_plain(one.section), **hours}
 
 
 def _agents(agents: AgentSettings) -> dict[str, Any]:
