@@ -7,14 +7,39 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
+from harvester_hpc.config.batch_queue_file import (
+    BatchQueueSettings,
+    LimitSettings,
+    NodeSettings,
+    batch_queue_findings,
+    batch_queue_of,
+    job_limits,
+    node_findings,
+    node_shape,
+    option_findings,
+)
 from harvester_hpc.config.expand import absolute
+from harvester_hpc.config.facts import FactSettings
+from harvester_hpc.config.kinds import Date, OneLine, OptionValue, Walltime
 from harvester_hpc.config.problems import Finding
+from harvester_hpc.config.surroundings_file import (
+    CollectionSettings,
+    DetectSettings,
+    FileSystemSettings,
+    LoginSettings,
+    NetworkSettings,
+    collection_of,
+    detection_of,
+    file_system_of,
+    login_findings,
+    login_of,
+    network_of,
+)
 from harvester_hpc.config.validate import FileModel
-from harvester_hpc.config.walltime import PATTERN, seconds_of
 from harvester_hpc.errors import did_you_mean
-from harvester_hpc.model.facility import BatchQueue, Facility, NodeBin, NodeShape
+from harvester_hpc.model.facility import Facility
 
 SCHEDULERS = ("local", "slurm")
 SCHEDULERS_LATER = ("pbs", "pbs_classic", "lsf", "flux", "cobalt")
@@ -27,65 +52,17 @@ BINDINGS = ("none", "cores")
 TEMPLATE_FIELDS = ("nodes", "ranks", "ranks_per_node", "cores_per_rank", "cores_per_node", "gpus_per_node")
 
 #: Members whose text is for the shell of the batch job; variables in it are expanded there.
-SHELL_LINES = frozenset({"prologue", "epilogue"})
-
-MANY = 10**9
-Count = Annotated[int, Field(ge=0, le=MANY)]
-Number = Annotated[int, Field(ge=1, le=MANY)]
-OneLine = Annotated[str, Field(pattern=r"^[^\x00-\x1f]*$", max_length=4096)]
-Walltime = Annotated[
-    Annotated[int, Field(ge=1, le=MANY)],
-    BeforeValidator(seconds_of),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": PATTERN}]}),
-]
-
-
-def _option(value: object) -> object:
-    """Return the value of a submit option as text; None (an option without a value) stays."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    return value
-
-
-OptionValue = Annotated[
-    OneLine | None, BeforeValidator(_option), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "null"}]})
-]
-
-
-class NodeBinSettings(FileModel):
-    """How long batch jobs of some numbers of nodes may run, where that depends on the number."""
-
-    minNodes: Annotated[Number, Field(description="from so many nodes")] = 1
-    maxNodes: Annotated[Number, Field(description="to so many nodes")]
-    maxWalltime: Annotated[Walltime, Field(description="longest walltime of such a batch job")]
-
-
-class BatchQueueSettings(FileModel):
-    """A queue or partition of the batch system."""
-
-    name: Annotated[str, Field(pattern=r"^[^\s,]+$", description="name in the batch system")]
-    minNodes: Annotated[Number, Field(description="nodes of one batch job, at least")] = 1
-    maxNodes: Annotated[Number | None, Field(description="nodes of one batch job, at most; null: no limit known")] = None
-    maxWalltime: Annotated[Walltime | None, Field(description="longest walltime; null: no limit known")] = None
-    qos: Annotated[OneLine, Field(description="quality of service to name with it")] = ""
-    bins: Annotated[
-        list[NodeBinSettings], Field(description="longest walltimes by number of nodes; a number of nodes in none of them is not taken")
-    ] = []
-
-
-class NodeSettings(FileModel):
-    """What one compute node has."""
-
-    cores: Annotated[Number, Field(description="usable cores")] = 1
-    memoryMB: Annotated[Count, Field(description="usable memory in MB; 0: unknown")] = 0
-    gpus: Annotated[Count, Field(description="GPUs")] = 0
+SHELL_LINES = frozenset({"prologue", "epilogue", "environment"})
+#: Members whose text is for people, or holds the names of what differs between users.
+REMARKS = frozenset({"sources", "facts", "notes", "fileSystems", "collections", "required"})
 
 
 class FacilitySettings(FileModel):
     """A computing centre."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]*$", description="name of the facility; by default that of its file")] = ""
-    title: Annotated[OneLine, Field(description="name for people; not used")] = ""
+    title: Annotated[OneLine, Field(description="name for people; only told")] = ""
+    retired: Annotated[Date, Field(description="since when the centre has no such machine any more; extending it gives a warning")] = ""
     scheduler: Annotated[str, Field(description="batch system: " + ", ".join(SCHEDULERS))] = ""
     launcher: Annotated[str, Field(description="how a program is started on all nodes of a worker: " + ", ".join(LAUNCHERS))] = "single"
     launcherPath: Annotated[
@@ -109,23 +86,48 @@ class FacilitySettings(FileModel):
         OneLine, Field(min_length=1, description="folder below which workers get theirs, on a file system that compute nodes see")
     ] = "work"
     account: Annotated[OneLine, Field(description="project that is charged")] = ""
+    accountRequired: Annotated[bool, Field(description="whether the batch system takes no job without one")] = False
+    accountLike: Annotated[OneLine, Field(description="shell pattern of the accounts of such nodes, `*_g`; another gives a warning")] = ""
+    modules: Annotated[list[OneLine], Field(description="modules that the batch script loads, before the prologue")] = []
+    modulesThere: Annotated[list[OneLine], Field(description="modules that were seen there; only told")] = []
+    environment: Annotated[
+        dict[str, str], Field(description="variables of batch jobs; their values are for the shell of the node, in double quotes")
+    ] = {}
     prologue: Annotated[list[OneLine], Field(description="lines of the batch script before the worker, for the shell of the node")] = []
     epilogue: Annotated[list[OneLine], Field(description="lines of the batch script after it, for the shell of the node")] = []
     attributes: Annotated[
         dict[str, OptionValue],
-        Field(description='more options of the submit command, {"constraint": "cpu"}; null: an option without a value'),
+        Field(
+            description='more options of the submit command, {"constraint": "cpu"}, for PBS also {"l.filesystems": "home"}; '
+            "null: an option without a value"
+        ),
+    ] = {}
+    chunk: Annotated[dict[str, OneLine], Field(description='PBS: more resources of a chunk, {"system": "polaris"}')] = {}
+    required: Annotated[
+        dict[str, OneLine], Field(description="options of the submit command that must stand in `attributes`, and what they are")
     ] = {}
     python: Annotated[OneLine, Field(description="interpreter on the compute nodes; by default the one that runs harvester-hpc")] = ""
     requeue: Annotated[bool, Field(description="whether the batch system may run a worker again after a node failure")] = False
-    sources: Annotated[dict[str, str], Field(description="where the facts come from; not used")] = {}
-    checked: Annotated[OneLine, Field(description="when the facts were checked; not used")] = ""
-    notes: Annotated[list[str], Field(description="remarks; not used")] = []
+    limits: Annotated[LimitSettings, Field(description="batch jobs at a time, in all queues together")] = LimitSettings()
+    minWalltime: Annotated[Walltime | None, Field(description="least walltime that a batch job may ask for; null: none known")] = None
+    network: Annotated[NetworkSettings, Field(description="who reaches the outside, and how")] = NetworkSettings()
+    login: Annotated[LoginSettings, Field(description="what one user may take of a login node")] = LoginSettings()
+    fileSystems: Annotated[list[FileSystemSettings], Field(description="file systems, with their quotas and purges")] = []
+    collections: Annotated[list[CollectionSettings], Field(description="Globus collections; only told")] = []
+    detect: Annotated[DetectSettings, Field(description="how the centre is told from others")] = DetectSettings()
+    sources: Annotated[dict[str, str], Field(description="documents in which the facts stand, by a short name; only told")] = {}
+    checked: Annotated[Date, Field(description="when the facts were checked, `2026-11-21`; only told")] = ""
+    facts: Annotated[
+        dict[str, FactSettings], Field(description='where a value comes from, by its path: {"queues.batch.maxNodes": {"source": ...}}')
+    ] = {}
+    notes: Annotated[list[str], Field(description="remarks; only told")] = []
 
 
 def facility_of(settings: FacilitySettings, *, default_name: str, home: Path, environ: Mapping[str, str]) -> Facility:
     """Return the facility; a relative workDir lies below ``home``."""
     return Facility(
         name=settings.name or default_name,
+        title=settings.title,
         scheduler=settings.scheduler,
         launcher=settings.launcher,
         launcher_path=settings.launcherPath,
@@ -133,21 +135,28 @@ def facility_of(settings: FacilitySettings, *, default_name: str, home: Path, en
         launch_template=tuple(settings.launchTemplate),
         mpi=settings.mpi,
         binding=settings.binding,
-        queues=tuple(
-            BatchQueue(
-                name=queue.name, min_nodes=queue.minNodes, max_nodes=queue.maxNodes, max_walltime_s=queue.maxWalltime, qos=queue.qos,
-                bins=tuple(NodeBin(min_nodes=one.minNodes, max_nodes=one.maxNodes, max_walltime_s=one.maxWalltime) for one in queue.bins),
-            )
-            for queue in settings.queues
-        ),
-        node=NodeShape(cores=settings.node.cores, memory_mb=settings.node.memoryMB, gpus=settings.node.gpus),
+        queues=tuple(batch_queue_of(queue, settings.node) for queue in settings.queues),
+        node=node_shape(settings.node),
         work_dir=str(absolute(settings.workDir, home, environ)),
         account=settings.account,
+        account_required=settings.accountRequired,
+        account_like=settings.accountLike,
         prologue=tuple(settings.prologue),
         epilogue=tuple(settings.epilogue),
+        modules=tuple(settings.modules),
+        environment=dict(settings.environment),
         attributes=dict(settings.attributes),
+        chunk=dict(settings.chunk),
+        required=dict(settings.required),
         python=settings.python or sys.executable,
         requeue=settings.requeue,
+        limits=job_limits(settings.limits),
+        min_walltime_s=settings.minWalltime or 0,
+        network=network_of(settings.network),
+        login=login_of(settings.login),
+        file_systems=tuple(file_system_of(one) for one in settings.fileSystems),
+        collections=tuple(collection_of(one) for one in settings.collections),
+        detection=detection_of(settings.detect),
     )
 
 
@@ -155,20 +164,26 @@ def facility_findings(settings: FacilitySettings) -> Iterator[Finding]:
     """Give what types cannot tell about a facility."""
     yield from _word("scheduler", settings.scheduler, SCHEDULERS, SCHEDULERS_LATER)
     yield from _of_launch(settings)
+    yield from node_findings(("node",), settings.node)
+    yield from login_findings(settings.login)
+    yield from option_findings(("attributes",), settings.attributes)
+    yield from _of_environment(settings)
     if not settings.queues:
         yield Finding(keys=("queues",), message='names no queue of the batch system; at least one, such as [{"name": "batch"}]')
     names: list[str] = []
     for number, queue in enumerate(settings.queues):
         if queue.name in names:
             yield Finding(keys=("queues", number, "name"), message=f"{queue.name!r} stands twice")
-        if queue.maxNodes is not None and queue.maxNodes < queue.minNodes:
-            yield Finding(keys=("queues", number, "maxNodes"), message=f"{queue.maxNodes} is less than minNodes, {queue.minNodes}")
         names.append(queue.name)
-        yield from _bin_findings(number, queue)
-    for option in settings.attributes:
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", option):
-            message = "is no option of a submit command; write its long name without dashes, such as constraint"
-            yield Finding(keys=("attributes", option), message=message)
+        yield from batch_queue_findings(("queues", number), queue)
+
+
+def _of_environment(settings: FacilitySettings) -> Iterator[Finding]:
+    for name, value in settings.environment.items():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            yield Finding(keys=("environment", name), message="is no name of a variable")
+        if re.search(r"[\x00-\x1f]", value):
+            yield Finding(keys=("environment", name), message="has a line break, or another character that is none")
 
 
 def _of_launch(settings: FacilitySettings) -> Iterator[Finding]:
@@ -187,18 +202,6 @@ def _of_launch(settings: FacilitySettings) -> Iterator[Finding]:
         yield Finding(keys=("launchTemplate", 0), message="names no program")
 
 
-def _bin_findings(number: int, queue: BatchQueueSettings) -> Iterator[Finding]:
-    taken = 0
-    for place, one in enumerate(queue.bins):
-        keys = ("queues", number, "bins", place)
-        if one.maxNodes < one.minNodes:
-            yield Finding(keys=(*keys, "maxNodes"), message=f"{one.maxNodes} is less than minNodes, {one.minNodes}")
-        if one.minNodes <= taken:
-            message = f"{one.minNodes} is in the bin before, which goes to {taken}; the smallest come first"
-            yield Finding(keys=(*keys, "minNodes"), message=message)
-        taken = max(taken, one.maxNodes)
-
-
 def _word(key: str, word: str, known: tuple[str, ...], later: tuple[str, ...]) -> Iterator[Finding]:
     there = ", ".join(known)
     if not word:
@@ -211,4 +214,4 @@ def _word(key: str, word: str, known: tuple[str, ...], later: tuple[str, ...]) -
 
 def own_members(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a facility file's values without what is not of the facility itself."""
-    return {key: value for key, value in values.items() if key not in ("extends", "defaults", "$schema")}
+    return {key: value for key, value in values.items() if key not in ("extends", "defaults", "commonPartOf", "$schema")}

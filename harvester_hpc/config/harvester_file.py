@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from harvester_hpc.config.facility_file import MANY, FacilitySettings, OneLine
+from harvester_hpc.config.facility_file import FacilitySettings
+from harvester_hpc.config.kinds import MANY, OneLine
 from harvester_hpc.config.problems import Finding
 from harvester_hpc.config.queue_file import QueueSettings, SectionSettings
 from harvester_hpc.config.validate import FileModel
@@ -93,6 +94,9 @@ class FacilityFile(FacilitySettings):
     """A facility file"""
 
     extends: Annotated[OneLine | None, Field(min_length=1, description="facility file that this one refines")] = None
+    commonPartOf: Annotated[
+        list[OneLine], Field(description="the file is no facility itself, but what these have in common; one of them is to be extended")
+    ] = []
     defaults: Annotated[
         QueueSettings, Field(description="attributes and plugin sections that lie below those of every queue")
     ] = QueueSettings()

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harvester_hpc.config.facility_file import BatchQueueSettings, FacilitySettings, NodeSettings
+from harvester_hpc.config.batch_queue_file import BatchQueueSettings, NodeSettings
+from harvester_hpc.config.facility_file import FacilitySettings
 from harvester_hpc.config.later import MAP_TYPES
 from harvester_hpc.config.problems import Finding
 from harvester_hpc.config.queue_file import QueueSettings, ResourceSettings, limit_of_maker

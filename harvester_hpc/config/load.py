@@ -13,12 +13,14 @@ from typing import Any
 
 from harvester_hpc.config import extends, source
 from harvester_hpc.config.expand import absolute, expanded_values
-from harvester_hpc.config.facility_file import SHELL_LINES, FacilitySettings, facility_findings, facility_of, own_members
+from harvester_hpc.config.facility_file import REMARKS, SHELL_LINES, FacilitySettings, facility_findings, facility_of, own_members
+from harvester_hpc.config.facts import fact_problems
 from harvester_hpc.config.harvester_file import HarvesterFile, agent_findings, agents_of, credential_of
 from harvester_hpc.config.layers import Layer, Stack, stacked
 from harvester_hpc.config.locate import DEFAULT_STATE_DIR, FILE_NAME
 from harvester_hpc.config.problems import Finding, Problem, shown
 from harvester_hpc.config.queues import QueueReader
+from harvester_hpc.config.site_file import common_part
 from harvester_hpc.config.source import Document
 from harvester_hpc.config.validate import unsaid, validated
 from harvester_hpc.config.values import Configuration, frozen
@@ -92,6 +94,10 @@ class _Reading:
         self.whole = "extends" in document.values and not any(problem.path == "extends" for problem in problems)
         outer = self._outer(document)
         state_dir = absolute(outer.stateDir if outer else DEFAULT_STATE_DIR, self.home, self.environ)
+        if chain and (parts := common_part(chain[0])):
+            message = f"{chain[0].file.stem!r} is only what several facilities have in common; extend one of: {', '.join(parts)}"
+            self.problems.append(Problem.at(document.place.below("extends"), message))
+            self.whole = False
         settings, facility = self._facility(document, chain)
         instance = (outer.instance if outer else None) or _word(f"{user_name()}-{facility.name if facility else 'unknown'}")
         reader = QueueReader(
@@ -145,11 +151,12 @@ class _Reading:
                 there = ", ".join(extends.facilities(self.home))
                 self.problems.append(Problem.at(document.place.below("extends"), f"is missing: which facility is this? There is: {there}"))
             return None, None
-        values, findings = expanded_values(stack.values, self.environ, but={*SHELL_LINES, "sources", "notes"})
+        values, findings = expanded_values(stack.values, self.environ, but={*SHELL_LINES, *REMARKS})
         settings, wrong = validated(FacilitySettings, values)
         wanted = self.whole or not chain  # else what is missing may stand in the file that was not found
         findings += [*wrong, *(unsaid(facility_findings(settings), wrong) if settings and wanted else ())]
         self._report(stack, findings)
+        self.problems.extend(fact_problems(layers))
         if settings is None or not wanted:
             return None, None
         name = chain[0].file.stem if chain else settings.scheduler

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from harvester_hpc.config.facility_file import MANY, Count, Number, OneLine, Walltime
+from harvester_hpc.config.kinds import MANY, Count, Number, OneLine, Walltime
 from harvester_hpc.config.problems import Finding
 from harvester_hpc.config.validate import FileModel
 from harvester_hpc.model.queue import InputCache, Queue, Resources

@@ -9,7 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from harvester_hpc.config.facility_file import BatchQueueSettings, FacilitySettings, NodeBinSettings, NodeSettings
+from harvester_hpc.config.batch_queue_file import BatchQueueSettings, LimitSettings, NodeBinSettings, NodeSettings, ShareSettings
+from harvester_hpc.config.facility_file import FacilitySettings
+from harvester_hpc.config.facts import FactSettings
 from harvester_hpc.config.harvester_file import AgentPeriod, AgentsSettings, CredentialSettings, FacilityFile, HarvesterFile
 from harvester_hpc.config.later import LATER, MAP_TYPES
 from harvester_hpc.config.queue_file import (
@@ -22,6 +24,7 @@ from harvester_hpc.config.queue_file import (
     StagingSettings,
     WorkerMakerSettings,
 )
+from harvester_hpc.config.surroundings_file import CollectionSettings, DetectSettings, FileSystemSettings, LoginSettings, NetworkSettings
 
 INTRODUCTION = """\
 # Configuration reference
@@ -140,7 +143,15 @@ TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("facility", "Member `facility` of harvester.json, and a facility file.", FacilitySettings),
     ("facility.queues[]", "Each queue or partition of the batch system.", BatchQueueSettings),
     ("facility.queues[].bins[]", "Walltimes by number of nodes, the smallest first; a batch queue may have none.", NodeBinSettings),
-    ("facility.node", "The shape of a node.", NodeSettings),
+    ("limits", "Of the facility, and of each of its queues.", LimitSettings),
+    ("limits.user, limits.project", "At a time; null: no limit known.", ShareSettings),
+    ("facility.node, facility.queues[].node", "The shape of a node.", NodeSettings),
+    ("facility.network", "Who reaches the outside.", NetworkSettings),
+    ("facility.login", "What one user may take of a login node.", LoginSettings),
+    ("facility.fileSystems[]", "Each file system.", FileSystemSettings),
+    ("facility.collections[]", "Each Globus collection.", CollectionSettings),
+    ("facility.detect", "How the centre is told from others.", DetectSettings),
+    ("facility.facts.PATH", "Where a value comes from ([sites.md](sites.md)).", FactSettings),
 )
 
 

@@ -5,8 +5,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from harvester_hpc.config.show_facility import shown_facility
 from harvester_hpc.config.values import AgentSettings, Configuration, CredentialConfiguration, QueueConfiguration
-from harvester_hpc.model.facility import Facility
 from harvester_hpc.model.queue import InputCache, Queue, Resources
 
 _SECRET = re.compile(r"token|password|passphrase|secret", re.IGNORECASE)
@@ -27,42 +27,11 @@ def show(configuration: Configuration) -> dict[str, Any]:
         "warnings": list(configuration.warnings),
         "instance": configuration.instance,
         "stateDir": str(configuration.state_dir),
-        "facility": _facility(configuration.facility),
+        "facility": shown_facility(configuration.facility),
         "communicator": _plain(configuration.communicator),
         "credentials": {name: _credential(one) for name, one in configuration.credentials.items()},
         "agents": _agents(configuration.agents),
         "queues": {name: _queue(queue) for name, queue in configuration.queues.items()},
-    }
-
-
-def _facility(facility: Facility) -> dict[str, Any]:
-    return {
-        "name": facility.name,
-        "scheduler": facility.scheduler,
-        "launcher": facility.launcher,
-        "launcherPath": facility.launcher_path,
-        "launchOptions": list(facility.launch_options),
-        "launchTemplate": list(facility.launch_template),
-        "mpi": facility.mpi,
-        "binding": facility.binding,
-        "queues": [
-            {
-                "name": queue.name,
-                "minNodes": queue.min_nodes,
-                "maxNodes": queue.max_nodes,
-                "maxWalltime": queue.max_walltime_s,
-                "qos": queue.qos,
-            }
-            for queue in facility.queues
-        ],
-        "node": {"cores": facility.node.cores, "memoryMB": facility.node.memory_mb, "gpus": facility.node.gpus},
-        "workDir": facility.work_dir,
-        "account": facility.account,
-        "prologue": list(facility.prologue),
-        "epilogue": list(facility.epilogue),
-        "attributes": dict(facility.attributes),
-        "python": facility.python,
-        "requeue": facility.requeue,
     }
 
 

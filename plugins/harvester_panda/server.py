@@ -55,7 +55,8 @@ class Server:
 
     def __init__(self, settings: PandaSettings) -> None:
         self._settings = settings
-        self._connections = Connections(settings, Credential(settings))
+        self._credential = Credential(settings)
+        self._connections = Connections(settings, self._credential)
         self._dialect = None if settings.dialect == "ask" else Dialect(settings.dialect)
         self._asking = threading.Lock()
 
@@ -75,8 +76,9 @@ class Server:
         """
         dialect = self.dialect()
         request = _v1(method, arguments, packs=self._settings.gzip) if dialect is Dialect.V1 else _old(method, arguments)
-        reply = self._connections.exchange(request)
-        envelope = self._read(method, dialect, reply)
+        with self._credential.asking() as mark:
+            reply = self._connections.exchange(request)
+        envelope = self._read(method, dialect, reply, mark)
         if not envelope.success:
             _see_who_is_meant(method, envelope.message)
         return envelope
@@ -106,29 +108,39 @@ class Server:
             return self._dialect
 
     def _found(self) -> Dialect:
+        with self._credential.asking() as mark:
+            return self._answered(mark)
+
+    def _answered(self, mark: str) -> Dialect:
         new = self._connections.exchange(Request(verb=Verb.GET, target="/api/v1/system/is_alive", repeatable=True))
         if new.status == 200 and _is_envelope(new.body):
             return Dialect.V1
         if new.status not in (403, 404):
-            raise _strange("system/is_alive", new)
+            raise self._strange("system/is_alive", new, mark)
         old = self._connections.exchange(Request(verb=Verb.GET, target="/server/panda/isAlive", repeatable=True))
         if old.status == 200 and old.body.strip() == b"alive=yes":
             return Dialect.OLD
-        raise _strange("system/is_alive", new)
+        raise self._strange("system/is_alive", new, mark)
 
-    def _read(self, method: Method, dialect: Dialect, reply: Reply) -> Envelope:
+    def _read(self, method: Method, dialect: Dialect, reply: Reply, mark: str) -> Envelope:
         name = method.path if dialect is Dialect.V1 else method.old
         if reply.status == 404 or (reply.status == 403 and b"is forbidden" in reply.body):
             self._forget()
         if reply.status == 500:
             raise Refused(f"the PanDA server broke at {name}", why=_shown(reply.body) or "500", broke=True)
         if reply.status != 200:
-            raise _strange(name, reply)
+            raise self._strange(name, reply, mark)
         try:
             answer = json.loads(reply.body)
             return _v1_envelope(answer) if dialect is Dialect.V1 else method.read_old(answer)
         except (ValueError, RecursionError) as error:
             raise Unavailable(f"the PanDA server has answered {name} with something else", why=f"{error}: {_shown(reply.body)}") from error
+
+    def _strange(self, name: str, reply: Reply, mark: str) -> Unavailable:
+        what = f"the PanDA server answers {reply.status} to {name}"
+        if reply.status in (401, 403) and b"is forbidden" not in reply.body:
+            return self._credential.refusal(mark, what, _shown(reply.body))
+        return Unavailable(what, why=_shown(reply.body))
 
     def _forget(self) -> None:
         """It does not know a method that it should: perhaps it was updated, so it is asked again what it speaks."""
@@ -188,13 +200,6 @@ def _see_who_is_meant(method: Method, message: str) -> None:
             raise Unavailable(f"the PanDA server does not let us use {method.path}", why=message[:SHOWN], remedy=remedy)
     if any(words in message.lower() for words in SLOW):
         raise Unavailable(f"the PanDA server has no time for {method.path}", why=message[:SHOWN])
-
-
-def _strange(name: str, reply: Reply) -> Unavailable:
-    remedy = ""
-    if reply.status in (401, 403):
-        remedy = "renew the token or proxy, and see that its user may do this"
-    return Unavailable(f"the PanDA server answers {reply.status} to {name}", why=_shown(reply.body), remedy=remedy)
 
 
 def _shown(body: bytes) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from harvester_hpc.model.facility import BatchQueue, Facility
-from harvester_hpc.model.worker import MapType, Worker
+from harvester_hpc.model.facility import BatchQueue, Facility, NodeShape
+from harvester_hpc.model.worker import MapType, Worker, WorkerPlan
 from harvester_psij.launch_line import cores_per_node
 
 BATCH_LOG = "batch.log"
@@ -14,10 +14,8 @@ PLAIN = re.compile(r"[A-Za-z0-9@%+=:,./_^*\[\]-]+")
 
 def batch_queue(worker: Worker, facility: Facility) -> BatchQueue | None:
     """Return the facility's queue for a worker: the one it names, else the first; None if the facility lists none."""
-    named = [queue for queue in facility.queues if queue.name == worker.batch_queue]
-    if named or worker.batch_queue:
-        return named[0] if named else BatchQueue(name=worker.batch_queue)
-    return facility.queues[0] if facility.queues else None
+    found = facility.batch_queue(worker.batch_queue)
+    return BatchQueue(name=worker.batch_queue) if found is None and worker.batch_queue else found
 
 
 def slurm_options(worker: Worker, facility: Facility, extra: Mapping[str, str | None]) -> dict[str, str | None]:
@@ -27,19 +25,19 @@ def slurm_options(worker: Worker, facility: Facility, extra: Mapping[str, str | 
         extra: options of the queue's own; they go before the facility's, and those before ours.
     """
     plan, queue = worker.plan, batch_queue(worker, facility)
+    node = facility.node_of(queue)
     options: dict[str, str | None] = {
         "job-name": worker.key,
         "nodes": str(plan.nodes),
         "ntasks-per-node": "1",
-        "cpus-per-task": str(cores_per_node(plan)),
+        "cpus-per-task": str(cores_per_node(plan) * node.threads_per_core),
         "time": str(max(1, -(-plan.walltime_s // 60))),  # minutes, rounded up
     }
     if plan.ram_mb:
         options["mem"] = f"{plan.ram_mb}M"
-    if plan.gpus_per_node:
-        options["gpus-per-node"] = str(plan.gpus_per_node)
-    if queue and queue.name:
-        options["partition"] = queue.name
+    options |= gpu_options(plan, node)
+    if queue and queue.destination:
+        options["partition"] = queue.destination
     if queue and queue.qos:
         options["qos"] = queue.qos
     if facility.account:
@@ -47,12 +45,20 @@ def slurm_options(worker: Worker, facility: Facility, extra: Mapping[str, str | 
     if worker.map_type is MapType.MANY_TO_ONE and plan.nodes > 1:
         options["no-kill"] = None  # what runs on the other nodes goes on when one is lost
     options["export"] = "NONE"  # the daemon's environment holds secrets
-    options["requeue" if facility.requeue else "no-requeue"] = None
+    options["requeue" if facility.requeues(queue) else "no-requeue"] = None
     options["chdir"] = worker.access_point
     # % starts a pattern in this one option.
     options["output"] = f"{worker.access_point}/{BATCH_LOG}".replace("%", "%%")
     options["open-mode"] = "append"
-    return options | dict(facility.attributes) | dict(extra)
+    return options | facility.attributes_of(queue) | dict(extra)
+
+
+def gpu_options(plan: WorkerPlan, node: NodeShape) -> dict[str, str | None]:
+    """Return the option of sbatch that asks for GPUs, as the site wants it; {} where none is asked for."""
+    if not plan.gpus_per_node or node.gpu_option == "none":
+        return {}
+    name, _, value = (node.gpu_option or "gpus-per-node={gpus}").partition("=")
+    return {name: value.replace("{gpus}", str(plan.gpus_per_node))}
 
 
 def slurm_directives(options: Mapping[str, str | None]) -> list[str]:

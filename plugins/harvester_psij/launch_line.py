@@ -52,11 +52,13 @@ class Manner:
         program: name or path of the launcher.
         bound: each MPI rank is bound to cores of its own; otherwise the ranks of a node share its cores.
         mpi: type of MPI for srun; "" for the site's default.
+        threads: hardware threads of a core that Slurm counts as CPUs.
     """
 
     program: str
     bound: bool = False
     mpi: str = ""
+    threads: int = 1
 
 
 def cores_per_node(plan: WorkerPlan) -> int:
@@ -76,7 +78,7 @@ def _srun(tasks: Tasks, manner: Manner) -> list[str]:
         f"--ntasks={tasks.number}",
         f"--ntasks-per-node={tasks.per_node}",
         # Since 22.05 srun does not take the cores from the batch job; --cpus-per-task would split them.
-        *(["--overcommit", "--cpu-bind=none"] if shared else [f"--cpus-per-task={tasks.cores}"]),
+        *(["--overcommit", "--cpu-bind=none"] if shared else [f"--cpus-per-task={tasks.cores * manner.threads}"]),
         *(["--cpu-bind=cores"] if tasks.ranks and manner.bound else []),
         "--overlap",     # a payload may use srun itself
         "--export=ALL",  # the batch job's own --export=NONE would empty the step's environment
@@ -140,7 +142,10 @@ def manner_of(facility: Facility) -> Manner:
     name = PROGRAMS.get(facility.launcher, facility.launcher)
     beside = Path(facility.python).with_name(name) if facility.python and facility.launcher in ("mpiexec", "openmpi") else None
     found = str(beside) if beside is not None and beside.exists() else name
-    return Manner(program=facility.launcher_path or found, bound=facility.binding == "cores", mpi=facility.mpi)
+    return Manner(
+        program=facility.launcher_path or found, bound=facility.binding == "cores", mpi=facility.mpi,
+        threads=facility.node.threads_per_core,
+    )
 
 
 def launch_line(facility: Facility, tasks: Tasks, program: Sequence[str]) -> list[str]:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from harvester_hpc.model.worker import Worker
 from harvester_hpc.ports.context import Context
-from harvester_psij.directives import slurm_directives, slurm_options
+from harvester_psij.directives import batch_queue, slurm_directives, slurm_options
+from harvester_psij.environment import environment_lines, module_lines
 from harvester_psij.launch_line import Tasks, launch_line
 from harvester_psij.programs import YODA, program, salvage, tasks_of, tied, way_of
 from harvester_psij.yoda_settings import YodaSettings
@@ -82,11 +83,11 @@ def script_values(worker: Worker, context: Context, extras: ScriptExtras) -> dic
         "instance": " ".join(context.instance.split()),
         "identity": list(SLURM_IDENTITY if slurm else LOCAL_IDENTITY),
         "access_point": shlex.quote(worker.access_point),
-        "requeue": facility.requeue,
+        "requeue": facility.requeues(batch_queue(worker, facility)),
         "doorbell": _doorbell(worker, context),
         "variables": [f"{name}={shlex.quote(value)}" for name, value in _variables(worker, context, tasks).items()]
-        + ['HARVESTER_BATCH_ID="$batch_id"'],
-        "prologue": list(facility.prologue),
+        + ['HARVESTER_BATCH_ID="$batch_id"', *environment_lines(facility)],
+        "prologue": [*module_lines(facility), *facility.prologue],
         "epilogue": list(facility.epilogue),
         "python_path": [shlex.quote(":".join(extras.source_roots))] if extras.source_roots else [],
         "launch_line": shlex.join(line),

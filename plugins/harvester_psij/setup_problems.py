@@ -11,7 +11,7 @@ from harvester_psij.programs import ASKING, OF_RANKS, PULL, SINGLE, WAYS, YODA, 
 from harvester_psij.yoda_settings import YodaSettings
 
 SCHEDULERS = ("local", "slurm")
-OPTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+OPTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_]*)?")
 
 
 class Timed(Protocol):

@@ -3,8 +3,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from dataclasses import replace
 
 from harvester_hpc.model.facility import BatchQueue, Facility
+from harvester_hpc.model.fitting import refusals, wish_of
 from harvester_hpc.model.queue import Resources
 from harvester_hpc.model.worker import WorkerPlan
 from harvester_hpc.ports.outcome import Failed
@@ -27,22 +29,5 @@ def batch_queue_of(facility: Facility, name: str) -> BatchQueue | Failed:
 
 def problems_of_plan(plan: WorkerPlan, resources: Resources, batch_queue: BatchQueue, facility: Facility) -> Iterator[str]:
     """Give what is impossible about a plan, with the arithmetic."""
-    where = f"batch queue {batch_queue.name!r}" if batch_queue.name else "the batch queue"
-    if plan.nodes < batch_queue.min_nodes:
-        yield f"a worker has {plan.nodes} node(s), {where} takes {batch_queue.min_nodes} and more"
-    if batch_queue.max_nodes is not None and plan.nodes > batch_queue.max_nodes:
-        yield f"a worker has {plan.nodes} nodes, {where} takes {batch_queue.max_nodes} at most"
-    if batch_queue.bins and not any(one.min_nodes <= plan.nodes <= one.max_nodes for one in batch_queue.bins):
-        sizes = ", ".join(f"{one.min_nodes} to {one.max_nodes}" for one in batch_queue.bins)
-        yield f"a worker has {plan.nodes} node(s), {where} takes {sizes}"
-    longest_s = batch_queue.longest_s(plan.nodes)
-    if longest_s is not None and plan.walltime_s > longest_s:
-        of_size = f" to {plan.nodes} node(s)" if batch_queue.bins else ""
-        yield f"a worker wants {plan.walltime_s} s, {where} gives {longest_s} s at most{of_size}"
-    node = facility.node
-    for thing, wanted, there in (
-        ("core(s)", resources.cores_per_node, node.cores), ("GPU(s)", resources.gpus_per_node, node.gpus),
-        ("MB", resources.memory_mb, node.memory_mb or resources.memory_mb),
-    ):
-        if wanted > there:
-            yield f"a worker wants {wanted} {thing} on each node, a node has {there}"
+    wish = replace(wish_of(plan), cores_per_node=resources.cores_per_node, memory_mb=resources.memory_mb)
+    return refusals(wish, batch_queue, facility)

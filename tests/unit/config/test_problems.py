@@ -308,7 +308,10 @@ def test_the_published_walltime_has_the_same_limit_and_contradicts_nobody(tmp_pa
         ({"queues": [{"minNodes": 2}]}, "queues[0].name: is missing"),
         (
             {"attributes": {"--qos": "x"}},
-            "attributes.--qos: is no option of a submit command; write its long name without dashes, such as constraint",
+            (
+                "attributes.--qos: is no option of a submit command; write its name without dashes, "
+                "such as constraint, or l.filesystems for PBS"
+            ),
         ),
         ({"attributes": {"qos": ["x"]}}, 'attributes.qos: must be text; it is ["x"]'),
         ({"prologue": "module load x"}, 'prologue: must be a list; it is "module load x"'),

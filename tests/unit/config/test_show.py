@@ -54,7 +54,7 @@ def test_every_field_of_the_model_is_shown_in_the_words_of_the_file(tmp_path: Pa
     later_or_twice = {"pandaQueueName", "queueName", "walltimeLimit", "initEventsMultipler"}
     assert set(shown["queues"]["Q"]) == set(QueueSettings.model_fields) - later_or_twice
     assert set(shown["agents"]) == set(HarvesterFile.model_fields["agents"].get_default().__class__.model_fields)
-    notes = {"extends", "defaults", "title", "sources", "checked", "notes"}
+    notes = {"extends", "defaults", "commonPartOf", "retired", "modulesThere", "sources", "checked", "facts", "notes"}
     assert set(shown["facility"]) == set(FacilityFile.model_fields) - notes
 
 
