@@ -106,7 +106,7 @@ class CredentialRefused(Unavailable):
         mark: which content was refused (``secret_file.mark_of``); "" if there was none to be read.
     """
 
-    def __init__(self, what: str, *, credential: str, mark: str, why: str = "", remedy: str = "") -> None:
+    def __init__(self, what: str, *, credential: str = "", mark: str = "", why: str = "", remedy: str = "") -> None:
         super().__init__(what, why=why, remedy=remedy)
         self.credential = credential
         self.mark = mark

@@ -108,7 +108,7 @@ class PandaSettings:
         if self.url.startswith("https") and not (
             self.proxy_file or self.certificate_file or self.token_file or self.credential
         ):
-            yield "credential: nothing says who we are; name a credential, a proxyFile, certificateFile and keyFile, or tokenFile and origin"
+            yield "credential: nothing says who we are; name credential, proxyFile, certificateFile and keyFile, or tokenFile and origin"
 
     def _numbers(self) -> Iterator[str]:
         for name, most in (("jobs_per_call", 500), ("items_per_call", 1000), ("ranges_per_call", 100_000)):

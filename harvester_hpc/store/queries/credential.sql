@@ -30,3 +30,7 @@ UPDATE credential SET refused = '', refused_why = '' WHERE name = ? AND refused 
 -- name: only
 -- Those that are not configured any more.
 DELETE FROM credential WHERE name NOT IN (SELECT value FROM json_each(?));
+
+-- name: standing
+-- How all stand, for those who look.
+SELECT name, state, since, until, source_until, why, remedy FROM credential ORDER BY name;
