@@ -85,7 +85,7 @@ def test_jobs_outlive_their_server_and_it_finds_them_again(pbs: Emulated, tmp_pa
 def test_a_command_that_times_out_after_acceptance_leaves_a_job(pbs: Emulated, tmp_path: Path) -> None:
     pbs.fail(Fault(kind="fail after", commands=("qsub",), times=1))
     (tmp_path / "script").write_text("true\n")
-    done = pbs.run(["qsub", "-N", "late", str(tmp_path / "script")])
+    done = pbs.run(["qsub", "-N", "late", str(tmp_path / "script")], folder=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert len(pbs.run(["qselect", "-x", "-N", "late"]).stdout.split()) == 1
 
@@ -96,7 +96,7 @@ def test_a_frozen_server_does_later_what_it_was_asked(pbs: Emulated, tmp_path: P
     (tmp_path / "script").write_text("true\n")
     pbs.freeze()
     try:
-        done = pbs.run(["qsub", "-N", "frozen", str(tmp_path / "script")])
+        done = pbs.run(["qsub", "-N", "frozen", str(tmp_path / "script")], folder=tmp_path)
     finally:
         pbs.thaw()
         pbs.behave(answer_within_s=10.0)
@@ -107,10 +107,9 @@ def test_a_frozen_server_does_later_what_it_was_asked(pbs: Emulated, tmp_path: P
 
 def test_nothing_of_it_is_left_when_it_has_stopped(tmp_path: Path) -> None:
     with Emulated(tmp_path / "site", "pbs") as site:
-        submit(site, tmp_path, f"echo $$ > {tmp_path}/pid; sleep 300")
+        submit(site, tmp_path, f"echo $$ > {tmp_path}/part; mv {tmp_path}/part {tmp_path}/pid; sleep 300")
         wait_until((tmp_path / "pid").exists, 30, "the job runs")
-        pid = int((tmp_path / "pid").read_text() or 0)
-    assert pid
+        pid = int((tmp_path / "pid").read_text())
     wait_until(lambda: not _lives(pid), 10, "the job is gone")
 
 

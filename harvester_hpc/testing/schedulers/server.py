@@ -13,6 +13,7 @@ import select
 import signal
 import socket
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,10 @@ class Server:
                 caller.sendall(marshal.dumps(self._reply(marshal.loads(b"".join(parts)))))
             except (OSError, EOFError, ValueError):
                 return
+            except Exception:
+                # A defect of the emulator must be seen, and not look like an outage.
+                traceback.print_exc()
+                caller.sendall(marshal.dumps(_frame(Answer(err="defect of the emulator: see server.log\n", exit_code=99))))
 
     def _reply(self, said: dict[str, Any]) -> dict[str, object]:
         call = Call(

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from harvester_hpc.testing.schedulers.behaviour import Behaviour, Queue
@@ -174,12 +174,12 @@ def folded(line: str) -> str:
     return "\n".join([*parts, line])
 
 
-def table(jobs: Iterable[Job], site: Behaviour) -> str:
+def table(jobs: Iterable[Job], site: Behaviour, state: Callable[[Job], str] = letter) -> str:
     """Return the plain table."""
     lines = [f"{'Job id':<17} {'Name':<16} {'User':<17} {'Time Use':>8} S Queue"]
     lines.append(f"{'-' * 16:<17} {'-' * 16} {'-' * 16:<17} {'-' * 8:>8} - -----")
     for job in jobs:
         used = clock((job.ended or time.time()) - job.started) if job.started else "0"
         owner, queue = job.request.user[:16], job.request.queue[:16]
-        lines.append(f"{batch_id(job, site):<17} {job.name[:16]:<16} {owner:<17} {used:>8} {letter(job)} {queue}")
+        lines.append(f"{batch_id(job, site):<17} {job.name[:16]:<16} {owner:<17} {used:>8} {state(job)} {queue}")
     return "\n".join(lines) + "\n" if len(lines) > 2 else ""
