@@ -17,7 +17,7 @@ from harvester_hpc.model.queue import Queue
 from harvester_hpc.ports.batch import Monitor, Submitter, Sweeper
 from harvester_hpc.ports.carrier import Carrier, Copier
 from harvester_hpc.ports.communicator import Communicator
-from harvester_hpc.ports.context import Context
+from harvester_hpc.ports.context import Commons, Context
 from harvester_hpc.ports.credential import CredentialManager
 from harvester_hpc.ports.messenger import Messenger
 from harvester_hpc.ports.plugins import InBatches, QueuePlugins
@@ -134,6 +134,7 @@ class Registry:
         self._find = find
         self._shared: list[tuple[type[Any], Any, Context, Any]] = []
         self._keepers: tuple[Configured, Mapping[str, CredentialManager]] | None = None
+        self._commons = Commons()
 
     def names(self, kind: str) -> tuple[str, ...]:
         """Return the names of the installed plugins of a kind, in alphabetical order."""
@@ -221,7 +222,7 @@ class Registry:
         made: dict[str, CredentialManager] = {}
         for name, one in configuration.credentials.items():
             with _collected(problems):
-                made[name] = self.load(CREDENTIAL, one.section, _bare(configuration), where=one.where)
+                made[name] = self.load(CREDENTIAL, one.section, self._surroundings(configuration), where=one.where)
         problems += _in_one_place(made, configuration)
         if problems:
             raise ConfigurationError("the credentials cannot be used", tuple(dict.fromkeys(problems)))
@@ -234,7 +235,7 @@ class Registry:
         Raises:
             ConfigurationError: the problems of the credentials.
         """
-        return dataclasses.replace(_bare(configuration), credentials=self.credentials_of(configuration))
+        return dataclasses.replace(self._surroundings(configuration), credentials=self.credentials_of(configuration))
 
     def communicator_of(self, configuration: Configured) -> Communicator:
         """Return the communicator alone.
@@ -279,6 +280,12 @@ class Registry:
         if problems:
             raise ConfigurationError("the plugins cannot be used", tuple(problems))
         return Loaded(communicator=communicator, queues=queues, credentials=keepers)
+
+    def _surroundings(self, configuration: Configured) -> Context:
+        return Context(
+            instance=configuration.instance, tag=configuration.tag, state_dir=configuration.state_dir,
+            facility=configuration.facility, commons=self._commons,
+        )
 
     @cached_property
     def _entry_points(self) -> Mapping[str, Mapping[str, EntryPoint]]:
@@ -344,12 +351,6 @@ def _moves_batches(kind: str, plugin: type[Any]) -> bool:
 def _methods(port: type[Any]) -> Iterator[str]:
     own = (one for one in reversed(port.__mro__) if one.__module__ == port.__module__)
     return (name for one in own for name, member in vars(one).items() if callable(member) and not name.startswith("_"))
-
-
-def _bare(configuration: Configured) -> Context:
-    return Context(
-        instance=configuration.instance, tag=configuration.tag, state_dir=configuration.state_dir, facility=configuration.facility
-    )
 
 
 def _in_one_place(made: Mapping[str, CredentialManager], configuration: Configured) -> list[str]:

@@ -285,8 +285,8 @@ def test_the_published_walltime_has_the_same_limit_and_contradicts_nobody(tmp_pa
 @pytest.mark.parametrize(
     ("facility", "line"),
     [
-        ({"scheduler": "slrum"}, "scheduler: no scheduler 'slrum'; there is: local, slurm (did you mean 'slurm'?)"),
-        ({"scheduler": "lsf"}, "scheduler: 'lsf' is not yet supported; there is: local, slurm"),
+        ({"scheduler": "slrum"}, "scheduler: no scheduler 'slrum'; there is: local, slurm, pbs, pbs_classic, lsf (did you mean 'slurm'?)"),
+        ({"scheduler": "flux"}, "scheduler: 'flux' is not yet supported; there is: local, slurm, pbs, pbs_classic, lsf"),
         ({"launcher": "ibrun"}, "launcher: 'ibrun' is not yet supported; there is: single, srun, mpiexec, openmpi, pals, jsrun, aprun"),
         ({"launcher": ""}, "launcher: is missing; there is: single, srun, mpiexec, openmpi, pals, jsrun, aprun"),
         (
