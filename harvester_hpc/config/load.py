@@ -15,7 +15,7 @@ from harvester_hpc.config import extends, source
 from harvester_hpc.config.expand import absolute, expanded_values
 from harvester_hpc.config.facility_file import REMARKS, SHELL_LINES, FacilitySettings, facility_findings, facility_of, own_members
 from harvester_hpc.config.facts import fact_problems
-from harvester_hpc.config.harvester_file import HarvesterFile, agent_findings, agents_of
+from harvester_hpc.config.harvester_file import HarvesterFile, agent_findings, agents_of, credential_of
 from harvester_hpc.config.layers import Layer, Stack, stacked
 from harvester_hpc.config.locate import DEFAULT_STATE_DIR, FILE_NAME
 from harvester_hpc.config.problems import Finding, Problem, shown
@@ -131,6 +131,9 @@ class _Reading:
             queues=MappingProxyType(queues),
             bigpandamon=outer.bigpandamon,
             communicator=frozen(outer.communicator.model_dump(exclude_unset=True)),
+            credentials=MappingProxyType({
+                name: credential_of(one, str(document.place.below("credentials", name))) for name, one in outer.credentials.items()
+            }),
             agents=agents_of(outer.agents),
             warnings=tuple(dict.fromkeys(reader.warnings)),
             files=(document.file, *(file.file for file in chain)),

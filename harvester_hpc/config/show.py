@@ -5,9 +5,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from harvester_hpc.config.show_facility import shown_facility
 from harvester_hpc.config.queue_file import LOG_EXPOSER, NOBODY
-from harvester_hpc.config.values import AgentSettings, Configuration, QueueConfiguration
+from harvester_hpc.config.show_facility import shown_facility
+from harvester_hpc.config.values import AgentSettings, Configuration, CredentialConfiguration, QueueConfiguration
 from harvester_hpc.model.queue import InputCache, Queue, Resources
 
 _SECRET = re.compile(r"token|password|passphrase|secret", re.IGNORECASE)
@@ -31,9 +31,15 @@ def show(configuration: Configuration) -> dict[str, Any]:
         "facility": shown_facility(configuration.facility),
         "bigpandamon": configuration.bigpandamon,
         "communicator": _plain(configuration.communicator),
+        "credentials": {name: _credential(one) for name, one in configuration.credentials.items()},
         "agents": _agents(configuration.agents),
         "queues": {name: _queue(queue) for name, queue in configuration.queues.items()},
     }
+
+
+def _credential(one: CredentialConfiguration) -> dict[str, Any]:
+    hours = {"renewBeforeHours": one.renew_before_s / 3600, "warnBeforeHours": one.warn_before_s / 3600}
+    return {**_plain(one.section), **hours}
 
 
 def _agents(agents: AgentSettings) -> dict[str, Any]:
@@ -72,6 +78,8 @@ def _queue(configuration: QueueConfiguration) -> dict[str, Any]:
         "zipPerMB": queue.zip_mb,
         "allowJobMixture": queue.mixture,
         "truePilot": queue.true_pilot,
+        "noHeartbeat": sorted(queue.no_heartbeat),
+        "runMode": "slave" if queue.slave else "self",
         "resources": _resources(queue.resources),
         "pollInterval": queue.poll_s,
         "workerQueueTimeLimit": queue.queue_time_limit_s,

@@ -21,11 +21,12 @@ PROPAGATOR = "propagator"
 SWEEPER = "sweeper"
 LOG_EXPOSER = "log_exposer"
 COMMAND_MANAGER = "command_manager"
+CRED_MANAGER = "cred_manager"
 
 #: In the order in which one bounded round of all of them runs, so that a job goes as far as it can.
 AGENTS = (
-    COMMAND_MANAGER, JOB_FETCHER, PREPARATOR, SUBMITTER, EVENT_FEEDER, MESSENGER, MONITOR, STAGER, CONVEYOR, LOG_EXPOSER, PROPAGATOR,
-    SWEEPER,
+    CRED_MANAGER, COMMAND_MANAGER, JOB_FETCHER, PREPARATOR, SUBMITTER, EVENT_FEEDER, MESSENGER, MONITOR, STAGER, CONVEYOR, LOG_EXPOSER,
+    PROPAGATOR, SWEEPER,
 )
 
 JOB_TURN: Mapping[JobState, str] = {

@@ -14,6 +14,7 @@ from harvester_hpc.errors import Unavailable
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.log_exposer import LONGEST_URL, ReadyLog, Shown
 from harvester_hpc.ports.outcome import Done, Failed, Retry
+from harvester_panda.credentials import credential_problems, settings_with_files
 from harvester_panda.methods import UPLOAD_LOG
 from harvester_panda.multipart import Multipart
 from harvester_panda.server import Server
@@ -32,7 +33,12 @@ class PandaLogs:
     shared = True
 
     def __init__(self, settings: PandaSettings, context: Context) -> None:
-        self._server = Server(settings)
+        self._server = Server(settings_with_files(settings, context))
+
+    @staticmethod
+    def problems(settings: PandaSettings, context: Context) -> Iterator[str]:
+        """Give what only the surroundings tell."""
+        return credential_problems(settings, context)
 
     def close(self) -> None:
         """Close all connections."""

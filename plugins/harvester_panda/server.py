@@ -5,9 +5,11 @@ import json
 import logging
 import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from enum import StrEnum
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from harvester_hpc.errors import Unavailable
@@ -39,6 +41,18 @@ class Dialect(StrEnum):
     OLD = "old"
 
 
+class Reader(Protocol):
+    """Reads a long answer as it arrives."""
+
+    def __call__(self, blocks: Iterator[bytes], *, enveloped: bool) -> tuple[Mapping[str, Any], Any]:
+        """Return what stood beside the data (the envelope of the v1 API, {} in the old form), and what was made of them.
+
+        Raises:
+            ValueError: the answer is none.
+        """
+        ...
+
+
 class Refused(Unavailable):
     """The server has answered that the call as a whole did not work. Parts of it may have been done.
 
@@ -56,7 +70,8 @@ class Server:
 
     def __init__(self, settings: PandaSettings) -> None:
         self._settings = settings
-        self._connections = Connections(settings, Credential(settings))
+        self._credential = Credential(settings)
+        self._connections = Connections(settings, self._credential)
         self._dialect = None if settings.dialect == "ask" else Dialect(settings.dialect)
         self._asking = threading.Lock()
 
@@ -64,32 +79,37 @@ class Server:
         """Close all connections."""
         self._connections.close()
 
-    def ask(self, method: Method, arguments: Mapping[str, Any]) -> Envelope:
+    def ask(self, method: Method, arguments: Mapping[str, Any], read: Reader | None = None) -> Envelope:
         """Return what the server says to one call, also if that is no.
 
         Args:
             arguments: with the names and types of the v1 API.
+            read: reads an answer that is too long to be kept whole; what it returns is the data.
 
         Raises:
             Refused: it says that the whole call broke (500).
+            CredentialRefused: it does not know us, or our credential is over (401, 403).
             Unavailable: it says nothing usable, or does not want us.
         """
         dialect = self.dialect()
         request = _v1(method, arguments, packs=self._settings.gzip) if dialect is Dialect.V1 else _old(method, arguments)
-        reply = self._connections.exchange(request)
-        envelope = self._read(method, dialect, reply)
+        if read is not None:
+            request = replace(request, read=partial(read, enveloped=dialect is Dialect.V1))
+        with self._credential.asking() as mark:
+            reply = self._connections.exchange(request)
+        envelope = self._read(method, dialect, reply, mark)
         if not envelope.success:
             _see_who_is_meant(method, envelope.message)
         return envelope
 
-    def tell(self, method: Method, arguments: Mapping[str, Any]) -> Any:
+    def tell(self, method: Method, arguments: Mapping[str, Any], read: Reader | None = None) -> Any:
         """Return the answer to one call that must work.
 
         Raises:
             Refused: it did not.
             Unavailable: as of ``ask``.
         """
-        envelope = self.ask(method, arguments)
+        envelope = self.ask(method, arguments, read)
         if not envelope.success:
             raise Refused(f"the PanDA server refuses {method.path}", why=envelope.message[:SHOWN])
         return envelope.data
@@ -104,10 +124,11 @@ class Server:
         dialect = self.dialect()
         target = f"/api/v1/{method.path}" if dialect is Dialect.V1 else f"/server/panda/{method.old}"
         request = Request(verb=Verb.POST, target=target, headers=body.headers, body=body, repeatable=method.repeatable)
-        reply = self._connections.exchange(request)
+        with self._credential.asking() as mark:
+            reply = self._connections.exchange(request)
         if dialect is Dialect.OLD and reply.status == 200:
             return reply.body.decode(errors="replace").strip()
-        envelope = self._read(method, dialect, reply)
+        envelope = self._read(method, dialect, reply, mark)
         if not envelope.success:
             _see_who_is_meant(method, envelope.message)
             raise Refused(f"the PanDA server does not take {method.path}", why=envelope.message[:SHOWN])
@@ -126,29 +147,42 @@ class Server:
             return self._dialect
 
     def _found(self) -> Dialect:
+        with self._credential.asking() as mark:
+            return self._answered(mark)
+
+    def _answered(self, mark: str) -> Dialect:
         new = self._connections.exchange(Request(verb=Verb.GET, target="/api/v1/system/is_alive", repeatable=True))
         if new.status == 200 and _is_envelope(new.body):
             return Dialect.V1
         if new.status not in (403, 404):
-            raise _strange("system/is_alive", new)
+            raise self._strange("system/is_alive", new, mark)
         old = self._connections.exchange(Request(verb=Verb.GET, target="/server/panda/isAlive", repeatable=True))
         if old.status == 200 and old.body.strip() == b"alive=yes":
             return Dialect.OLD
-        raise _strange("system/is_alive", new)
+        raise self._strange("system/is_alive", new, mark)
 
-    def _read(self, method: Method, dialect: Dialect, reply: Reply) -> Envelope:
+    def _read(self, method: Method, dialect: Dialect, reply: Reply, mark: str) -> Envelope:
         name = method.path if dialect is Dialect.V1 else method.old
         if reply.status == 404 or (reply.status == 403 and b"is forbidden" in reply.body):
             self._forget()
         if reply.status == 500:
             raise Refused(f"the PanDA server broke at {name}", why=_shown(reply.body) or "500", broke=True)
         if reply.status != 200:
-            raise _strange(name, reply)
+            raise self._strange(name, reply, mark)
         try:
+            if reply.found is not None:
+                beside, found = reply.found
+                return _v1_envelope({**beside, "data": found}) if dialect is Dialect.V1 else Envelope(success=True, data=found)
             answer = json.loads(reply.body)
             return _v1_envelope(answer) if dialect is Dialect.V1 else method.read_old(answer)
         except (ValueError, RecursionError) as error:
             raise Unavailable(f"the PanDA server has answered {name} with something else", why=f"{error}: {_shown(reply.body)}") from error
+
+    def _strange(self, name: str, reply: Reply, mark: str) -> Unavailable:
+        what = f"the PanDA server answers {reply.status} to {name}"
+        if reply.status in (401, 403) and b"is forbidden" not in reply.body:
+            return self._credential.refusal(mark, what, _shown(reply.body))
+        return Unavailable(what, why=_shown(reply.body))
 
     def _forget(self) -> None:
         """It does not know a method that it should: perhaps it was updated, so it is asked again what it speaks."""
@@ -208,13 +242,6 @@ def _see_who_is_meant(method: Method, message: str) -> None:
             raise Unavailable(f"the PanDA server does not let us use {method.path}", why=message[:SHOWN], remedy=remedy)
     if any(words in message.lower() for words in SLOW):
         raise Unavailable(f"the PanDA server has no time for {method.path}", why=message[:SHOWN])
-
-
-def _strange(name: str, reply: Reply) -> Unavailable:
-    remedy = ""
-    if reply.status in (401, 403):
-        remedy = "renew the token or proxy, and see that its user may do this"
-    return Unavailable(f"the PanDA server answers {reply.status} to {name}", why=_shown(reply.body), remedy=remedy)
 
 
 def _shown(body: bytes) -> str:

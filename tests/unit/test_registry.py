@@ -124,14 +124,17 @@ def everything_with_bases(port: type[Any]) -> type[Any]:
 
 ACarrier, ACopier = everything_with_bases(Carrier), everything_with_bases(Copier)
 
-AllPreparator, AllWorkerMaker, AllSubmitter, AllMessenger, AllMonitor, AllStager, AllSweeper, AllLogExposer, AllCommunicator = map(
+(
+    AllPreparator, AllWorkerMaker, AllSubmitter, AllMessenger, AllMonitor, AllStager, AllSweeper, AllLogExposer, AllCommunicator,
+    AllCredential,
+) = map(
     everything, PORTS.values()
 )
 ALL = dict(
     zip(
         PORTS,
         ("AllPreparator", "AllWorkerMaker", "AllSubmitter", "AllMessenger", "AllMonitor", "AllStager", "AllSweeper", "AllLogExposer",
-         "AllCommunicator"),
+         "AllCommunicator", "AllCredential"),
         strict=True,
     )
 )
@@ -164,8 +167,8 @@ def problems(section: Mapping[str, Any]) -> list[str]:
     return [line.removeprefix(WHERE) for line in caught.value.problems]
 
 
-def test_the_kinds_are_the_sections_of_a_queue_and_the_communicator() -> None:
-    assert tuple(PORTS) == (*SECTIONS, LOG_EXPOSER, "communicator")
+def test_the_kinds_are_the_sections_of_a_queue_and_those_of_the_instance() -> None:
+    assert tuple(PORTS) == (*SECTIONS, LOG_EXPOSER, "communicator", "credential")
     assert CORE_OWNED["messenger"] | NAMING == set(MessengerSettings.model_fields)
     assert CORE_OWNED["logExposer"] | NAMING == set(LogExposerSettings.model_fields)
 

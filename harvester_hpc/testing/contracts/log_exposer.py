@@ -69,7 +69,9 @@ class LogExposerContract:
     def test_logs_of_different_names_have_different_addresses(
         self, exposer: LogExposer, look: Callable[[str], bytes | None]
     ) -> None:
-        names = [("a__1.stdout.txt", 1), ("a__1.batch.txt", 1), ("a__2.stdout.txt", 2), ("b__1.stdout.txt", 1), ("a__123456.batch.txt", 123456)]
+        names = [
+            ("a__1.stdout.txt", 1), ("a__1.batch.txt", 1), ("a__2.stdout.txt", 2), ("b__1.stdout.txt", 1), ("a__123456.batch.txt", 123456),
+        ]
         shown = [exposer.show_log(ready(name.encode(), name, number)) for name, number in names]
         seen = [look(one.url) for one in shown if isinstance(one, Shown)]
         assert seen == [name.encode() for name, _ in names]

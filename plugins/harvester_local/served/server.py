@@ -68,6 +68,7 @@ class ServedSystem:
         faults: what is to go wrong.
         asked: paths of all requests, in order.
         packed: how many of them came packed.
+        late: how many were done, and are, or were, kept waiting for their answer.
         system: what is served.
         cache: the logs that were uploaded.
     """
@@ -83,6 +84,7 @@ class ServedSystem:
         self.packed = 0
         self.cache = Cache(folder)
         self._uploads = {path for path, is_there in ((V1 + UPLOAD, self.service.v1), (OLD_FORM + OLD_UPLOAD, self.service.old)) if is_there}
+        self.late = 0
         self._delay = threading.Event()
         self._server = _Server((host, port), self)
         if self.service.certificate is not None:
@@ -141,6 +143,7 @@ class ServedSystem:
             case FaultKind.GARBAGE:
                 return 200, HTML
             case FaultKind.DELAY:
+                self.late += 1
                 self._delay.wait(self.service.delay_s)
             case FaultKind.TRUNCATED:
                 return -found[0], found[1]
