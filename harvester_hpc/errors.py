@@ -11,6 +11,7 @@
     ├── LeaseHeld                    another process owns the store
     ├── LeaseLost                    another process took the store over; this one may not write
     ├── ForbiddenMove                a step that the lifecycle does not have (a defect of the caller)
+    ├── FifoLost                     a queue beside the store is not the one that was opened
     └── Unavailable                  the outside gave no answer: nothing is known, nothing changes
 
 An error about one job, worker or file is no exception; it is a value (see ``ports.outcome``).
@@ -91,6 +92,10 @@ class LeaseLost(HarvesterError):
 
 class ForbiddenMove(HarvesterError):
     """A change of state that the lifecycle does not allow."""
+
+
+class FifoLost(HarvesterError):
+    """A queue beside the store has begun a new life, and is to be filled anew. Raised once; the next call works on the new one."""
 
 
 class Unavailable(HarvesterError):

@@ -146,6 +146,31 @@ def test_an_update_of_ranges_that_breaks_when_it_is_done_is_settled_by_the_serve
     assert both.panda.event_statuses({job_id: None}, {job_id: job["taskID"]}) == {job_id: {names[4]: "sent"}}
 
 
+@pytest.mark.parametrize(("settings", "endpoint", "told"), [
+    ({"object_store": 1641}, "BNL_DATADISK", {"objstoreID": "1641"}), ({}, "BNL_DATADISK", {"objstoreID": "BNL_DATADISK"}),
+    ({"object_store": 7, "object_stores": {"BNL_DATADISK": 1641}, "path_convention": 1000}, "BNL_DATADISK",
+     {"objstoreID": "1641", "pathConvention": 1000}),
+    ({}, "", {"objstoreID": "0"}),
+])
+def test_a_zip_is_told_with_the_number_of_its_object_store(
+    tmp_path: Path, settings: dict[str, Any], endpoint: str, told: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pair(tmp_path, **settings) as both:
+        (job,) = both.jobs(1, events=1)
+        job_id = JobId(job["PandaID"])
+        sent: list[Any] = []
+
+        def take(event_ranges: str, version: int, plain: Any = both.served.system.update_event_ranges) -> Any:
+            sent.extend(json.loads(event_ranges))
+            return plain(event_ranges, version=version)
+
+        monkeypatch.setattr(both.served.system, "methods", {**both.served.system.methods, "event/update_event_ranges": ("POST", take)})
+        packed = ZipReport(lfn="z.zip", size=3, checksum="ad:00000001", endpoint=endpoint)
+        report = EventReport(range_id=_lease(both, job_id, 1)[0], status="finished", zip=packed)
+        assert both.panda.update_event_ranges({job_id: [report]})[job_id][0].taken
+        assert sent[0]["zipFile"] == {"lfn": "z.zip", "fsize": 3, "adler32": "00000001", **told}
+
+
 @pytest.mark.parametrize("kind", [FaultKind.LOST_BEFORE, FaultKind.BROKEN_BEFORE, FaultKind.BUSY, FaultKind.LOST_AFTER, FaultKind.GARBAGE])
 def test_ranges_are_told_as_taken_only_if_the_server_says_so(both: Pair, kind: FaultKind) -> None:
     (job,) = both.jobs(1, events=3)
