@@ -16,7 +16,7 @@ from harvester_hpc.config.demands import demand_findings, facility_warnings
 from harvester_hpc.config.expand import absolute, expanded_values
 from harvester_hpc.config.facility_file import REMARKS, SHELL_LINES, FacilitySettings, facility_findings, facility_of, own_members
 from harvester_hpc.config.facts import fact_problems
-from harvester_hpc.config.harvester_file import HarvesterFile, agent_findings, agents_of
+from harvester_hpc.config.harvester_file import HarvesterFile, agent_findings, agents_of, credential_of
 from harvester_hpc.config.layers import Layer, Stack, stacked
 from harvester_hpc.config.locate import DEFAULT_STATE_DIR, FILE_NAME
 from harvester_hpc.config.problems import Finding, Problem, shown
@@ -124,6 +124,9 @@ class _Reading:
             facility=facility,
             queues=MappingProxyType(queues),
             communicator=frozen(outer.communicator.model_dump(exclude_unset=True)),
+            credentials=MappingProxyType({
+                name: credential_of(one, str(document.place.below("credentials", name))) for name, one in outer.credentials.items()
+            }),
             agents=agents_of(outer.agents),
             warnings=tuple(dict.fromkeys([*self.warnings, *reader.warnings])),
             files=(document.file, *(file.file for file in chain)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harvester_hpc.errors import Unavailable
@@ -16,6 +16,7 @@ from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.orders import command_of
 from harvester_panda import methods, worker_reports
 from harvester_panda.cleaning import marked_time, parts, short, time_of, whole, without_nothing
+from harvester_panda.credentials import credential_problems, settings_with_files
 from harvester_panda.events import Events
 from harvester_panda.job_reports import reply_words
 from harvester_panda.job_telling import JobTelling
@@ -51,11 +52,17 @@ class PandaCommunicator:
     Settings = PandaSettings
 
     def __init__(self, settings: PandaSettings, context: Context) -> None:
+        settings = settings_with_files(settings, context)
         self.settings = settings
         self._instance = context.instance
         self._server = Server(settings)
         self._events = Events(self._server, settings)
         self._jobs = JobTelling(self._server, settings, context.instance)
+
+    @staticmethod
+    def problems(settings: PandaSettings, context: Context) -> Iterator[str]:
+        """Give what is wrong with the settings among the others of the instance."""
+        return credential_problems(settings, context)
 
     def close(self) -> None:
         """Close all connections."""
