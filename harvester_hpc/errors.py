@@ -99,4 +99,12 @@ class FifoLost(HarvesterError):
 
 
 class Unavailable(HarvesterError):
-    """An outside service gave no usable answer: nothing is known, so nothing changes."""
+    """An outside service gave no usable answer: nothing is known, so nothing changes.
+
+    Args:
+        of: name of the service, if several queues ask the same one: it is one trouble, not one for each queue.
+    """
+
+    def __init__(self, what: str, *, why: str = "", remedy: str = "", of: str = "") -> None:
+        super().__init__(what, why=why, remedy=remedy)
+        self.of = of

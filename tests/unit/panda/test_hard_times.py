@@ -202,7 +202,10 @@ def test_commands_come_once_and_strange_ones_hold_up_no_other(both: Pair) -> Non
     local.put_command("MAKE_COFFEE:LOCAL", {"sugar": 2})
     local.put_command("KILL_WORKERS", {"status": ["running"], "computingSite": "LOCAL", "computingElement": "ALL", "submissionHost": "ALL"})
     local.put_command("KILL_WORKERS", {"status": ["running"], "computingSite": "LOCAL"})
-    first, second = both.panda.get_commands(10)
+    first, strange, second, without = both.panda.get_commands(10)
+    assert [(one.kind, one.name) for one in (strange, without)] == [
+        (CommandKind.UNKNOWN, "MAKE_COFFEE:LOCAL"), (CommandKind.UNKNOWN, "KILL_WORKERS")]
+    assert json.loads(strange.params) == {"sugar": 2}
     assert (first.kind, first.ids, first.ack) == (CommandKind.KILL_WORKERS, (3, 4), True)
     assert second.where is not None
     assert second.where["computingSite"] == ("LOCAL",)
@@ -221,7 +224,7 @@ def test_what_is_beside_the_port_can_be_asked_for(both: Pair) -> None:
     assert both.panda.current_worker_id() is None
     both.panda.update_workers([some_worker(41)])
     assert both.panda.current_worker_id() == 41
-    assert {one["resource_name"] for one in both.panda.resource_types()} == {"SCORE", "MCORE"}
+    assert {one["resource_name"] for one in both.panda.get_resource_types()} == {"SCORE", "MCORE"}
     both.panda.update_service_metrics([("2026-11-21 10:00:00", "host", {"rss": 1})])
     both.panda.update_service_metrics([])
     (job,) = both.jobs(1, events=7)
