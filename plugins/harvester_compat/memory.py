@@ -50,7 +50,8 @@ class Memory:
                 finally:
                     connection.close()
             except (OSError, sqlite3.Error) as error:
-                raise Unavailable(f"{self._path} cannot be used", why=str(error), remedy="look at the disk, or move the file away") from error
+                remedy = "look at the disk, or move the file away"
+                raise Unavailable(f"{self._path} cannot be used", why=str(error), remedy=remedy) from error
 
 
 def _written(value: Any) -> Any:

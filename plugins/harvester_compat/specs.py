@@ -69,20 +69,17 @@ def file_spec_of(file: File) -> FileSpec:
     return spec
 
 
-def kept_of(spec: JobSpec) -> dict[str, Any]:
-    """Return what a plugin has left on a job and its files for its next call; {} if nothing."""
+def kept_of(spec: JobSpec, before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a plugin has left on a job and its files for its next call, at this one or ``before``; {} if nothing."""
     files = {}
     for one in (*spec.inFiles, *spec.outFiles):
-        changed = {name: one.changedAttrs[name] for name in KEPT_OF_FILES if name in one.changedAttrs}
         kind = {"zip_output": FileKind.EVENT_ZIP}.get(one.fileType, one.fileType)
-        # A dictionary that was changed in place says nothing of it.
-        changed["fileAttributes"] = one.fileAttributes
-        files[f"{kind}/{one.lfn}"] = changed
+        files[f"{kind}/{one.lfn}"] = {name: value for name in KEPT_OF_FILES if (value := getattr(one, name)) is not None}
     job = {name: spec.changedAttrs[name] for name in KEPT_OF_JOBS if name in spec.changedAttrs}
-    return {"files": files, "job": job} if files or job else {}
+    return {"files": files, "job": {**before.get("job", {}), **job}} if files or job else {}
 
 
-def work_spec_of(worker: Worker, queue: Queue, jobs: Iterable[JobSpec] = (), kept: Mapping[str, Any] = {}) -> WorkSpec:  # noqa: B006
+def work_spec_of(worker: Worker, queue: Queue, jobs: Iterable[JobSpec], kept: Mapping[str, Any]) -> WorkSpec:
     """Return a worker as a spec; ``kept``: what a plugin left on it at an earlier call."""
     spec = WorkSpec()
     load = list(jobs)

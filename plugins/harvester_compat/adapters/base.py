@@ -58,7 +58,7 @@ class Adapted:
 
     def raised(self, error: Exception, what: str) -> str:
         """Log what a plugin has raised; return it in words."""
-        log.exception("a plugin of the published interface has raised plugin=%s what=%s", self.name, what)
+        log.error("a plugin of the published interface has raised plugin=%s what=%s", self.name, what, exc_info=error)
         return f"{self.name} has raised {type(error).__name__}: {error}"
 
 

@@ -23,12 +23,13 @@ class Staging(Adapted):
     def asked(self, job: Job, names: tuple[str, ...], judge: Callable[[JobSpec, bool | None, str], Result]) -> Result:
         """Return what the plugin says of a job; what it raises, or says in a shape that nobody knows, is a try without success."""
         thing = f"job {job.id} attempt {job.attempt}"
-        spec = job_spec_of(job, self._memory.of(thing))
+        kept = self._memory.of(thing)
+        spec = job_spec_of(job, kept)
         try:
             answer = said(self.call(self.plugin(), names, spec))
         except Exception as error:  # other people's code
             return Retry(why=self.raised(error, f"{names[0]} of job {job.id}"))
-        self._memory.keep(thing, kept_of(spec))
+        self._memory.keep(thing, kept_of(spec, kept))
         if not answer.sound:
             return Retry(why=f"{self.name}: {answer.words}")
         return judge(spec, answer.verdict, answer.words or f"{self.name} gives no reason")

@@ -110,7 +110,9 @@ def aware_utcfromtimestamp(timestamp: float) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(timestamp, datetime.UTC)
 
 
-def retry_period_sec(nth_retry: int, increment: float = 1, max_retries: int | None = None, max_seconds: float | None = None, min_seconds: float = 0) -> float:
+def retry_period_sec(
+    nth_retry: int, increment: float = 1, max_retries: int | None = None, max_seconds: float | None = None, min_seconds: float = 0
+) -> float:
     """Return how long to wait before the nth try, in seconds; -1: no more tries."""
     period = max(0.0, nth_retry - 1) * increment + min_seconds
     over = (max_retries is not None and nth_retry > max_retries) or (max_seconds is not None and period > max_seconds)

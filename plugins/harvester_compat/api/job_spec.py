@@ -38,6 +38,9 @@ class JobSpec(SpecBase):
     HO_noOutput, HO_hasOutput, HO_hasZipOutput, HO_hasTransfer, HO_hasPostZipOutput = 0, 1, 2, 3, 4
     AUX_hasAuxInput, AUX_inTriggered, AUX_allTriggered, AUX_inReady, AUX_allReady = 0, 1, 2, 3, 4
 
+    jobParams: Any
+    jobAttributes: Any
+
     def __init__(self) -> None:
         for name, value in (
             ("outFiles", []), ("zipFiles", []), ("inFiles", []), ("events", []), ("workspec_list", []), ("zipEventMap", {}),
@@ -250,10 +253,14 @@ def _parallel(parameters: Mapping[str, Any], names: str, keys: Mapping[str, str]
         if lfn in seen:
             continue
         seen.add(lfn)
-        values = {name: column[place] if place < len(column) and column[place] not in ("NULL", "") else None for name, column in columns.items()}
+        values: dict[str, Any] = {name: _at(column, place) for name, column in columns.items()}
         if values.get("fsize") is not None:
             values["fsize"] = _number(values["fsize"])
         yield lfn, values
+
+
+def _at(column: list[str], place: int) -> str | None:
+    return column[place] if place < len(column) and column[place] not in ("NULL", "") else None
 
 
 def _groups(specs: Iterable[FileSpec]) -> dict[Any, dict[str, Any]]:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harvester_compat.api.work_spec import WorkSpec
 
@@ -18,6 +18,13 @@ DEFAULTS: Mapping[str, Any] = {
 
 class QueueConfig:
     """One queue: an attribute for each key of its section."""
+
+    pandaQueueName: Any
+    siteName: Any
+
+    if TYPE_CHECKING:  # for type checkers only
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, queue_name: str, **values: Any) -> None:
         self.queueName = queue_name

@@ -1,7 +1,8 @@
 """The base of the specs: a fixed set of attributes, and which of them were changed."""
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 
 class SpecBase:
@@ -26,10 +27,14 @@ class SpecBase:
         """Return the names of the attributes that have a column."""
         return tuple(one.partition(":")[0] for one in cls.attributesWithTypes)
 
+    if TYPE_CHECKING:  # for type checkers only: what is not there raises AttributeError
+
+        def __getattr__(self, name: str) -> Any: ...
+
     def __setattr__(self, name: str, value: Any) -> None:
         before = getattr(self, name)  # AttributeError for what is not there
         object.__setattr__(self, name, value)
-        if name in self.names() and (before is not value and before != value or isinstance(value, dict | list)):
+        if name in self.names() and (isinstance(value, dict | list) or (before is not value and before != value)):
             self.changedAttrs[name] = value
 
     def force_update(self, name: str) -> None:
@@ -64,7 +69,7 @@ class SpecBase:
         names = [name for name in cls.names() if not slim or name not in cls.skipAttrsToSlim]
         return ",".join(name if prefix is None else f"{prefix}.{name}" for name in names)
 
-    def pack(self, values: dict[str, Any]) -> None:
+    def pack(self, values: Mapping[str, Any]) -> None:
         """Take the values of attributes that there are; they do not count as changed."""
         for name in self.names():
             if name in values:

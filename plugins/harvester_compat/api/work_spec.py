@@ -35,6 +35,13 @@ class WorkSpec(SpecBase):
         "errorDiag:text",
     )
 
+    accessPoint: Any
+    status: Any
+    startTime: Any
+    endTime: Any
+    workParams: Any
+    workAttributes: Any
+
     def __init__(self) -> None:
         for name, value in (
             ("isNew", False), ("nextLookup", False), ("jobspec_list", None), ("pandaid_list", None), ("new_status", False),
