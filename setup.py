@@ -92,6 +92,7 @@ setup(
         "harvester_hpc.logExposer": [
             "directory = harvester_local.log_directory:LogDirectory", "panda = harvester_panda.log_upload:PandaLogs",
         ],
+        "harvester_hpc.adapter": ["published = harvester_compat.adapter"],
         "harvester_hpc.fifo": ["sqlite = harvester_hpc.fifo.sqlite:SqliteFifos", "mariadb = harvester_mariadb.fifo:MariadbFifos"],
         "harvester_hpc.cli": [
             "globus = harvester_globus.cli:command", "wms = harvester_local.cli:command", "panda = harvester_panda.cli:command",

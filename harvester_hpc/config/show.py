@@ -93,7 +93,7 @@ def _queue(configuration: QueueConfiguration) -> dict[str, Any]:
 
 def _resources(resources: Resources) -> dict[str, Any]:
     return {
-        "batchQueue": resources.batch_queue,
+        "batchQueue": list(resources.batch_queues) or resources.batch_queue,
         "nodes": resources.nodes,
         "walltime": resources.walltime_s,
         "coresPerNode": resources.cores_per_node,
