@@ -81,6 +81,12 @@ setup(
         "harvester_hpc.submitter": ["psij = harvester_psij.submitter:PsijSubmitter"],
         "harvester_hpc.monitor": ["psij = harvester_psij.monitor:PsijMonitor"],
         "harvester_hpc.sweeper": ["psij = harvester_psij.sweeper:PsijSweeper"],
+        "harvester_hpc.surveyor": [
+            "slurm = harvester_psij.survey.slurm:SlurmSurveyor",
+            "pbs = harvester_psij.survey.pbs:PbsSurveyor",
+            "pbs_classic = harvester_psij.survey.pbs:TorqueSurveyor",
+            "lsf = harvester_psij.survey.lsf:LsfSurveyor",
+        ],
         "harvester_hpc.cli": [
             "globus = harvester_globus.cli:command", "wms = harvester_local.cli:command", "panda = harvester_panda.cli:command",
         ],
