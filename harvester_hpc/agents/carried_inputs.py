@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from harvester_hpc.agents.base import Agent
 from harvester_hpc.agents.input_cache import InputCache, Room
 from harvester_hpc.agents.staging import CARRIED_S, Answered
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.file import File, FileId, FileKind, FileState
 from harvester_hpc.model.input import Identity, Input, InputState
 from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, look_again, step
@@ -40,7 +41,7 @@ class CarriedInputs:
         self, queue: Queue, job: Job, uses: Mapping[FileId, Input], identities: Mapping[FileId, Identity] | None, room: Room
     ) -> Answered:
         if job.cancel:
-            cancelled = step(job, JobState.CANCELLED, self.clock.now(), why=job.cancel, outcome=Outcome.CANCELLED)
+            cancelled = step(job, JobState.CANCELLED, self.clock.now(), why=job.cancel, cause=Cause.KILLED, outcome=Outcome.CANCELLED)
             return Answered(job=job, step=cancelled)
         return self._looked_at(queue, job, uses) if identities is None else self._admitted(queue, job, identities, room)
 
@@ -122,7 +123,7 @@ def _amount(identities: Mapping[FileId, Identity]) -> Amount:
 
 
 def _failed(job: Job, now: float, why: str) -> JobStep:
-    return step(job, JobState.FAILED, now, why=f"stage-in: {why}", outcome=Outcome.FAILED)
+    return step(job, JobState.FAILED, now, why=f"stage-in: {why}", cause=Cause.STAGE_IN, outcome=Outcome.FAILED)
 
 
 def _is_plain(lfn: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from harvester_hpc.agents.access_point import inputs_of, point_of
 from harvester_hpc.agents.base import Agent, checked
 from harvester_hpc.agents.settling import Decided, Settling, stay
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.job import Job, JobId, JobState, JobStep, Outcome, step
 from harvester_hpc.model.worker import MapType, Worker, WorkerState, WorkerStep
 from harvester_hpc.ports.batch import Busy, Lookup, NotThere, Refused, Submission
@@ -106,7 +107,8 @@ class HandingOver:
             self.settling.commit([
                 Decided(
                     worker=WorkerStep(
-                        worker_id=worker.id, before=worker.state, after=WorkerState.CANCELLED, due=now, why=worker.kill, ended=now
+                        worker_id=worker.id, before=worker.state, after=WorkerState.CANCELLED, due=now, why=worker.kill,
+                        cause=Cause.KILLED, ended=now,
                     ),
                     jobs=tuple(_after_kill(worker, job, now) for job in load[worker.id] if job.state is JobState.SUBMITTED),
                 )
@@ -133,4 +135,4 @@ def _after_kill(worker: Worker, job: Job, now: float) -> JobStep:
     """Return the step of a job whose worker is killed before it was submitted; one of many may have another worker."""
     if worker.map_type is MapType.MANY_TO_ONE and not job.cancel:
         return step(job, JobState.PREPARED, now, why=worker.kill)
-    return step(job, JobState.CANCELLED, now, why=job.cancel or worker.kill, outcome=Outcome.CANCELLED)
+    return step(job, JobState.CANCELLED, now, why=job.cancel or worker.kill, cause=Cause.KILLED, outcome=Outcome.CANCELLED)

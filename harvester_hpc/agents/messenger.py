@@ -17,6 +17,7 @@ from harvester_hpc.model.job import JOB_LIFECYCLE, WITH_ITS_WORKER_S, Job, JobSt
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.turn import MESSENGER
 from harvester_hpc.model.worker import MapType, Worker, WorkerState
+from harvester_hpc.policy.causes import cause_of_one
 from harvester_hpc.policy.patience import reason_to_kill
 from harvester_hpc.policy.verdict import is_settled, verdict_of_one
 from harvester_hpc.ports.batch import Seen
@@ -155,8 +156,10 @@ class MessengerAgent(Agent):
 def _moved(job: Job, said: str | None, now: float) -> JobStep | None:
     """Return the step of one job of many in a worker that runs on; None if it stays where it is."""
     if is_settled(job, said):
-        outcome, why = verdict_of_one(job, Seen(state=WorkerState.RUNNING), said, job.attributes, job.files)
+        running = Seen(state=WorkerState.RUNNING)
+        outcome, why = verdict_of_one(job, running, said, job.attributes, job.files)
+        cause = cause_of_one(outcome, job, running, said, job.attributes)
         if outcome is not Outcome.FINISHED:
             log.info("job did not finish job=%s outcome=%s why=%s", job.id, outcome, why)
-        return step(job, JobState.TO_TRANSFER, now, why=why, outcome=outcome)
+        return step(job, JobState.TO_TRANSFER, now, why=why, cause=cause, outcome=outcome)
     return step(job, JobState.RUNNING, now, due=now + WITH_ITS_WORKER_S) if job.state is JobState.SUBMITTED and not job.cancel else None

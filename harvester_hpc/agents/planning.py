@@ -11,6 +11,7 @@ from harvester_hpc.agents.event_load import with_load
 from harvester_hpc.agents.fitting import fitted
 from harvester_hpc.agents.shared_jobs import more_workers, open_jobs
 from harvester_hpc.errors import Unavailable
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, look_again, step
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.worker import MapType, Worker, WorkerPlan, submit_key
@@ -59,7 +60,10 @@ class Planning:
         room = room if ready is None else min(room, ready)
         now = self.clock.now()
         found = [(fitted(maker, queue, chunk), number) for chunk, number in self._chunks(plugins, wanted, room)]
-        misfits = [step(job, JobState.FAILED, now, why=why, outcome=Outcome.FAILED) for one, _ in found for job, why in one.misfits]
+        misfits = [
+            step(job, JobState.FAILED, now, why=why, cause=Cause.TOO_LARGE, outcome=Outcome.FAILED)
+            for one, _ in found for job, why in one.misfits
+        ]
         intents = [
             intent for one, number in found if one.plan is not None for intent in [_intent(queue, one.plan, one.jobs)] * number
         ]

@@ -8,6 +8,7 @@ from harvester_hpc.agents.base import Surroundings
 from harvester_hpc.agents.carried_inputs import CarriedInputs
 from harvester_hpc.agents.input_cache import InputCache
 from harvester_hpc.agents.staging import Answered, StagingAgent
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.file import File, FileKind, FileState
 from harvester_hpc.model.job import Job, JobId, JobState, JobStep, Outcome, step
 from harvester_hpc.model.transfer import Direction
@@ -69,11 +70,11 @@ class PreparatorAgent(StagingAgent):
 
     def failed(self, job: Job, why: str) -> JobStep:
         """The end."""
-        return step(job, JobState.FAILED, self.clock.now(), why=f"stage-in: {why}", outcome=Outcome.FAILED)
+        return step(job, JobState.FAILED, self.clock.now(), why=f"stage-in: {why}", cause=Cause.STAGE_IN, outcome=Outcome.FAILED)
 
     def cancelled(self, job: Job) -> JobStep | None:
         """Nothing has run yet: cancelled at once."""
-        return step(job, JobState.CANCELLED, self.clock.now(), why=job.cancel, outcome=Outcome.CANCELLED)
+        return step(job, JobState.CANCELLED, self.clock.now(), why=job.cancel, cause=Cause.KILLED, outcome=Outcome.CANCELLED)
 
 
 def _is_waited_for(file: File) -> bool:

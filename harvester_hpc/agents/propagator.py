@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from harvester_hpc.agents.base import Agent, Surroundings
 from harvester_hpc.agents.dialogs import Dialogs
 from harvester_hpc.agents.event_reports import EventReports
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.command import Command, CommandKind
 from harvester_hpc.model.file import FileKind, FileState
 from harvester_hpc.model.job import JOB_LIFECYCLE, TOLD_AS, Job, JobState
@@ -78,13 +79,15 @@ class PropagatorAgent(Agent):
     def _letter(self, job: Job, report: Report, batch_id: str) -> JobReport:
         plugins = self.house.queues.get(job.queue)
         final = JOB_LIFECYCLE.is_final(report.state)
+        ended_badly = report.state in (JobState.FAILED, JobState.CANCELLED)
         wanted = (FileKind.OUTPUT, FileKind.LOG) if report.state is JobState.FINISHED else (FileKind.LOG,)
         outputs = tuple(file for file in job.files if file.kind in wanted and file.state is FileState.FINISHED) if final else ()
         return JobReport(
             job_id=job.id, attempt=job.attempt, status=TOLD_AS[report.state],
             sub_status="killed" if report.state is JobState.CANCELLED else "",
             site=(plugins.queue.site or job.queue) if plugins else job.queue, batch_id=batch_id,
-            why=job.why if report.state in (JobState.FAILED, JobState.CANCELLED) else "", attributes=job.attributes, outputs=outputs,
+            why=job.why if ended_badly else "", cause=job.cause if ended_badly else Cause.UNKNOWN, attributes=job.attributes,
+            outputs=outputs,
         )
 
     def _send(self, waiting: Sequence[Report], letters: Sequence[JobReport]) -> int:

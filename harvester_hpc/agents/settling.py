@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from harvester_hpc.agents.base import Agent, next_look
 from harvester_hpc.agents.prefetch import prefetch
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, step
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.worker import Worker, WorkerState, WorkerStep
@@ -131,12 +132,15 @@ class Settling:
             if job.state is not JobState.SUBMITTED:
                 continue
             if job.cancel:
-                steps.append(step(job, JobState.CANCELLED, now, why=job.cancel, outcome=Outcome.CANCELLED))
+                steps.append(step(job, JobState.CANCELLED, now, why=job.cancel, cause=Cause.KILLED, outcome=Outcome.CANCELLED))
             elif job.submissions >= queue.max_submissions:
-                steps.append(step(job, JobState.FAILED, now, why=why, outcome=Outcome.FAILED))
+                steps.append(step(job, JobState.FAILED, now, why=why, cause=Cause.SUBMISSION, outcome=Outcome.FAILED))
             else:
                 steps.append(step(job, JobState.PREPARED, now, why=why))
-        ended = WorkerStep(worker_id=worker.id, before=worker.state, after=WorkerState.MISSED, due=now, why=result.why, ended=now)
+        ended = WorkerStep(
+            worker_id=worker.id, before=worker.state, after=WorkerState.MISSED, due=now, why=result.why,
+            cause=Cause.SUBMISSION, ended=now,
+        )
         return Decided(worker=ended, jobs=tuple(steps))
 
 

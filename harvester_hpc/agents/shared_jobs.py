@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harvester_hpc.agents import attributes
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.event import EventState
 from harvester_hpc.model.file import FileState
 from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, step
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.worker import MapType, WorkerState
+from harvester_hpc.policy.causes import cause_of
 from harvester_hpc.policy.shared_job import outcome_of, state_of, workers_to_add
 from harvester_hpc.policy.verdict import verdict
 from harvester_hpc.ports.batch import Seen
@@ -70,18 +72,20 @@ def judged_together(job: Job, seen: Seen, states: Sequence[WorkerState], now: fl
         fruitless: its ranges have failed. A worker that found nothing to do any more has finished all the same.
     """
     if job.cancel:
-        return step(job, JobState.TO_TRANSFER, now, why=job.cancel, outcome=Outcome.CANCELLED)
+        return step(job, JobState.TO_TRANSFER, now, why=job.cancel, cause=Cause.KILLED, outcome=Outcome.CANCELLED)
     outcome = outcome_of(states)
     if outcome is Outcome.FINISHED:
         whole = replace(seen, state=WorkerState.FINISHED, why="")
         outcome, why = verdict(job, whole, None, job.attributes, job.files)
+        cause = cause_of(outcome, job, whole, None)
         if outcome is Outcome.FINISHED and fruitless:
-            outcome, why = Outcome.FAILED, "its event ranges have failed, and none is done"
+            outcome, why, cause = Outcome.FAILED, "its event ranges have failed, and none is done", Cause.EVENTS
     else:
         said = "failed" if job.attributes.get("exeErrorDiag") or job.attributes.get("pilotErrorDiag") else None
         _, why = verdict(job, seen, said, job.attributes, job.files)
+        cause = cause_of(outcome, job, seen, said)
     log.info("the last worker of a job has ended job=%s workers=%d outcome=%s why=%s", job.id, len(states), outcome, why or "-")
-    return step(job, JobState.TO_TRANSFER, now, why=why, outcome=outcome)
+    return step(job, JobState.TO_TRANSFER, now, why=why, cause=cause, outcome=outcome)
 
 
 def open_jobs(connection: sqlite3.Connection, queue: Queue, limit: int) -> list[Job]:
@@ -97,7 +101,7 @@ def end_abandoned(write: Write, queue: Queue, found: Sequence[Job]) -> int:
         of_job = states[job.id]
         if state_of(of_job) is not None or goes_on(write.connection, queue, job, of_job):
             continue
-        lost = Seen(state=WorkerState.FAILED, why=job.why or "no worker is left")
+        lost = Seen(state=WorkerState.FAILED, cause=job.cause or Cause.LOST, why=job.why or "no worker is left")
         attributes.add_up(write, [job.id])
         (whole,) = jobs.with_attributes(write.connection, [job])
         fruitless = is_fruitless(write.connection, job.id)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from harvester_hpc.agents.base import Surroundings
 from harvester_hpc.agents.event_outputs import EventOutputs, end_unwanted, is_settled
 from harvester_hpc.agents.staging import CARRIED_S, Answered, StagingAgent
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.event import has_events
 from harvester_hpc.model.file import File, FileKind, FileState
 from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, look_again, step
@@ -62,7 +63,7 @@ class StagerAgent(StagingAgent):
         now = self.clock.now()
         if job.cancel:
             end_unwanted(self, job)
-            return Answered(job=job, step=step(job, JobState.CANCELLED, now, why=job.cancel, outcome=Outcome.CANCELLED))
+            return Answered(job=job, step=step(job, JobState.CANCELLED, now, why=job.cancel, cause=Cause.KILLED, outcome=Outcome.CANCELLED))
         if not is_settled(self, job):
             return Answered(job=job, step=look_again(job, now + RANGES_S))
         meant = [file for file in job.files if _is_meant(job, file)]
@@ -96,12 +97,12 @@ class StagerAgent(StagingAgent):
     def failed(self, job: Job, why: str) -> JobStep:
         """A finished payload whose outputs are lost is a failed job; a failed one stays what it was."""
         if job.outcome is Outcome.FINISHED:
-            return step(job, JobState.FAILED, self.clock.now(), why=f"stage-out: {why}", outcome=Outcome.FAILED)
+            return step(job, JobState.FAILED, self.clock.now(), why=f"stage-out: {why}", cause=Cause.STAGE_OUT, outcome=Outcome.FAILED)
         return step(job, END_OF[job.outcome or Outcome.FAILED], self.clock.now(), why=f"{job.why}; stage-out: {why}")
 
     def cancelled(self, job: Job) -> JobStep | None:
         """The payload has run already: its outputs are wanted unless the job itself was cancelled."""
-        return step(job, JobState.CANCELLED, self.clock.now(), why=job.cancel, outcome=Outcome.CANCELLED)
+        return step(job, JobState.CANCELLED, self.clock.now(), why=job.cancel, cause=Cause.KILLED, outcome=Outcome.CANCELLED)
 
 
 def _is_meant(job: Job, file: File) -> bool:

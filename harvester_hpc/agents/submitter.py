@@ -6,6 +6,7 @@ from harvester_hpc.agents.handing_over import HandingOver
 from harvester_hpc.agents.planning import Planning
 from harvester_hpc.agents.settling import Settling
 from harvester_hpc.agents.shared_jobs import end_abandoned, open_jobs
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.dialog import Level
 from harvester_hpc.model.job import JobState, Outcome, step
 from harvester_hpc.model.queue import Queue
@@ -143,7 +144,7 @@ class SubmitterAgent(Agent):
         now = self.clock.now()
         with self.database.write() as write:
             jobs.make(write, [
-                step(job, JobState.CANCELLED, now, why=job.cancel, outcome=Outcome.CANCELLED) for job in cancelled
+                step(job, JobState.CANCELLED, now, why=job.cancel, cause=Cause.KILLED, outcome=Outcome.CANCELLED) for job in cancelled
             ])
         return len(cancelled)
 

@@ -5,6 +5,7 @@ import logging
 
 from harvester_hpc.agents.access_point import point_of
 from harvester_hpc.agents.base import Agent
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.job import BOUND, WITH_ITS_WORKER_S, Job, JobState, JobStep, Outcome, look_again, step
 from harvester_hpc.model.worker import MapType, Worker, WorkerState
 from harvester_hpc.store import job as jobs
@@ -46,7 +47,7 @@ class UnwantedJobs:
         point = point_of(worker, plugins.queue, self.agent.house.instance)
         try:
             if plugins.messenger.fence_job(point, job.id):
-                return step(job, JobState.CANCELLED, now, why=job.cancel, outcome=Outcome.CANCELLED)
+                return step(job, JobState.CANCELLED, now, why=job.cancel, cause=Cause.KILLED, outcome=Outcome.CANCELLED)
             plugins.messenger.end_job(point, job.id)
         except OSError as error:
             log.warning("a job cannot be ended yet job=%s worker=%s why=%s", job.id, worker.id, error)

@@ -11,11 +11,13 @@ from harvester_hpc.agents.base import Agent
 from harvester_hpc.agents.event_news import store_event_news, take_back_ranges
 from harvester_hpc.agents.last_letters import Ended, LastLetters
 from harvester_hpc.agents.shared_jobs import goes_on, is_fruitless, judged_together, let_go
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.file import FileKind, FileState
 from harvester_hpc.model.job import BOUND, WITH_ITS_WORKER_S, Job, JobId, JobState, JobStep, Outcome, step
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.turn import MONITOR, SUBMITTER
 from harvester_hpc.model.worker import MapType, Worker, WorkerState
+from harvester_hpc.policy.causes import cause_of, cause_of_one
 from harvester_hpc.policy.shared_job import state_of
 from harvester_hpc.policy.sighting import changed
 from harvester_hpc.policy.verdict import verdict, verdict_of_one
@@ -165,11 +167,11 @@ def _give_back(write: Write, queue: Queue, one: Ended, *, worked: bool) -> None:
 
 def _given_back(job: Job, queue: Queue, seen: Seen, now: float, *, worked: bool) -> JobStep:
     if job.cancel:
-        return step(job, JobState.CANCELLED, now, why=job.cancel, outcome=Outcome.CANCELLED)
+        return step(job, JobState.CANCELLED, now, why=job.cancel, cause=Cause.KILLED, outcome=Outcome.CANCELLED)
     reason = seen.why or seen.native_status or seen.state
     if not worked and job.submissions >= queue.max_submissions:
         why = f"{job.submissions} workers ended without having begun it; the last one: {reason}"
-        return step(job, JobState.FAILED, now, why=why, outcome=Outcome.FAILED)
+        return step(job, JobState.FAILED, now, why=why, cause=seen.cause or Cause.NOT_BEGUN, outcome=Outcome.FAILED)
     return step(job, JobState.PREPARED, now, why=f"not begun in its last worker: {reason}")
 
 
@@ -196,8 +198,13 @@ def _end_job(write: Write, queue: Queue, one: Ended, job: Job, states: Sequence[
 
 
 def _judged(job: Job, ended: Ended, now: float) -> JobStep:
-    judge = verdict_of_one if ended.worker.map_type is MapType.MANY_TO_ONE else verdict
-    outcome, why = judge(job, ended.seen, ended.news.job_status.get(job.id), job.attributes, job.files)
+    said = ended.news.job_status.get(job.id)
+    if ended.worker.map_type is MapType.MANY_TO_ONE:
+        outcome, why = verdict_of_one(job, ended.seen, said, job.attributes, job.files)
+        cause = cause_of_one(outcome, job, ended.seen, said, job.attributes)
+    else:
+        outcome, why = verdict(job, ended.seen, said, job.attributes, job.files)
+        cause = cause_of(outcome, job, ended.seen, said)
     if outcome is not Outcome.FINISHED:
         log.info("job did not finish job=%s worker=%s outcome=%s why=%s", job.id, ended.worker.id, outcome, why)
-    return step(job, JobState.TO_TRANSFER, now, why=why, outcome=outcome)
+    return step(job, JobState.TO_TRANSFER, now, why=why, cause=cause, outcome=outcome)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NewType
 
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.event import EventLoad
 from harvester_hpc.model.file import File
 from harvester_hpc.model.lifecycle import Lifecycle
@@ -94,6 +95,7 @@ class Job:
         tries: how often the present step was tried without success; starts again with each state.
         submissions: how many workers were planned for it so far.
         why: the last thing that went wrong, in the words of who said it; "" if nothing.
+        cause: of what did not go well; UNKNOWN if nothing, or nobody knows.
         cancel: why it is to be cancelled; "" if it is not. The owner of the state acts on it.
         due: when its owner wants to look at it next (seconds since 1970); None once final.
         params: the job dictionary as the workload management system sent it; empty unless it was asked for.
@@ -116,6 +118,7 @@ class Job:
     tries: int = 0
     submissions: int = 0
     why: str = ""
+    cause: Cause = Cause.UNKNOWN
     cancel: str = ""
     created: float = 0.0
     changed: float = 0.0
@@ -147,6 +150,7 @@ class JobStep:
     due: float | None
     tries: int = 0
     why: str = ""
+    cause: Cause = Cause.UNKNOWN
     outcome: Outcome | None = None
     report: bool = False
 
@@ -163,13 +167,14 @@ def step(
     *,
     due: float | None = None,
     why: str = "",
+    cause: Cause = Cause.UNKNOWN,
     outcome: Outcome | None = None,
 ) -> JobStep:
     """Return the step of ``job`` to another state at ``now``.
 
     Args:
         due: when the next owner looks; at once if not given. Ignored for a final state.
-        why: kept with the job; an earlier reason stays if nothing is said.
+        why, cause: kept with the job; an earlier reason, and cause, stays if nothing is said.
 
     Raises:
         ForbiddenMove: the lifecycle has no such move.
@@ -181,6 +186,7 @@ def step(
         after=after,
         due=None if final else now if due is None else due,
         why=why or job.why,
+        cause=cause or job.cause,
         outcome=outcome or job.outcome,
         report=TOLD_AS[after] != TOLD_AS[job.state] or final,
     )
@@ -200,5 +206,6 @@ def look_again(job: Job, due: float, *, why: str | None = None, failed_try: bool
         due=due,
         tries=job.tries + (1 if failed_try else 0),
         why=job.why if why is None else why,
+        cause=job.cause,
         outcome=job.outcome,
     )

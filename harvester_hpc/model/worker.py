@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NewType
 
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.lifecycle import Lifecycle
 
 WorkerId = NewType("WorkerId", int)
@@ -81,6 +82,7 @@ class Worker:
         native_status: the batch system's own word and reason, for the operator.
         exit_code: of the batch script; None while unknown.
         submissions: how often the submission was begun.
+        cause: of an end that is not good; UNKNOWN before that.
         kill: why it is to be killed; "" if it is not. The sweeper acts on it.
         due: when its owner looks next; None when nothing is left to do.
         gone: since when the batch system does not know it; None if it does.
@@ -104,6 +106,7 @@ class Worker:
     submissions: int = 0
     tries: int = 0
     why: str = ""
+    cause: Cause = Cause.UNKNOWN
     kill: str = ""
     created: float = 0.0
     changed: float = 0.0
@@ -158,6 +161,7 @@ class WorkerStep:
     exit_code: int | None = None
     submissions: int | None = None
     why: str | None = None
+    cause: Cause | None = None
     submitted: float | None = None
     started: float | None = None
     ended: float | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.checksum import in_one_spelling
 from harvester_hpc.model.file import File, FileKind, FileState
 from harvester_hpc.model.job import Job, JobId, JobState
@@ -35,7 +36,8 @@ def job_from(dictionary: Mapping[str, Any], queue: str) -> Job:
             params=dictionary, files=(*_inputs(job_id, dictionary), *_outputs(job_id, dictionary)),
         )
     except ValueError as error:
-        return Job(id=job_id, queue=queue, state=JobState.FAILED, why=f"unusable job dictionary: {error}", params=dictionary)
+        why = f"unusable job dictionary: {error}"
+        return Job(id=job_id, queue=queue, state=JobState.FAILED, why=why, cause=Cause.DICTIONARY, params=dictionary)
 
 
 def _inputs(job_id: JobId, dictionary: Mapping[str, Any]) -> list[File]:

@@ -1,6 +1,7 @@
 """What one look at the batch system changes of a worker."""
 from __future__ import annotations
 
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.worker import ENDS, Worker, WorkerState, WorkerStep
 from harvester_hpc.ports.batch import Seen
 
@@ -28,6 +29,7 @@ def changed(worker: Worker, seen: Seen, due: float, now: float, *, ended: float 
     return WorkerStep(
         worker_id=worker.id, before=worker.state, after=seen.state, due=due, batch_id=seen.batch_id or None,
         native_status=seen.native_status or None, node=seen.node or None, exit_code=seen.exit_code, why=seen.why or None,
+        cause=seen.cause or None,
         submitted=now if is_requeued else None,  # it waits anew: the time limit of the queue begins again
         started=(seen.started or (seen.ended if seen.state in ENDS else None)) if starts else None, ended=ended,
     )
@@ -36,6 +38,6 @@ def changed(worker: Worker, seen: Seen, due: float, now: float, *, ended: float 
 def lost(worker: Worker) -> Seen:
     """Return the end of a worker that left the batch system without a trace, long enough ago."""
     return Seen(
-        state=WorkerState.FAILED, native_status=worker.native_status,
+        state=WorkerState.FAILED, native_status=worker.native_status, cause=Cause.LOST,
         why=f"left the batch system without a trace ({worker.why or 'no record of its end'})",
     )

@@ -79,6 +79,11 @@ def is_settled(job: Job, said: str | None) -> bool:
     return not any(file.kind in wanted and file.state is FileState.EXPECTED and file.lfn not in optional for file in job.files)
 
 
+def was_told_to_end(attributes: Mapping[str, Any]) -> bool:
+    """Tell whether a payload was ended by a signal from outside."""
+    return _diagnosis(attributes).startswith(TOLD_TO_END)
+
+
 def _reason_from_outside(seen: Seen) -> str:
     """Return why the worker failed, unless that is its own exit code, on which the payload's words are better."""
     return "" if seen.state is WorkerState.FINISHED or seen.why == f"exit code {seen.exit_code}" else seen.why

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.worker import Worker, WorkerState
 from harvester_hpc.ports.outcome import Result
 
@@ -81,6 +82,7 @@ class Seen:
         exit_code: of the batch script; None if it told none.
         node: first or only node; "" if unknown.
         batch_id: the number that holds the claim, if it is another than the one we knew; "" otherwise.
+        why, cause: of an end that is not good, in words and as one; cause UNKNOWN if nobody knows.
         started, ended: seconds since 1970; None if unknown.
     """
 
@@ -90,6 +92,7 @@ class Seen:
     node: str = ""
     batch_id: str = ""
     why: str = ""
+    cause: Cause = Cause.UNKNOWN
     started: float | None = None
     ended: float | None = None
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.command import Command
 from harvester_hpc.model.file import File
 from harvester_hpc.model.job import JobId
@@ -21,6 +22,7 @@ class JobReport:
         attributes: what the worker told (transExitCode, node, startTime, nEvents, ...), with PanDA's names.
         outputs: outputs and log with checksum, size, guid, endpoint; given with finished and failed only.
         why: diagnostics; "" for none.
+        cause: of an end that is not good, as one word; UNKNOWN if nobody knows.
     """
 
     job_id: JobId
@@ -30,6 +32,7 @@ class JobReport:
     site: str = ""
     batch_id: str = ""
     why: str = ""
+    cause: Cause = Cause.UNKNOWN
     attributes: Mapping[str, Any] = field(default_factory=dict)
     outputs: tuple[File, ...] = ()
 

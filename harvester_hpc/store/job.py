@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from harvester_hpc.messenger.values import DeclaredFile
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.event import has_events
 from harvester_hpc.model.file import File, FileId, FileKind, FileState
 from harvester_hpc.model.job import Job, JobId, JobState, JobStep, Outcome
@@ -35,7 +36,7 @@ def _insert_one(write: Write, sql: Mapping[str, str], job: Job) -> bool:
     created = run(
         sql["insert"],
         (job.id, job.queue, job.state, job.attempt, job.task_id, job.priority, job.resource_type, job.cores, job.ram_mb,
-         job.walltime_s, job.why, write.now, write.now, None if job.state not in JOB_TURN else write.now),
+         job.walltime_s, job.why, write.now, write.now, None if job.state not in JOB_TURN else write.now, job.cause),
     ).rowcount
     if not created:
         return False
@@ -65,7 +66,7 @@ def make(write: Write, steps: Iterable[JobStep]) -> list[JobId]:
     stale = []
     prepared = False
     for step in steps:
-        made = run(sql, (step.after, step.due, step.tries, step.why, step.outcome, now, step.job_id, step.before)).rowcount
+        made = run(sql, (step.after, step.due, step.tries, step.why, step.outcome, step.cause, now, step.job_id, step.before)).rowcount
         if not made:
             stale.append(step.job_id)
             continue
@@ -232,6 +233,7 @@ def _job(row: Row) -> Job:
         id=JobId(row[0]), queue=row[1], state=JobState(row[2]), outcome=None if row[3] is None else Outcome(row[3]),
         attempt=row[4], task_id=row[5], priority=row[6], resource_type=row[7], cores=row[8], ram_mb=row[9], walltime_s=row[10],
         tries=row[11], submissions=row[12], why=row[13], cancel=row[14], created=row[15], changed=row[16], due=row[17],
+        cause=Cause(row[18]),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.job import WITH_ITS_WORKER_S, JobId
 from harvester_hpc.model.turn import MESSENGER, MONITOR, PROPAGATOR, SUBMITTER, SWEEPER, WORKER_TURN
 from harvester_hpc.model.worker import MapType, Worker, WorkerId, WorkerPlan, WorkerState, WorkerStep
@@ -103,7 +104,7 @@ def make(write: Write, steps: Iterable[WorkerStep]) -> list[WorkerId]:
         made = write.connection.execute(
             sql,
             (step.after, step.due, step.tries, step.batch_id, step.native_status, step.node, step.exit_code, step.submissions,
-             step.why, step.submitted, step.started, step.ended, now, told, step.worker_id, step.before),
+             step.why, step.submitted, step.started, step.ended, now, told, step.worker_id, step.before, step.cause),
         ).rowcount
         if not made:
             stale.append(step.worker_id)
@@ -274,5 +275,5 @@ def _worker(row: Row, job_ids: tuple[int, ...]) -> Worker:
         id=WorkerId(row[0]), queue=row[1], map_type=MapType(row[2]), state=WorkerState(row[3]), key=row[4], access_point=row[5],
         plan=size, batch_id=row[11], batch_queue=row[12], native_status=row[13], node=row[14], exit_code=row[15], submissions=row[16],
         tries=row[17], why=row[18], kill=row[19], created=row[20], changed=row[21], submitted=row[22], started=row[23], ended=row[24],
-        due=row[25], gone=row[26], heartbeat=row[27], late=bool(row[28]), job_ids=job_ids,
+        due=row[25], gone=row[26], heartbeat=row[27], late=bool(row[28]), cause=Cause(row[29]), job_ids=job_ids,
     )

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.file import File
 from harvester_hpc.ports.communicator import JobReport
 from harvester_panda.cleaning import number_of, plain_time, short, text_of, whole, without_nothing
+from harvester_panda.error_codes import pilot_code
 
 #: What can be said of a job; our other ends are a failed one with a sub-status.
 STATUSES = frozenset({"running", "failed", "finished", "holding", "starting", "transferring"})
@@ -25,8 +27,6 @@ LONG = 4_000
 DOCUMENT = 4 << 20
 #: A batch id that may change when a job gets another worker; the server kills a job whose other id is of another form.
 CHANGEABLE = re.compile(r"\d{2,}")
-#: Error codes of the pilot for ends that came from outside the payload.
-GENERAL_ERROR, KILLED_FROM_OUTSIDE = 1008, 1144
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,6 @@ OLD_NAMES: Mapping[str, str] = {
 }
 #: The report is about these, whatever a worker says.
 OURS = frozenset({"siteName", "batchID", "jobSubStatus", "xml"})
-CODES = ("trans_exit_code", "pilot_error_code", "exe_error_code")
 
 
 def item_of(report: JobReport) -> dict[str, Any]:
@@ -90,7 +89,7 @@ def item_of(report: JobReport) -> dict[str, Any]:
     if status in ENDS:
         item["job_output_report"] = _outputs(report)
     if status == "failed":
-        item |= _trouble(report, item, sub_status)
+        item |= _trouble(report, item)
     return without_nothing(item)
 
 
@@ -147,12 +146,15 @@ def _output(report: JobReport, file: File) -> dict[str, Any]:
     return without_nothing({"guid": guid, "fsize": file.size, **checksum, "endpoint": file.endpoint, "surl": file.url})
 
 
-def _trouble(report: JobReport, item: Mapping[str, Any], sub_status: str) -> dict[str, Any]:
-    """Return an error code if nobody has said one, and our words where nobody has said any."""
-    trouble: dict[str, Any] = {}
-    if not any(item.get(code) for code in CODES):
-        trouble["pilot_error_code"] = KILLED_FROM_OUTSIDE if sub_status in ("killed", "cancelled") else GENERAL_ERROR
-    if report.why and not item.get("pilot_error_diag"):
+def _trouble(report: JobReport, item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the error code, and our words where they say more than the worker's own: what the batch system did to it."""
+    cause = report.cause
+    if cause is Cause.UNKNOWN and item.get("job_sub_status") in ("killed", "cancelled"):
+        cause = Cause.KILLED
+    others = bool(item.get("trans_exit_code") or item.get("exe_error_code"))
+    code = pilot_code(cause, report.why, own=item.get("pilot_error_code") or 0, others=others)
+    trouble: dict[str, Any] = {} if code is None else {"pilot_error_code": code}
+    if report.why and (code is not None or not item.get("pilot_error_diag")):
         trouble["pilot_error_diag"] = short(report.why, 500)
     return trouble
 

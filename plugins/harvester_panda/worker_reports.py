@@ -9,6 +9,7 @@ from typing import Any
 
 from harvester_hpc.model.worker import Worker, WorkerState
 from harvester_panda.cleaning import LARGEST, marked_time, short, without_nothing
+from harvester_panda.error_codes import worker_code
 from harvester_panda.log_addresses import addresses_of
 
 #: {key: bytes} of the texts.
@@ -34,6 +35,7 @@ def item_of(worker: Worker, host: str, log_urls: Mapping[str, str]) -> dict[str,
         "status": str(SAID_AS.get(worker.state, worker.state)), "computingSite": worker.queue, "nCore": worker.plan.cores,
         "nodeID": worker.node, "submitTime": marked_time(worker.submitted), "startTime": marked_time(worker.started),
         "endTime": marked_time(worker.ended), "nativeExitCode": _code(worker.exit_code), "nativeStatus": worker.native_status,
+        "errorCode": worker_code(worker),
         "diagMessage": worker.why or worker.kill, "nJobs": len(worker.job_ids), "harvesterHost": host, "submissionHost": host,
         "minRamCount": worker.plan.ram_mb or None, "pandaid_list": [int(one) for one in worker.job_ids][:MOST_JOBS] or None,
         **addresses_of(worker, log_urls),

@@ -4,6 +4,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harvester_hpc.messenger.values import Claim, Exit
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.worker import Worker, WorkerState
 from harvester_hpc.ports.batch import Seen, Sight, Unseen
 from harvester_psij.letters import claim_of, exit_of
@@ -40,6 +41,7 @@ def local_sight(worker: Worker) -> Sight:
         node=process.host,
         batch_id=moved,
         why=f"killed: {worker.kill}" if worker.kill else "its process is gone without an exit status",
+        cause=Cause.KILLED if worker.kill else Cause.LOST,
         started=claim.started if claim else None,
     )
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from harvester_hpc.messenger.values import Claim, Exit
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.worker import Worker, WorkerState
 from harvester_hpc.ports.batch import Seen, Sight, Unseen
 from harvester_psij.rows import Row
@@ -55,11 +56,11 @@ def _alive(row: Row, meaning: Meaning, claim: Claim | None, batch_id: str) -> Se
 
 
 def _by_exit(worker: Worker, row: Row | None, claim: Claim | None, ended: Exit, batch_id: str) -> Seen:
-    state, why = WorkerState.FINISHED, ""
+    state, why, cause = WorkerState.FINISHED, "", Cause.UNKNOWN
     if ended.exit_code != 0:
-        state, why = WorkerState.FAILED, f"exit code {ended.exit_code}"
+        state, why, cause = WorkerState.FAILED, f"exit code {ended.exit_code}", Cause.WORKER
         if worker.kill:
-            state, why = WorkerState.CANCELLED, f"killed: {worker.kill}"
+            state, why, cause = WorkerState.CANCELLED, f"killed: {worker.kill}", Cause.KILLED
     meaning = meaning_of(row.code) if row else None
     return Seen(
         state=state,
@@ -68,6 +69,7 @@ def _by_exit(worker: Worker, row: Row | None, claim: Claim | None, ended: Exit, 
         node=(row.node if row else "") or (claim.host if claim else ""),
         batch_id=batch_id,
         why=why,
+        cause=cause,
         started=(row.started if row else None) or (claim.started if claim else None) or None,
         ended=ended.ended or None,
     )
@@ -85,6 +87,7 @@ def _by_end(worker: Worker, row: Row, meaning: Meaning, ended: Exit | None, batc
         node=row.node,
         batch_id=batch_id,
         why=_why(worker, row, meaning, exit_code),
+        cause=Cause.KILLED if worker.kill and meaning.state is WorkerState.CANCELLED else meaning.cause or Cause.WORKER,
         started=row.started,
         ended=row.ended or (ended.ended if ended else None),
     )

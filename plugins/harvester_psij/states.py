@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.worker import WorkerState
 
 
@@ -15,11 +16,13 @@ class Meaning:
         word: the long form of the state.
         state: of the worker.
         why: plain words for an end that is none of the worker's own; "" otherwise.
+        cause: of such an end.
     """
 
     word: str
     state: WorkerState
     why: str = ""
+    cause: Cause = Cause.UNKNOWN
 
 
 _WAITS, _RUNS = WorkerState.SUBMITTED, WorkerState.RUNNING
@@ -44,13 +47,13 @@ SLURM_STATES: Mapping[str, Meaning] = {
     "RS": Meaning("RESIZING", _RUNS),
     "CD": Meaning("COMPLETED", _FINISHED),
     "F": Meaning("FAILED", _FAILED),
-    "BF": Meaning("BOOT_FAIL", _FAILED, "a node failed to boot"),
-    "DL": Meaning("DEADLINE", _FAILED, "deadline reached"),
-    "NF": Meaning("NODE_FAIL", _FAILED, "node failure"),
-    "OOM": Meaning("OUT_OF_MEMORY", _FAILED, "out of memory"),
-    "PR": Meaning("PREEMPTED", _FAILED, "preempted"),
-    "TO": Meaning("TIMEOUT", _FAILED, "time limit reached"),
-    "CA": Meaning("CANCELLED", _CANCELLED, "cancelled"),
+    "BF": Meaning("BOOT_FAIL", _FAILED, "a node failed to boot", Cause.NODE_FAILURE),
+    "DL": Meaning("DEADLINE", _FAILED, "deadline reached", Cause.TIME_LIMIT),
+    "NF": Meaning("NODE_FAIL", _FAILED, "node failure", Cause.NODE_FAILURE),
+    "OOM": Meaning("OUT_OF_MEMORY", _FAILED, "out of memory", Cause.OUT_OF_MEMORY),
+    "PR": Meaning("PREEMPTED", _FAILED, "preempted", Cause.PREEMPTED),
+    "TO": Meaning("TIMEOUT", _FAILED, "time limit reached", Cause.TIME_LIMIT),
+    "CA": Meaning("CANCELLED", _CANCELLED, "cancelled", Cause.BATCH_KILL),
 }
 
 _BY_WORD = {meaning.word: meaning for meaning in SLURM_STATES.values()}

@@ -1,7 +1,7 @@
 -- name: insert
 -- A job that was fetched; known ones are left alone.
-INSERT INTO job (job_id, queue, state, attempt, task_id, priority, resource_type, cores, ram_mb, walltime_s, why, created, changed, due)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO job (job_id, queue, state, attempt, task_id, priority, resource_type, cores, ram_mb, walltime_s, why, created, changed, due, cause)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (job_id) DO NOTHING;
 
 -- name: forget_older_attempt
@@ -14,11 +14,11 @@ INSERT INTO job_params (job_id, params) VALUES (?, ?);
 
 -- name: step
 -- From one state to another (or to another look), unless somebody was faster.
-UPDATE job SET state = ?, due = ?, tries = ?, why = ?, outcome = ?, changed = ? WHERE job_id = ? AND state = ?;
+UPDATE job SET state = ?, due = ?, tries = ?, why = ?, outcome = ?, cause = ?, changed = ? WHERE job_id = ? AND state = ?;
 
 -- name: bind
 -- From prepared to submitted: bound to a worker.
-UPDATE job SET state = 'submitted', due = ?, tries = 0, submissions = submissions + 1, why = '', changed = ?
+UPDATE job SET state = 'submitted', due = ?, tries = 0, submissions = submissions + 1, why = '', cause = '', changed = ?
 WHERE job_id = ? AND state = 'prepared' AND cancel = '';
 
 -- name: uncount
@@ -32,13 +32,13 @@ UPDATE job SET changed = changed WHERE job_id = ? AND state IN ('submitted', 'ru
 -- name: of_queue
 -- Jobs of one queue in one state, in the order in which they get workers.
 SELECT job_id, queue, state, outcome, attempt, task_id, priority, resource_type, cores, ram_mb, walltime_s, tries, submissions,
-       why, cancel, created, changed, due
+       why, cancel, created, changed, due, cause
 FROM job WHERE queue = ? AND state = ? ORDER BY priority DESC, job_id LIMIT ?;
 
 -- name: due
 -- Jobs of one state that want looking at, the most urgent first.
 SELECT job_id, queue, state, outcome, attempt, task_id, priority, resource_type, cores, ram_mb, walltime_s, tries, submissions,
-       why, cancel, created, changed, due
+       why, cancel, created, changed, due, cause
 FROM job WHERE state = ? AND due <= ? ORDER BY due LIMIT ?;
 
 -- name: next_due
@@ -48,25 +48,25 @@ SELECT min(due) FROM job WHERE state = ? AND due IS NOT NULL;
 -- name: pick
 -- Prepared jobs of one queue, in the order in which they get workers.
 SELECT job_id, queue, state, outcome, attempt, task_id, priority, resource_type, cores, ram_mb, walltime_s, tries, submissions,
-       why, cancel, created, changed, due
+       why, cancel, created, changed, due, cause
 FROM job WHERE queue = ? AND state = 'prepared' ORDER BY priority DESC, job_id LIMIT ?;
 
 -- name: cancelled_before_their_worker
 -- Prepared jobs of any queue that are to be cancelled.
 SELECT job_id, queue, state, outcome, attempt, task_id, priority, resource_type, cores, ram_mb, walltime_s, tries, submissions,
-       why, cancel, created, changed, due
+       why, cancel, created, changed, due, cause
 FROM job WHERE state = 'prepared' AND cancel <> '' LIMIT ?;
 
 -- name: by_ids
 -- Jobs by their numbers.
 SELECT job_id, queue, state, outcome, attempt, task_id, priority, resource_type, cores, ram_mb, walltime_s, tries, submissions,
-       why, cancel, created, changed, due
+       why, cancel, created, changed, due, cause
 FROM job WHERE job_id IN (SELECT value FROM json_each(?));
 
 -- name: of_workers
 -- Jobs of some workers, each with its worker's number in front.
 SELECT bond.worker_id, job.job_id, job.queue, job.state, job.outcome, job.attempt, job.task_id, job.priority, job.resource_type,
-       job.cores, job.ram_mb, job.walltime_s, job.tries, job.submissions, job.why, job.cancel, job.created, job.changed, job.due
+       job.cores, job.ram_mb, job.walltime_s, job.tries, job.submissions, job.why, job.cancel, job.created, job.changed, job.due, job.cause
 FROM json_each(?) AS wanted JOIN bond ON bond.worker_id = wanted.value JOIN job ON job.job_id = bond.job_id;
 
 -- name: params

@@ -25,7 +25,7 @@ INSERT INTO bond (worker_id, job_id) VALUES (?, ?);
 UPDATE worker SET state = ?1, due = ?2, tries = ?3, batch_id = coalesce(?4, batch_id), native_status = coalesce(?5, native_status),
     node = coalesce(?6, node), exit_code = coalesce(?7, exit_code), submissions = coalesce(?8, submissions), why = coalesce(?9, why),
     submitted = coalesce(?10, submitted), started = coalesce(?11, started), ended = coalesce(?12, ended),
-    changed = ?13, gone = NULL, tell = CASE WHEN ?14 THEN ?13 ELSE tell END,
+    cause = coalesce(?17, cause), changed = ?13, gone = NULL, tell = CASE WHEN ?14 THEN ?13 ELSE tell END,
     look = CASE WHEN ?1 = 'running' THEN coalesce(look, ?13) WHEN ?1 = 'submitted' THEN look ELSE NULL END,
     kill_due = CASE WHEN ?1 IN ('finished', 'failed', 'cancelled', 'missed') THEN NULL ELSE kill_due END
 WHERE worker_id = ?15 AND state = ?16;
@@ -41,7 +41,7 @@ UPDATE worker SET gone = coalesce(gone, ?), why = ?, due = ? WHERE worker_id = ?
 -- name: due
 -- Workers of one state that want looking at, the most urgent first.
 SELECT worker_id, queue, map_type, state, key, access_point, nodes, cores, walltime_s, ram_mb, gpus_per_node, batch_id, batch_queue,
-       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late
+       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late, cause
 FROM worker WHERE state = ? AND due <= ? ORDER BY due LIMIT ?;
 
 -- name: next_due
@@ -51,25 +51,25 @@ SELECT min(due) FROM worker WHERE state = ? AND due IS NOT NULL;
 -- name: by_ids
 -- Workers by their numbers.
 SELECT worker_id, queue, map_type, state, key, access_point, nodes, cores, walltime_s, ram_mb, gpus_per_node, batch_id, batch_queue,
-       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late
+       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late, cause
 FROM worker WHERE worker_id IN (SELECT value FROM json_each(?));
 
 -- name: to_kill
 -- Workers that the sweeper is to end.
 SELECT worker_id, queue, map_type, state, key, access_point, nodes, cores, walltime_s, ram_mb, gpus_per_node, batch_id, batch_queue,
-       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late
+       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late, cause
 FROM worker WHERE kill_due <= ? ORDER BY kill_due LIMIT ?;
 
 -- name: to_look
 -- Workers whose letters are read by the clock.
 SELECT worker_id, queue, map_type, state, key, access_point, nodes, cores, walltime_s, ram_mb, gpus_per_node, batch_id, batch_queue,
-       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late
+       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late, cause
 FROM worker WHERE look <= ? ORDER BY look LIMIT ?;
 
 -- name: to_tell
 -- Workers of which the workload management system is to be told.
 SELECT worker_id, queue, map_type, state, key, access_point, nodes, cores, walltime_s, ram_mb, gpus_per_node, batch_id, batch_queue,
-       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late
+       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late, cause
 FROM worker WHERE tell <= ? ORDER BY tell LIMIT ?;
 
 -- name: next_kill
@@ -155,5 +155,5 @@ JOIN bond ON bond.job_id = wanted.value JOIN worker ON worker.worker_id = bond.w
 -- name: of_queue
 -- Workers of one queue in one state.
 SELECT worker_id, queue, map_type, state, key, access_point, nodes, cores, walltime_s, ram_mb, gpus_per_node, batch_id, batch_queue,
-       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late
+       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late, cause
 FROM worker WHERE queue = ? AND state = ?;

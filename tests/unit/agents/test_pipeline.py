@@ -11,6 +11,7 @@ import pytest
 
 from harvester_hpc.errors import Unavailable
 from harvester_hpc.messenger.values import DeclaredFile, News
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.command import Command, CommandKind
 from harvester_hpc.model.file import FileState
 from harvester_hpc.model.job import JobState, Outcome
@@ -117,6 +118,7 @@ def test_a_job_without_its_output_has_failed(worlds: Worlds) -> None:
     assert job.state is JobState.FAILED
     assert "did not make out.1" in job.why
     assert told(world)[-1] == (1, "failed")
+    assert world.communicator.reports[-1].cause is Cause.MISSING_OUTPUT
 
 
 def test_a_failed_payload_keeps_its_log_and_its_words(worlds: Worlds) -> None:
@@ -132,6 +134,7 @@ def test_a_failed_payload_keeps_its_log_and_its_words(worlds: Worlds) -> None:
     last = world.communicator.reports[-1]
     assert [file.lfn for file in last.outputs] == ["job.log"]
     assert last.why == "segmentation violation"
+    assert last.cause is Cause.PAYLOAD
 
 
 def test_letters_of_other_jobs_change_nothing(worlds: Worlds) -> None:
@@ -223,6 +226,8 @@ def test_a_refused_worker_gives_its_job_back_until_the_attempts_are_used_up(worl
     assert job.state is JobState.FAILED
     assert "Invalid account" in job.why
     assert told(world)[-1] == (1, "failed")
+    assert world.communicator.reports[-1].cause is Cause.SUBMISSION
+    assert world.worker(1).cause is Cause.SUBMISSION
     assert world.batch.submissions == []
 
 
@@ -334,6 +339,7 @@ def test_a_job_that_fits_no_worker_fails_with_the_arithmetic(worlds: Worlds) -> 
     world.maker.answer = Failed(why="asks for 64 cores, a worker has 32")
     world.settle()
     assert (world.job(1).state, world.job(1).why) == (JobState.FAILED, "asks for 64 cores, a worker has 32")
+    assert world.communicator.reports[-1].cause is Cause.TOO_LARGE
 
 
 def test_a_worker_maker_that_says_later_is_asked_later(worlds: Worlds) -> None:
@@ -378,6 +384,8 @@ def test_a_worker_that_the_batch_system_forgot_is_given_up_after_a_patience(worl
         world.later(400.0)
     assert world.worker(1).state is WorkerState.FAILED
     assert "without a trace" in world.job(1).why
+    assert world.communicator.reports[-1].cause is Cause.LOST
+    assert world.worker(1).cause is Cause.LOST
 
 
 def test_a_worker_that_comes_back_is_not_given_up(worlds: Worlds) -> None:
@@ -419,6 +427,22 @@ def test_a_worker_whose_work_was_done_before_its_end_was_unkind_has_finished_job
     world.later(30.0)
     assert world.worker(1).state is WorkerState.FAILED
     assert world.job(1).state is JobState.FINISHED
+    assert world.communicator.reports[-1].cause is Cause.UNKNOWN
+
+
+def test_what_the_batch_system_did_to_a_worker_is_told_of_its_job(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1, instant=False, finishes=False)
+    world.settle()
+    (key,) = world.batch.keys()
+    world.batch.start(key)
+    world.later(5.0)
+    world.batch._jobs[key] = Seen(
+        state=WorkerState.FAILED, native_status="TIMEOUT", why="time limit reached", cause=Cause.TIME_LIMIT,
+    )
+    world.later(30.0)
+    assert world.worker(1).cause is Cause.TIME_LIMIT
+    last = world.communicator.reports[-1]
+    assert (last.status, last.why, last.cause) == ("failed", "time limit reached", Cause.TIME_LIMIT)
 
 
 def test_a_file_that_is_not_visible_yet_is_waited_for(worlds: Worlds) -> None:
@@ -469,6 +493,7 @@ def test_a_stage_in_that_will_never_work_fails_its_job_only(worlds: Worlds) -> N
     world.settle()
     world.later(3.0)
     assert sorted(world.job(number).state for number in (1, 2)) == [JobState.FAILED, JobState.FINISHED]
+    assert {report.cause for report in world.communicator.reports if report.status == "failed"} == {Cause.STAGE_IN}
 
 
 def test_a_stage_out_is_tried_again_and_then_given_up(worlds: Worlds) -> None:
@@ -488,6 +513,7 @@ def test_a_stage_out_is_tried_again_and_then_given_up(worlds: Worlds) -> None:
         again.later(700.0)
     assert again.job(1).state is JobState.FAILED
     assert "gave up after 20 tries: no space" in again.job(1).why
+    assert again.communicator.reports[-1].cause is Cause.STAGE_OUT
 
 
 # -- kill and sweep -----------------------------------------------------------------------------------
@@ -507,6 +533,7 @@ def test_a_job_killed_before_its_worker_never_runs(worlds: Worlds, agents: tuple
     assert world.batch.submissions == []
     assert told(world) == [(1, "failed")]
     assert world.communicator.reports[-1].sub_status == "killed"
+    assert world.communicator.reports[-1].cause is Cause.KILLED
 
 
 def test_a_job_killed_while_its_worker_waits_ends_with_the_worker(worlds: Worlds) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from harvester_hpc.messenger.values import Claim, Exit
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.worker import MapType, Worker, WorkerId, WorkerPlan, WorkerState
 from harvester_hpc.ports.batch import Seen, Unseen
 from harvester_psij.rows import Row
@@ -52,6 +53,7 @@ def test_the_batch_systems_reason_outweighs_a_bad_exit_code_which_is_kept(code: 
     assert isinstance(seen, Seen)
     assert (seen.state, seen.exit_code) == (SLURM_STATES[code].state, 3)
     assert seen.why == (SLURM_STATES[code].why if code != "CA" else "cancelled from outside")
+    assert seen.cause is SLURM_STATES[code].cause is not Cause.UNKNOWN
 
 
 @pytest.mark.parametrize("code", ["F", "CD"])
@@ -87,7 +89,7 @@ def test_absence_without_an_exit_code_is_unknown() -> None:
 def test_absence_with_a_bad_exit_code_is_failure() -> None:
     seen = sight_of(WORKER, None, CLAIM, BAD, NOW)
     assert seen == Seen(
-        state=WorkerState.FAILED, exit_code=3, why="exit code 3", node="n1", started=CLAIM.started, ended=BAD.ended
+        state=WorkerState.FAILED, exit_code=3, why="exit code 3", cause=Cause.WORKER, node="n1", started=CLAIM.started, ended=BAD.ended,
     )
 
 
