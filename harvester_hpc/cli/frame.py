@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, str] = {
     "kill": "Kill jobs or workers.",
     "retry": "Make new attempts of jobs that ended without success.",
     "config": "Check or show the configuration.",
+    "site": "List, show, find, check or make the files that describe computing centres.",
     "store": "Check, copy, bring up to date or shrink the store.",
     "demo": "Run real jobs through the whole pipeline in a fresh folder.",
     "completion": "Print the completion script of a shell.",

@@ -144,7 +144,7 @@ def _account(survey: Survey) -> Iterator[str]:
     if names:
         yield f"  // The project that is charged; you may charge: {', '.join(names[:20])}."
         yield f'  "account": {_json(default or names[0])},'
-    elif not survey.accounts_known:
+    elif not survey.accounts_known and survey.account_required is not False:
         yield "  // The project that is charged, if the centre wants one; the batch system does not tell."
         yield '  // "account": "m1234",'
 

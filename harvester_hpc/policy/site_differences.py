@@ -246,7 +246,8 @@ def _of_cores(where: str, node: NodeShape, name: str, kinds: Sequence[NodeKind])
         return
     most = max(cpus)
     says = f"{_some(sorted({_cores(kind) for kind in kinds}))} in {name}"
-    remedy = f"ask for no more than the batch system has, {most} CPUs" if ours > most else f"{most - ours} of {most} CPUs stay idle"
+    idle = f"write {_written(kinds)}; {most - ours} of {most} CPUs stay idle"
+    remedy = f"ask for no more than the batch system has, {most} CPUs" if ours > most else idle
     yield Difference(where=f"{where}.cores", file_says=f"{ours} CPUs for jobs", scheduler_says=says, remedy=remedy, fails=ours > most)
 
 
@@ -258,6 +259,14 @@ def _unknown_queues(facility: Facility, survey: Survey) -> Iterator[Difference]:
             where="queues", file_says=f"{len(facility.queues)} of them", scheduler_says=f"also open to you: {_some(others)}",
             remedy="add those that you want",
         )
+
+
+def _written(kinds: Sequence[NodeKind]) -> str:
+    """Return the most cores as a site file says them."""
+    most = max(kinds, key=lambda kind: kind.cores * kind.threads_per_core)
+    kept = f' and "reservedCores": {most.reserved_cores}' if most.reserved_cores else ""
+    threads = f' and "threadsPerCore": {most.threads_per_core}' if most.threads_per_core > 1 else ""
+    return f"{most.cores + most.reserved_cores}{kept}{threads}"
 
 
 def _with_features(kinds: Sequence[NodeKind], asked: str) -> list[NodeKind]:

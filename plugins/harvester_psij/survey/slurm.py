@@ -23,6 +23,7 @@ from harvester_psij.survey.slurm_forms import (
 QOS_COLUMNS = "Name,MaxWall,MaxTRES,MinTRES,MaxJobsPU,MaxSubmitPU,MaxJobsPA,MaxSubmitPA,Preempt"
 ACCOUNT_COLUMNS = "Cluster,Account,User,Partition,QOS,DefaultQOS,MaxJobs,MaxSubmit,MaxTRES,MaxWall"
 NO_ACCOUNTING = ("not running a supported accounting_storage plugin", "accounting storage is disabled")
+NO_CLUSTER = "Could not establish a configuration source"
 #: Kinds of nodes that are looked at closely.
 KINDS = 40
 
@@ -39,7 +40,13 @@ class SlurmSurveyor:
 
     def identify(self, within_s: float) -> Identity | None:
         """Return version and cluster's name; see ``ports.survey.Surveyor``."""
-        return identity_of(Questions(within_s).answer("scontrol", "show", "config"))
+        try:
+            return identity_of(Questions(within_s).answer("scontrol", "show", "config"))
+        except Unavailable as error:
+            # The programs are installed, and no cluster is.
+            if NO_CLUSTER in error.why:
+                return None
+            raise
 
     def survey(self, within_s: float) -> Survey:
         """Return what Slurm says; see ``ports.survey.Surveyor``."""

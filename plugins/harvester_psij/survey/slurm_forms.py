@@ -15,7 +15,7 @@ SERVING = ("idle", "mixed", "allocated", "completing", "planned", "reserved", "p
 #: A node that does not answer has a star.
 SILENT = "*"
 WORD = re.compile(r"(\w+)=(\S*)")
-DAYS = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
+DAYS = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", re.ASCII)
 GPU = re.compile(r"gpu(?::([A-Za-z][^:,()]*))?:(\d+)")
 
 
