@@ -17,12 +17,16 @@ EXTRAS = {
     "panda": [],
     "globus": ["globus-sdk>=4,<5"],
     "rucio": ["rucio-clients"],
+    "mariadb": ["PyMySQL>=1.1"],
     "mpi": ["mpi4py", "mpich"],
     "web": [],
     "tui": ["textual"],
     "demo": ["chromo", "numpy", "matplotlib", "mpi4py", "mpich"],
     # With pytest 9.2 pytest-xdist 3.8 tears groups of tests apart.
-    "test": ["globus-sdk>=4,<5", "rucio-clients", "pytest<9.2", "pytest-xdist", "ruff", "mypy", "import-linter", "mpi4py", "mpich"],
+    "test": [
+        "globus-sdk>=4,<5", "rucio-clients", "PyMySQL>=1.1", "pytest<9.2", "pytest-xdist", "ruff", "mypy", "import-linter", "mpi4py",
+        "mpich",
+    ],
 }
 EXTRAS["all"] = sorted({need for needs in EXTRAS.values() for need in needs})
 
@@ -47,7 +51,7 @@ setup(
     packages=sorted(packages_by_root()),
     package_dir=packages_by_root(),
     package_data={
-        "harvester_hpc": ["py.typed", "store/queries/*.sql", "store/migrations/*.sql", "testing/globus/*.sql"],
+        "harvester_hpc": ["py.typed", "fifo/*.sql", "store/queries/*.sql", "store/migrations/*.sql", "testing/globus/*.sql"],
         "harvester_local": ["schema.sql", "queries.sql"],
         "harvester_psij": ["templates/*"],
     },
@@ -87,6 +91,7 @@ setup(
             "pbs_classic = harvester_psij.survey.pbs:TorqueSurveyor",
             "lsf = harvester_psij.survey.lsf:LsfSurveyor",
         ],
+        "harvester_hpc.fifo": ["sqlite = harvester_hpc.fifo.sqlite:SqliteFifos", "mariadb = harvester_mariadb.fifo:MariadbFifos"],
         "harvester_hpc.cli": [
             "globus = harvester_globus.cli:command", "wms = harvester_local.cli:command", "panda = harvester_panda.cli:command",
         ],

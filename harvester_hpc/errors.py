@@ -11,6 +11,7 @@
     ├── LeaseHeld                    another process owns the store
     ├── LeaseLost                    another process took the store over; this one may not write
     ├── ForbiddenMove                a step that the lifecycle does not have (a defect of the caller)
+    ├── FifoLost                     a queue beside the store is not the one that was opened
     └── Unavailable                  the outside gave no answer: nothing is known, nothing changes
 
 An error about one job, worker or file is no exception; it is a value (see ``ports.outcome``).
@@ -93,5 +94,17 @@ class ForbiddenMove(HarvesterError):
     """A change of state that the lifecycle does not allow."""
 
 
+class FifoLost(HarvesterError):
+    """A queue beside the store has begun a new life, and is to be filled anew. Raised once; the next call works on the new one."""
+
+
 class Unavailable(HarvesterError):
-    """An outside service gave no usable answer: nothing is known, so nothing changes."""
+    """An outside service gave no usable answer: nothing is known, so nothing changes.
+
+    Args:
+        of: name of the service, if several queues ask the same one: it is one trouble, not one for each queue.
+    """
+
+    def __init__(self, what: str, *, why: str = "", remedy: str = "", of: str = "") -> None:
+        super().__init__(what, why=why, remedy=remedy)
+        self.of = of

@@ -17,7 +17,7 @@ from harvester_hpc.model.queue import Queue
 from harvester_hpc.ports.batch import Monitor, Submitter, Sweeper
 from harvester_hpc.ports.carrier import Carrier, Copier
 from harvester_hpc.ports.communicator import Communicator
-from harvester_hpc.ports.context import Context
+from harvester_hpc.ports.context import Commons, Context
 from harvester_hpc.ports.messenger import Messenger
 from harvester_hpc.ports.plugins import InBatches, QueuePlugins
 from harvester_hpc.ports.staging import Preparator, Stager
@@ -115,6 +115,7 @@ class Registry:
     def __init__(self, find: Callable[[], Iterable[EntryPoint]] = installed) -> None:
         self._find = find
         self._shared: list[tuple[type[Any], Any, Context, Any]] = []
+        self._commons = Commons()
 
     def names(self, kind: str) -> tuple[str, ...]:
         """Return the names of the installed plugins of a kind, in alphabetical order."""
@@ -200,7 +201,7 @@ class Registry:
         made: dict[str, QueuePlugins] = {}
         for name, queue in configuration.queues.items():
             with _collected(problems):
-                made[name] = self.plugins_for(queue.queue, queue.sections, _surroundings(configuration), where=queue.where)
+                made[name] = self.plugins_for(queue.queue, queue.sections, self._surroundings(configuration), where=queue.where)
         if problems:
             raise ConfigurationError("the plugins cannot be used", tuple(dict.fromkeys(problems)))
         return MappingProxyType(made)
@@ -215,12 +216,18 @@ class Registry:
         communicator: Any = None
         queues: Mapping[str, QueuePlugins] = {}
         with _collected(problems):
-            communicator = self.load(COMMUNICATOR, configuration.communicator, _surroundings(configuration), where=COMMUNICATOR)
+            communicator = self.load(COMMUNICATOR, configuration.communicator, self._surroundings(configuration), where=COMMUNICATOR)
         with _collected(problems):
             queues = self.plugins_of(configuration)
         if problems:
             raise ConfigurationError("the plugins cannot be used", tuple(problems))
         return Loaded(communicator=communicator, queues=queues)
+
+    def _surroundings(self, configuration: Configured) -> Context:
+        return Context(
+            instance=configuration.instance, tag=configuration.tag, state_dir=configuration.state_dir,
+            facility=configuration.facility, commons=self._commons,
+        )
 
     @cached_property
     def _entry_points(self) -> Mapping[str, Mapping[str, EntryPoint]]:
@@ -286,12 +293,6 @@ def _moves_batches(kind: str, plugin: type[Any]) -> bool:
 def _methods(port: type[Any]) -> Iterator[str]:
     own = (one for one in reversed(port.__mro__) if one.__module__ == port.__module__)
     return (name for one in own for name, member in vars(one).items() if callable(member) and not name.startswith("_"))
-
-
-def _surroundings(configuration: Configured) -> Context:
-    return Context(
-        instance=configuration.instance, tag=configuration.tag, state_dir=configuration.state_dir, facility=configuration.facility
-    )
 
 
 def _said(error: Exception) -> str:

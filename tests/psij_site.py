@@ -20,7 +20,7 @@ def context(folder: Path, scheduler: str, *, launcher: str = "single", requeue: 
     root = str(folder)
     return Context(
         instance="tests", tag="tests", state_dir=folder / "state", facility=facility,
-        queue=Queue(name="queue", access_root=root, access_point=f"{root}/${{workerID}}"),
+        queue=Queue(name="queue", access_root=root, access_point=f"{root}/${{workerID}}", poll_s=0.0),
     )
 
 

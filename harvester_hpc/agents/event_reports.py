@@ -20,6 +20,11 @@ log = logging.getLogger(__name__)
 
 #: Ranges in one call, at most (the published number for one job).
 BUNCH = 10_000
+#: Ranges that are asked about in one call: its answer may tell of all ranges that a job has, however few are named.
+ASKED = 50_000
+#: A call of more seconds than this is dear: its system reads a million ranges to take a thousand. The next one waits for so many times
+#: as long, for more to tell at once, but never longer than the last number (seconds).
+DEAR_S, REST, LONGEST_REST_S = 3.0, 20.0, 600.0
 #: Jobs looked at in one round.
 JOBS = 100
 #: What becomes of a range that the system takes our word on.
@@ -47,10 +52,11 @@ class EventReports:
         self.agent = agent
         self.house = agent.house
         self.database = agent.database
+        self._rests_until = 0.0
 
     def run_once(self) -> int:
         """Tell one bunch; return how many ranges were told."""
-        if self.agent.waits("events") or self.agent.waits(""):
+        if self.agent.waits("events") or self.agent.waits("") or self._rests():
             return 0
         with self.database.read() as connection:
             due = events.to_tell(connection, self.agent.clock.now(), JOBS)
@@ -65,7 +71,12 @@ class EventReports:
         """Return when there is something to tell."""
         with self.database.read() as connection:
             due = events.next_tell(connection)
-        return None if due is None else max(due, self.agent.waits_until("events"))
+        rest = self._rests_until if self._rests() else 0.0
+        return None if due is None else max(due, self.agent.waits_until("events"), rest)
+
+    def _rests(self) -> bool:
+        """Tell whether the last call was dear; a clock that was set back ends no rest late."""
+        return 0.0 < self._rests_until - self.agent.clock.now() <= LONGEST_REST_S
 
     def _bunch(self, due: Sequence[int]) -> Bunch:
         ranges: dict[JobId, list[Untold]] = {}
@@ -95,9 +106,18 @@ class EventReports:
         with self.database.write() as write:
             requests.begin_call(write, bunch.ranges, Call.TELL)
         letters = {job_id: [_report(one, bunch.files) for one in ones] for job_id, ones in bunch.ranges.items()}
+        begun = self.agent.clock.now()
         answer = self.agent.attempt("events", lambda: self.house.communicator.update_event_ranges(letters))
         self.house.reached("ranges told, not stored")
-        return 0 if answer is None else self._store(bunch, answer)
+        if answer is None:
+            return 0
+        self._rest_after(self.agent.clock.now() - begun, full=sum(map(len, letters.values())) >= BUNCH)
+        return self._store(bunch, answer)
+
+    def _rest_after(self, seconds: float, *, full: bool) -> None:
+        """Let more come together after a dear call, unless more waits already."""
+        dear = seconds > DEAR_S and not full
+        self._rests_until = self.agent.clock.now() + min(LONGEST_REST_S, REST * seconds) if dear else 0.0
 
     def _store(self, bunch: Bunch, answer: Mapping[JobId, Sequence[EventReply]]) -> int:
         told = 0
@@ -124,7 +144,7 @@ class EventReports:
             after = 0
             while True:
                 with self.database.read() as connection:
-                    ranges = events.untold(connection, job_id, state, after, BUNCH)
+                    ranges = events.untold(connection, job_id, state, after, ASKED)
                 if not ranges:
                     break
                 if not self._settle_some(JobId(job_id), ranges):

@@ -31,6 +31,8 @@ COMMANDS: Mapping[str, str] = {
     "workers": "List workers, or show one.",
     "transfers": "List batches of files on their way, or show one.",
     "logs": "Show the logs of a worker or a job.",
+    "commands": "List what the instance was told to do.",
+    "dialogs": "List what an operator far away is told.",
     "kill": "Kill jobs or workers.",
     "retry": "Make new attempts of jobs that ended without success.",
     "config": "Check or show the configuration.",

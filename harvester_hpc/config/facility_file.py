@@ -41,8 +41,8 @@ from harvester_hpc.config.validate import FileModel
 from harvester_hpc.errors import did_you_mean
 from harvester_hpc.model.facility import Facility
 
-SCHEDULERS = ("local", "slurm")
-SCHEDULERS_LATER = ("pbs", "pbs_classic", "lsf", "flux", "cobalt")
+SCHEDULERS = ("local", "slurm", "pbs", "pbs_classic", "lsf")
+SCHEDULERS_LATER = ("flux", "cobalt")
 LAUNCHERS = ("single", "srun", "mpiexec", "openmpi", "pals", "jsrun", "aprun")
 LAUNCHERS_LATER = ("ibrun",)
 #: Names of programs that stand for several launchers, with which one is meant.

@@ -70,6 +70,8 @@ def _queue(configuration: QueueConfiguration) -> dict[str, Any]:
         "zipPerMB": queue.zip_mb,
         "allowJobMixture": queue.mixture,
         "truePilot": queue.true_pilot,
+        "noHeartbeat": sorted(queue.no_heartbeat),
+        "runMode": "slave" if queue.slave else "self",
         "resources": _resources(queue.resources),
         "pollInterval": queue.poll_s,
         "workerQueueTimeLimit": queue.queue_time_limit_s,

@@ -1,12 +1,40 @@
 """What every plugin is given when it is made."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from harvester_hpc.model.facility import Facility
 from harvester_hpc.model.queue import Queue
+
+Thing = TypeVar("Thing")
+
+
+class Commons:
+    """What the plugins of one instance have in common, made when the first of them wants it.
+
+    A plugin is made for each queue and each kind; what it asks outside (one scheduler) is the same for all of them.
+    """
+
+    def __init__(self) -> None:
+        self._things: dict[Hashable, Any] = {}
+        self._one_at_a_time = threading.Lock()
+
+    def one(self, key: Hashable, make: Callable[[], Thing]) -> Thing:
+        """Return the thing of that key; ``make`` it if there is none.
+
+        Args:
+            key: starts with the import name of the package that makes it.
+            make: does no slow work and touches nothing outside.
+        """
+        with self._one_at_a_time:
+            if key not in self._things:
+                self._things[key] = make()
+            thing: Thing = self._things[key]
+            return thing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +46,7 @@ class Context:
         tag: 5 characters of [a-z0-9] that start the names of this instance's batch jobs.
         state_dir: absolute folder of the instance's own files; a plugin may use ``state_dir/<kind>-<name>``.
         queue: the PanDA queue it is made for; None for the communicator.
+        commons: what all plugins of the instance share.
     """
 
     instance: str
@@ -25,6 +54,7 @@ class Context:
     state_dir: Path
     facility: Facility
     queue: Queue | None = None
+    commons: Commons = field(default_factory=Commons, compare=False, repr=False)
 
 
 class Plugin(Protocol):

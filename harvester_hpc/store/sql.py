@@ -12,11 +12,17 @@ _HEAD = re.compile(r"^-- name: ([a-z_]+)$", re.MULTILINE)
 
 @cache
 def sentences(aggregate: str) -> Mapping[str, str]:
-    """Return {name: SQL} of ``queries/<aggregate>.sql``.
+    """Return {name: SQL} of ``queries/<aggregate>.sql``."""
+    return sentences_in(QUERIES / f"{aggregate}.sql")
+
+
+@cache
+def sentences_in(file: Path) -> Mapping[str, str]:
+    """Return {name: SQL} of a file.
 
     A sentence starts with a line ``-- name: xyz``, then comment lines that say what it does, then one statement.
     """
-    parts = _HEAD.split((QUERIES / f"{aggregate}.sql").read_text())
+    parts = _HEAD.split(file.read_text())
     return {name: _statement(text) for name, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 import threading
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from harvester_hpc.errors import Unavailable
 from harvester_panda.credentials import Credential
+from harvester_panda.proxies import proxy_for
 from harvester_panda.settings import PandaSettings
 
 if TYPE_CHECKING:
@@ -27,21 +28,33 @@ IDLE_S = 4.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is sent. ``repeatable``: the server takes it twice without harm."""
+    """What is sent.
+
+    Attributes:
+        repeatable: the server takes it twice without harm.
+        read: reads a good answer (200) as it arrives; None to get it whole. Raises ValueError if it is none.
+    """
 
     verb: str
     target: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     repeatable: bool = False
+    read: Callable[[Iterator[bytes]], Any] | None = None
+
+    @property
+    def path(self) -> str:
+        """The target without its arguments."""
+        return self.target.partition("?")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What came back, whole and unpacked."""
+    """What came back, whole and unpacked; or what was read of it, and no body."""
 
     status: int
-    body: bytes
+    body: bytes = b""
+    found: Any = None
 
 
 class _StaleError(Exception):
@@ -102,10 +115,13 @@ class Connections:
             self._drop()
             raise self._silent(request, error) from error
         try:
-            reply = Reply(status=response.status, body=_whole(response, 2 * self._settings.read_s))
+            reply = _reply(response, request, 2 * self._settings.read_s)
         except (OSError, HTTPException, zlib.error) as error:
             self._drop()
             raise self._silent(request, error) from error
+        except ValueError as error:
+            self._drop()
+            raise Unavailable(f"the PanDA server has answered {request.path} with something else", why=str(error)[:300]) from error
         kept.used = time.monotonic()
         if response.will_close:
             self._drop()
@@ -123,13 +139,7 @@ class Connections:
         return kept, True
 
     def _connected(self, context: SSLContext | None) -> HTTPConnection:
-        from http.client import HTTPConnection, HTTPSConnection
-
-        where = self._address
-        made = (
-            HTTPConnection(where.host, where.port, timeout=self._settings.connect_s) if context is None
-            else HTTPSConnection(where.host, where.port, timeout=self._settings.connect_s, context=context)
-        )
+        made = self._made(context)
         try:
             made.connect()
         except OSError as error:
@@ -138,6 +148,24 @@ class Connections:
         made.sock.settimeout(self._settings.read_s)
         with self._lock:
             self._all.add(made)
+        return made
+
+    def _made(self, context: SSLContext | None) -> HTTPConnection:
+        """Return a connection that is still to be made, through a tunnel if the way leads through a proxy."""
+        from http.client import HTTPConnection, HTTPSConnection
+
+        where, within_s = self._address, self._settings.connect_s
+        if context is None:
+            return HTTPConnection(where.host, where.port, timeout=within_s)
+        try:
+            proxy = proxy_for(where, self._settings.proxy)
+        except ValueError as error:
+            what = "the proxy to the PanDA server cannot be used"
+            raise Unavailable(what, why=str(error), remedy="see https_proxy in the environment, or set proxy") from error
+        if proxy is None:
+            return HTTPSConnection(where.host, where.port, timeout=within_s, context=context)
+        made = HTTPSConnection(proxy.host, proxy.port, timeout=within_s, context=context)
+        made.set_tunnel(where.host, where.port, dict(proxy.headers))
         return made
 
     def _drop(self) -> None:
@@ -150,45 +178,65 @@ class Connections:
     def _unreachable(self, error: OSError) -> Unavailable:
         refused = "CERTIFICATE_VERIFY_FAILED" in str(error)
         remedy = "name the authority that vouches for the server in caFile" if refused else "see whether url is right, and the server up"
+        if "Tunnel connection failed" in str(error):
+            remedy = "the proxy (https_proxy, or the setting proxy) does not let us through"
         return Unavailable(f"the PanDA server {self._settings.url} cannot be reached", why=_words(error), remedy=remedy)
 
     def _silent(self, request: Request, error: BaseException) -> Unavailable:
-        what = request.target.partition("?")[0]
-        return Unavailable(f"the PanDA server has not answered {what}", why=_words(error))
+        return Unavailable(f"the PanDA server has not answered {request.path}", why=_words(error))
 
 
 def _words(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".rstrip(": ")
 
 
-def _whole(response: HTTPResponse, within_s: float) -> bytes:
-    """Return the body, unpacked.
+def _reply(response: HTTPResponse, request: Request, within_s: float) -> Reply:
+    """Return the answer, read to its end.
 
     Raises:
         OSError, HTTPException, zlib.error: it is not whole, too long, or takes too long.
+        ValueError: what reads it finds something else.
     """
+    blocks = _blocks(response, within_s)
+    if response.headers.get("Content-Encoding", "").lower() == "gzip":
+        blocks = _unpacked(blocks)
+    if request.read is None or response.status != 200:
+        reply = Reply(status=response.status, body=b"".join(blocks))
+    else:
+        reply = Reply(status=response.status, found=request.read(blocks))
+        for _ in blocks:  # up to the end, or the connection takes no other request
+            pass
+    return reply
+
+
+def _blocks(response: HTTPResponse, within_s: float) -> Iterator[bytes]:
     from http.client import IncompleteRead
 
     ends = time.monotonic() + within_s
-    parts: list[bytes] = []
     size = 0
     while block := response.read1(BLOCK):
-        parts.append(block)
         size += len(block)
         if size > LARGEST or time.monotonic() > ends:
             raise TimeoutError(f"the answer is still not over after {size} bytes")
+        yield block
     # read1 says nothing of a body that is shorter than announced.
     if response.length:
         raise IncompleteRead(b"", response.length)
     # Nor does it always end the answer, and the connection takes no other request before that.
     response.close()
-    body = b"".join(parts)
-    return _unpacked(body) if response.headers.get("Content-Encoding", "").lower() == "gzip" else body
 
 
-def _unpacked(body: bytes) -> bytes:
+def _unpacked(blocks: Iterator[bytes]) -> Iterator[bytes]:
     unpacker = zlib.decompressobj(wbits=31)
-    text = unpacker.decompress(body, LARGEST)
+    size = 0
+    for block in blocks:
+        rest = block
+        while rest:
+            text = unpacker.decompress(rest, 16 * BLOCK)
+            rest = unpacker.unconsumed_tail
+            size += len(text)
+            if size > LARGEST:
+                raise zlib.error("the packed answer is too long")
+            yield text
     if not unpacker.eof:
-        raise zlib.error("the packed answer is not whole, or too long")
-    return text
+        raise zlib.error("the packed answer is not whole")

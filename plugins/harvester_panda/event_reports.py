@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from harvester_hpc.model.job import JobId
 from harvester_hpc.ports.communicator import EVENT_OPEN, EventReply, EventReport, ZipReport
 from harvester_panda.cleaning import number_of, short, whole, without_nothing
+from harvester_panda.streaming import entries
 
 #: jediTaskID-PandaID-fileID-number-attempt
 NAME = re.compile(r"([0-9]{1,18})-([0-9]{1,18})-[0-9]{1,18}-[0-9]{1,18}-[0-9]{1,9}")
@@ -45,17 +46,33 @@ def problem_of(told: Told) -> str:
     return "" if task_of(told.report.range_id) is not None else f"{told.report.range_id[:40]!r} is no name of a range"
 
 
-def groups_of(told: Sequence[Told], object_store: int) -> tuple[str, list[Told]]:
-    """Return the groups as the server takes them (a JSON text), and the reports in the order in which they stand there.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectStores:
+    """Where zips lie, in the server's numbers: the jobs that merge them find them by these.
 
-    Args:
-        object_store: where zips lie whose place has no name.
+    Attributes:
+        number: of all whose endpoint has none of its own; 0 if there is none.
+        numbers: {endpoint: number}.
+        path_convention: 0 for none.
     """
+
+    number: int = 0
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    path_convention: int = 0
+
+    def of(self, endpoint: str) -> str:
+        """Return what the server is told of a place; its name if it has no number, for without any the server breaks."""
+        number = self.numbers.get(endpoint, self.number)
+        return str(number) if number or not endpoint else endpoint
+
+
+def groups_of(told: Sequence[Told], stores: ObjectStores) -> tuple[str, list[Told]]:
+    """Return the groups as the server takes them (a JSON text), and the reports in the order in which they stand there."""
     by_zip: dict[tuple[JobId, ZipReport | None], list[Told]] = {}
     for one in told:
         by_zip.setdefault((one.job_id, one.report.zip), []).append(one)
     groups = [
-        without_nothing({"eventRanges": [_range(one.report) for one in ones], "zipFile": _zip(packed, object_store)})
+        without_nothing({"eventRanges": [_range(one.report) for one in ones], "zipFile": _zip(packed, stores)})
         for (_, packed), ones in by_zip.items()
     ]
     return json.dumps(groups, allow_nan=False), [one for ones in by_zip.values() for one in ones]
@@ -68,13 +85,13 @@ def _range(report: EventReport) -> dict[str, Any]:
     })
 
 
-def _zip(packed: ZipReport | None, object_store: int) -> dict[str, Any] | None:
+def _zip(packed: ZipReport | None, stores: ObjectStores) -> dict[str, Any] | None:
     if packed is None:
         return None
     kind, _, digits = packed.checksum.partition(":")
     return {
-        "lfn": packed.lfn, "objstoreID": packed.endpoint or str(object_store), "fsize": packed.size,
-        "md5" if kind == "md" else "adler32": digits,
+        "lfn": packed.lfn, "objstoreID": stores.of(packed.endpoint), "fsize": packed.size, "md5" if kind == "md" else "adler32": digits,
+        **({"pathConvention": stores.path_convention} if stores.path_convention else {}),
     }
 
 
@@ -95,16 +112,41 @@ def _reply(said: Any) -> EventReply | None:
     return EventReply(taken=True) if said is True else EventReply(taken=False, why="the server does not want it any more")
 
 
+class Wanted:
+    """The ranges about which something is to be known; a server tells of all ranges of a job, which may be a million.
+
+    Args:
+        names: {job: ranges}; None: those of whose end the server has not heard.
+    """
+
+    def __init__(self, names: Mapping[JobId, Iterable[str] | None]) -> None:
+        self._stems = {job_id: None if some is None else {_stem(name) for name in some} for job_id, some in names.items()}
+
+    def takes(self, job_id: JobId, name: str, status: str) -> bool:
+        """Tell whether a range is one of them, perhaps in another attempt."""
+        if job_id not in self._stems:
+            return False
+        stems = self._stems[job_id]
+        return status in EVENT_OPEN if stems is None else _stem(name) in stems
+
+
+def _stem(name: str) -> str:
+    """Return the name of a range without its attempt."""
+    return name.rpartition("-")[0]
+
+
 class Statuses:
     """What the server says of the ranges of one job.
 
     Args:
-        names: {eventRangeID: status}.
+        names: {eventRangeID: status} of those that were wanted.
+        has_any: the server knows ranges of this job, wanted or not.
     """
 
-    def __init__(self, names: Mapping[str, str]) -> None:
+    def __init__(self, names: Mapping[str, str], *, has_any: bool) -> None:
         self.names = names
-        self._stems = {name.rpartition("-")[0]: status for name, status in names.items()}
+        self._has_any = has_any
+        self._stems = {_stem(name): status for name, status in names.items()}
 
     def of(self, range_id: str) -> str | None:
         """Return the status of a range; None if the server does not know it.
@@ -113,7 +155,7 @@ class Statuses:
         """
         if range_id in self.names:
             return self.names[range_id]
-        later = self._stems.get(range_id.rpartition("-")[0])
+        later = self._stems.get(_stem(range_id))
         return None if later is None else "fatal" if later == "fatal" else "failed"
 
     def open(self) -> dict[str, str]:
@@ -123,7 +165,7 @@ class Statuses:
     def reply_to(self, report: EventReport) -> EventReply | None:
         """Return what follows for a report; None if the server has not heard it."""
         status = self.of(report.range_id)
-        if status in EVENT_OPEN or not self.names:
+        if status in EVENT_OPEN or not self._has_any:
             return None
         if status is None:
             return EventReply(taken=False, why="the job does not have this range")
@@ -132,20 +174,38 @@ class Statuses:
         return EventReply(taken=False, why=f"the range is {status}")
 
 
-def statuses_in(data: Any) -> dict[JobId, dict[str, str]]:
-    """Return {job: {eventRangeID: status}} of an answer {"10": {"5010-10-701-1-3": {"status": "finished"}}}.
+def statuses_in(blocks: Iterable[bytes], wanted: Wanted, *, enveloped: bool) -> tuple[dict[str, Any], dict[JobId, dict[str, str]]]:
+    """Read an answer {"10": {"5010-10-701-1-3": {"status": "finished"}}} as it arrives, and keep what is wanted.
+
+    Args:
+        enveloped: it stands as ``data`` in another object.
+
+    Returns:
+        What stood beside the data, and {job: {eventRangeID: status}}; every job that has ranges stands there.
 
     Raises:
         ValueError: it is none.
     """
-    if not isinstance(data, Mapping):
-        raise ValueError("the statuses of ranges are no object")
-    return {
-        JobId(int(job_id)): {
-            str(name): str(one["status"]) for name, one in ranges.items() if isinstance(one, Mapping) and "status" in one
-        }
-        for job_id, ranges in data.items() if str(job_id).isdecimal() and isinstance(ranges, Mapping)
-    }
+    beside: dict[str, Any] = {}
+    found: dict[JobId, dict[str, str]] = {}
+    for path, value in entries(blocks, 3 if enveloped else 2):
+        if enveloped and path[0] != "data":
+            beside[path[0]] = value
+        elif len(place := path[1:] if enveloped else path) == 2:
+            _keep(found, place, value, wanted)
+        elif value:
+            raise ValueError(f"the statuses of ranges are {str(value)[:80]!r}")
+    return beside, found
+
+
+def _keep(found: dict[JobId, dict[str, str]], place: Sequence[str], value: Any, wanted: Wanted) -> None:
+    number, name = place
+    if not number.isdecimal():
+        return
+    job_id = JobId(int(number))
+    names = found.setdefault(job_id, {})
+    if isinstance(value, Mapping) and wanted.takes(job_id, name, str(value.get("status"))):
+        names[name] = str(value.get("status"))
 
 
 def ranges_in(data: Any) -> list[Mapping[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from harvester_hpc.errors import Unavailable
@@ -11,7 +12,18 @@ from harvester_hpc.model.job import JobId
 from harvester_hpc.ports.communicator import EventReply, EventReport
 from harvester_panda import methods
 from harvester_panda.cleaning import parts, whole, without_nothing
-from harvester_panda.event_reports import Statuses, Told, groups_of, problem_of, ranges_in, replies_of, statuses_in, task_of
+from harvester_panda.event_reports import (
+    ObjectStores,
+    Statuses,
+    Told,
+    Wanted,
+    groups_of,
+    problem_of,
+    ranges_in,
+    replies_of,
+    statuses_in,
+    task_of,
+)
 from harvester_panda.piecemeal import Piecemeal
 from harvester_panda.server import Refused, Server
 from harvester_panda.settings import PandaSettings
@@ -22,7 +34,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 10_000
 #: Jobs in one question: the request line has a limit.
 ASKED = 50
-NOTHING = Statuses({})
+NOTHING = Statuses({}, has_any=False)
 
 
 class Events:
@@ -31,6 +43,9 @@ class Events:
     def __init__(self, server: Server, settings: PandaSettings) -> None:
         self._server = server
         self._settings = settings
+        self._stores = ObjectStores(
+            number=settings.object_store, numbers=settings.object_stores, path_convention=settings.path_convention,
+        )
 
     def leased(self, job_id: JobId, wanted: Mapping[str, Any], *, scattered: bool) -> list[Mapping[str, Any]]:
         """Return at most ``wanted["nRanges"]`` ranges of a job.
@@ -78,7 +93,7 @@ class Events:
         return found
 
     def _tell(self, told: Sequence[Told]) -> Sequence[EventReply]:
-        text, ordered = groups_of(told, self._settings.object_store)
+        text, ordered = groups_of(told, self._stores)
         replies: list[EventReply | None] | None = None
         error: Refused | None = None
         try:
@@ -98,7 +113,10 @@ class Events:
     def _asked(self, told: Sequence[Told]) -> dict[int, EventReply | None]:
         """Return what follows from the statuses that the server has."""
         tasks = {(one.job_id, task_of(one.report.range_id)) for one in told}
-        statuses = self._statuses([(job_id, task) for job_id, task in sorted(tasks, key=str) if task is not None])
+        names: dict[JobId, list[str]] = {}
+        for one in told:
+            names.setdefault(one.job_id, []).append(one.report.range_id)
+        statuses = self._statuses([(job_id, task) for job_id, task in sorted(tasks, key=str) if task is not None], Wanted(names))
         return {id(one): statuses.get(one.job_id, NOTHING).reply_to(one.report) for one in told}
 
     def statuses(
@@ -116,21 +134,18 @@ class Events:
                 raise Unavailable(f"the event ranges of job {job_id} cannot be asked about", why="its task is not known")
             asked |= {(job_id, task)} if names is None and task is not None else set()
             asked |= {(job_id, number) for name in names or () if (number := task_of(name)) is not None}
-        known = self._statuses(sorted(asked))
+        known = self._statuses(sorted(asked), Wanted(ranges))
         return {job_id: _chosen(known.get(job_id, NOTHING), names) for job_id, names in ranges.items()}
 
-    def _statuses(self, asked: Sequence[tuple[JobId, int]]) -> dict[JobId, Statuses]:
+    def _statuses(self, asked: Sequence[tuple[JobId, int]], wanted: Wanted) -> dict[JobId, Statuses]:
         found: dict[JobId, dict[str, str]] = {}
         for some in parts(asked, ASKED):
             question = json.dumps([{"task_id": task, "panda_id": int(job_id)} for job_id, task in some])
-            data = self._server.tell(methods.RANGE_STATUSES, {"job_task_ids": question})
-            try:
-                answer = statuses_in(data)
-            except (ValueError, TypeError) as error:
-                raise Unavailable("the PanDA server does not tell the statuses of event ranges", why=str(error)) from error
+            read = partial(statuses_in, wanted=wanted)
+            answer = self._server.tell(methods.RANGE_STATUSES, {"job_task_ids": question}, read)
             for job_id, ranges in answer.items():
                 found.setdefault(job_id, {}).update(ranges)
-        return {job_id: Statuses(names) for job_id, names in found.items()}
+        return {job_id: Statuses(names, has_any=True) for job_id, names in found.items()}
 
 
 def _ids(job_id: JobId, wanted: Mapping[str, Any]) -> dict[str, Any]:

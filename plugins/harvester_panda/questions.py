@@ -33,7 +33,7 @@ def asked(configuration: Configured) -> list[Answer]:
     panda = _made(configuration)
     questions: tuple[tuple[str, Callable[[], object]], ...] = (
         ("form of the API", panda.dialect), ("sign of life", lambda: _greeted(panda)),
-        ("types of resources", lambda: ", ".join(str(one.get("resource_name")) for one in panda.resource_types()) or "none"),
+        ("types of resources", lambda: ", ".join(str(one.get("resource_name")) for one in panda.get_resource_types()) or "none"),
         ("highest number of a worker", lambda: panda.current_worker_id() or "none yet"),
         ("status of a job that there is not", lambda: ", ".join(panda.check_jobs([NO_JOB])[0].commands) or "wanted"),
     )

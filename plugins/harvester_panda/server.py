@@ -5,9 +5,11 @@ import json
 import logging
 import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from enum import StrEnum
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from harvester_hpc.errors import Unavailable
@@ -38,6 +40,22 @@ class Dialect(StrEnum):
     OLD = "old"
 
 
+class Reader(Protocol):
+    """Reads a long answer as it arrives."""
+
+    def __call__(self, blocks: Iterator[bytes], *, enveloped: bool) -> tuple[Mapping[str, Any], Any]:
+        """Return what stood beside the data (the envelope of the v1 API, {} in the old form), and what was made of them.
+
+        Raises:
+            ValueError: the answer is none.
+        """
+        ...
+
+
+class TurnedAway(Unavailable):
+    """The server does not want us, by its status (401, 403): a renewed credential may help."""
+
+
 class Refused(Unavailable):
     """The server has answered that the call as a whole did not work. Parts of it may have been done.
 
@@ -63,32 +81,36 @@ class Server:
         """Close all connections."""
         self._connections.close()
 
-    def ask(self, method: Method, arguments: Mapping[str, Any]) -> Envelope:
+    def ask(self, method: Method, arguments: Mapping[str, Any], read: Reader | None = None) -> Envelope:
         """Return what the server says to one call, also if that is no.
 
         Args:
             arguments: with the names and types of the v1 API.
+            read: reads an answer that is too long to be kept whole; what it returns is the data.
 
         Raises:
             Refused: it says that the whole call broke (500).
+            TurnedAway: it does not know us, or our credential is over.
             Unavailable: it says nothing usable, or does not want us.
         """
         dialect = self.dialect()
         request = _v1(method, arguments, packs=self._settings.gzip) if dialect is Dialect.V1 else _old(method, arguments)
+        if read is not None:
+            request = replace(request, read=partial(read, enveloped=dialect is Dialect.V1))
         reply = self._connections.exchange(request)
         envelope = self._read(method, dialect, reply)
         if not envelope.success:
             _see_who_is_meant(method, envelope.message)
         return envelope
 
-    def tell(self, method: Method, arguments: Mapping[str, Any]) -> Any:
+    def tell(self, method: Method, arguments: Mapping[str, Any], read: Reader | None = None) -> Any:
         """Return the answer to one call that must work.
 
         Raises:
             Refused: it did not.
             Unavailable: as of ``ask``.
         """
-        envelope = self.ask(method, arguments)
+        envelope = self.ask(method, arguments, read)
         if not envelope.success:
             raise Refused(f"the PanDA server refuses {method.path}", why=envelope.message[:SHOWN])
         return envelope.data
@@ -125,6 +147,9 @@ class Server:
         if reply.status != 200:
             raise _strange(name, reply)
         try:
+            if reply.found is not None:
+                beside, found = reply.found
+                return _v1_envelope({**beside, "data": found}) if dialect is Dialect.V1 else Envelope(success=True, data=found)
             answer = json.loads(reply.body)
             return _v1_envelope(answer) if dialect is Dialect.V1 else method.read_old(answer)
         except (ValueError, RecursionError) as error:
@@ -191,10 +216,10 @@ def _see_who_is_meant(method: Method, message: str) -> None:
 
 
 def _strange(name: str, reply: Reply) -> Unavailable:
-    remedy = ""
+    what, why = f"the PanDA server answers {reply.status} to {name}", _shown(reply.body)
     if reply.status in (401, 403):
-        remedy = "renew the token or proxy, and see that its user may do this"
-    return Unavailable(f"the PanDA server answers {reply.status} to {name}", why=_shown(reply.body), remedy=remedy)
+        return TurnedAway(what, why=why, remedy="renew the token or proxy, and see that its user may do this")
+    return Unavailable(what, why=why)
 
 
 def _shown(body: bytes) -> str:

@@ -38,13 +38,17 @@ class PandaSettings:
         dialect: ``v1``, ``old``, or ``ask``: v1 if the server has it.
         connect_s: seconds until the server must have taken a connection.
         read_s: seconds for which it may be silent in the middle of an answer.
+        proxy: HTTP proxy through which the server is reached, ``http://proxy.centre:3128``; "" for what the environment says
+            (``https_proxy``, ``no_proxy``), ``none`` for none.
         gzip: pack what is sent.
         jobs_per_call: asked for at once. An answer that is lost costs so many jobs half an hour, for the server gives each job once.
         items_per_call: jobs, workers or messages that are told at once.
         ranges_per_call: event ranges that are asked for at once.
         log_urls: {folder: address under which the centre's web server shows it}; workers in such a folder are told with addresses of
             their logs. Empty: without.
-        object_store: number of the object store in which zips of event ranges lie whose place has no endpoint.
+        object_store: number of the object store in which zips of event ranges lie; 0: they are told with the name of their endpoint.
+        object_stores: {endpoint: its number}, for those that lie elsewhere.
+        path_convention: number of the rule by which paths of zips are made in it (1000 and more); 0 for none.
     """
 
     url: str
@@ -57,16 +61,19 @@ class PandaSettings:
     dialect: str = "ask"
     connect_s: float = 10.0
     read_s: float = 180.0
+    proxy: str = ""
     gzip: bool = True
     jobs_per_call: int = 50
     items_per_call: int = 100
     ranges_per_call: int = 5120
     log_urls: Mapping[str, str] = field(default_factory=dict)
     object_store: int = 0
+    object_stores: Mapping[str, int] = field(default_factory=dict)
+    path_convention: int = 0
 
     def problems(self) -> tuple[str, ...]:
         """Return what types cannot tell, each with the name of the field."""
-        return (*self._address(), *self._credential(), *self._numbers())
+        return (*self._address(), *self._proxy(), *self._credential(), *self._numbers())
 
     def address(self) -> Address:
         """Return where the server stands; ``problems`` has found the URL to be good."""
@@ -89,6 +96,15 @@ class PandaSettings:
             yield f"url: must be https, for what is sent says who we are; http is for {', '.join(sorted(LOOPBACK))} only"
         if self.dialect not in DIALECTS:
             yield f"dialect: must be one of {', '.join(DIALECTS)}, not {self.dialect!r}"
+
+    def _proxy(self) -> Iterator[str]:
+        from harvester_panda.proxies import NONE, parsed
+
+        if self.proxy not in ("", NONE):
+            try:
+                parsed(self.proxy)
+            except ValueError as error:
+                yield f"proxy: {error}"  # without its value, which may hold a password
 
     def _credential(self) -> Iterator[str]:
         for name in ("ca_file", "proxy_file", "certificate_file", "key_file", "token_file"):
@@ -113,8 +129,11 @@ class PandaSettings:
         for name in ("connect_s", "read_s"):
             if not 0.1 <= getattr(self, name) <= 600.0:
                 yield f"{name}: must be from 0.1 to 600 seconds, not {getattr(self, name):g}"
-        if self.object_store < 0:
-            yield f"object_store: must be 0 or more, not {self.object_store}"
+        for name in ("object_store", "path_convention"):
+            if getattr(self, name) < 0:
+                yield f"{name}: must be 0 or more, not {getattr(self, name)}"
+        if any(number < 1 for number in self.object_stores.values()):
+            yield "object_stores: must map endpoints to numbers from 1"
         for folder, url in self.log_urls.items():
             if not folder.startswith("/") or not url.startswith(("https://", "http://")):
                 yield f"log_urls: must map absolute folders to addresses, not {folder!r} to {url!r}"

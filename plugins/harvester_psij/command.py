@@ -9,8 +9,13 @@ from dataclasses import dataclass
 
 from harvester_hpc.errors import Unavailable
 
-# What the user's shell, or an allocation that we run in, says to Slurm's commands is not meant for our workers.
-SCHEDULER_PREFIXES = ("SBATCH_", "SLURM_", "SQUEUE_", "SACCT_", "SCANCEL_", "SRUN_")
+# What the user's shell, or an allocation that we run in, says to the batch system's commands is not meant for our workers.
+SCHEDULER_PREFIXES = (
+    "SBATCH_", "SLURM_", "SQUEUE_", "SACCT_", "SCANCEL_", "SRUN_", "PBS_O_", "PBS_JOB", "PBS_NODE", "LSB_DEFAULT", "LSB_SUB", "LSB_JOB",
+    "BSUB_", "LSB_BJOBS_",
+)
+# Commands of LSF try for ever, unless told otherwise.
+OURS = {"LC_ALL": "C", "LSB_NTRIES": "2"}
 KEPT = frozenset({"SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT"})
 
 
@@ -39,7 +44,7 @@ def environment(outer: Mapping[str, str] | None = None) -> dict[str, str]:
         for name, value in (os.environ if outer is None else outer).items()
         if name in KEPT or not name.startswith(SCHEDULER_PREFIXES)
     }
-    return kept | {"LC_ALL": "C"}
+    return kept | OURS
 
 
 def need(program: str) -> None:

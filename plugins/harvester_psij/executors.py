@@ -1,4 +1,4 @@
-"""Our two PSI/J executors: submission as PSI/J does it, without its threads, its polling and its shared launcher files.
+"""Our PSI/J executors: submission as PSI/J does it, without its threads, its polling and its shared launcher files.
 
 Imported after ``psij_loading.load_psij``. Status is not asked of PSI/J: its polling fails jobs when a poll fails, and takes
 a job that left the queue for a success.
@@ -8,20 +8,22 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
 from packaging.version import Version
 from psij import Job, JobExecutor, JobExecutorConfig, JobSpec, Launcher, SubmitException
+from psij.executors.batch.batch_scheduler_executor import BatchSchedulerExecutorConfig
 from psij.executors.batch.script_generator import TemplatedScriptGenerator
-from psij.executors.batch.slurm import SlurmExecutorConfig, SlurmJobExecutor
 from psij.executors.local import LocalJobExecutor
 
 from harvester_psij import submit_once
 from harvester_psij.command import environment
 from harvester_psij.records import Record
-from harvester_psij.rows import slurm_id
+from harvester_psij.scheduler import Scheduler
 from harvester_psij.script import TEMPLATE
 
 PSIJ_VERSION = Version(version("psij-python"))
@@ -71,50 +73,62 @@ class NoPolling:
         """Take no notice."""
 
 
-class OnceSlurmExecutor(SlurmJobExecutor):  # type: ignore[misc]
-    """Slurm through PSI/J, each submission wrapped in ``submit_once`` and made of our own script.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One submission of one worker.
 
-    Args:
+    Attributes:
         record: of the worker; the script is put beside it, under a name of its own for each attempt.
         values: what our template is filled with.
         timeout_s: seconds that the caller waits; the submit command goes on by itself afterwards.
         folder: working directory of the submit command.
     """
 
-    _NAME_ = "slurm"
-    _VERSION_ = PSIJ_VERSION
+    scheduler: Scheduler
+    record: Record
+    values: dict[str, object]
+    timeout_s: float
+    folder: Path
 
-    def __init__(self, record: Record, values: dict[str, object], timeout_s: float, folder: Path) -> None:
-        config = SlurmExecutorConfig(work_directory=record.folder)
-        super().__init__(config=config)
-        self.work_directory = record.folder
+
+class Once:
+    """Put before PSI/J's executor of a batch system: each submission wrapped in ``submit_once`` and made of our own script."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        config = BatchSchedulerExecutorConfig(work_directory=attempt.record.folder)
+        super().__init__(url=None, config=config)  # type: ignore[call-arg]
+        self.work_directory = attempt.record.folder
         self.generator = TemplatedScriptGenerator(config, TEMPLATE)
-        self._record, self._values, self._timeout_s, self._folder = record, values, timeout_s, folder
+        self._attempt = attempt
 
     def generate_submit_script(self, job: Any, context: dict[str, object], submit_file: IO[str]) -> None:
         """Write the worker's script."""
-        self.generator.generate_submit_script(job, self._values, submit_file)
+        self.generator.generate_submit_script(job, self._attempt.values, submit_file)
 
     def get_submit_command(self, job: Any, submit_file_path: Path) -> list[str]:
-        """Return sbatch in its wrapper."""
-        return [*WRAPPER, str(self._record.folder), job.id, "--", "sbatch", "--parsable", str(submit_file_path)]
+        """Return the submit command in its wrapper."""
+        scheduler = self._attempt.scheduler
+        options = ["--stdin", str(submit_file_path)] if scheduler.reads_script else []
+        wrapper = [*WRAPPER, str(self._attempt.record.folder), job.id, *options, "--"]
+        return [*wrapper, *scheduler.submit_command(submit_file_path)]
 
     def job_id_from_submit_output(self, out: str) -> str:
-        """Return the number that sbatch printed; "" if it printed none that we can read."""
-        return slurm_id(out)
+        """Return the number that the submit command printed; "" if it printed none that we can read."""
+        return self._attempt.scheduler.batch_id(out)
 
     def _run_command(self, cmd: list[str]) -> str:
-        self._record.allow(cmd[len(WRAPPER) + 1])
+        record = self._attempt.record
+        record.allow(cmd[len(WRAPPER) + 1])
         process = subprocess.Popen(
             cmd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(),
-            cwd=self._folder, start_new_session=True,
+            cwd=self._attempt.folder, start_new_session=True,
         )
         try:
-            exit_code: int | None = process.wait(self._timeout_s)
+            exit_code: int | None = process.wait(self._attempt.timeout_s)
         except subprocess.TimeoutExpired:
             exit_code = None
             _reap(process)
-        output = self._record.output if exit_code == submit_once.ACCEPTED else None
+        output = record.output if exit_code == submit_once.ACCEPTED else None
         if output is None:
             raise SubmitOnceEnded(exit_code)
         return output
@@ -123,7 +137,7 @@ class OnceSlurmExecutor(SlurmJobExecutor):  # type: ignore[misc]
         return NoPolling()
 
     def _get_launcher(self, name: str, version_constraint: str | None = None) -> PlainLauncher:
-        return PlainLauncher(self.config)
+        return PlainLauncher(self.config)  # type: ignore[attr-defined]
 
 
 class Waiters:
@@ -162,8 +176,8 @@ class OnceLocalExecutor(LocalJobExecutor):  # type: ignore[misc]
         return PlainLauncher(self.config)
 
 
-def submit_slurm(record: Record, values: dict[str, object], timeout_s: float, folder: Path) -> str:
-    """Submit a worker to Slurm, at most once; for the arguments see OnceSlurmExecutor.
+def submit(attempt: Attempt) -> str:
+    """Submit a worker to a batch system, at most once.
 
     Returns:
         The batch job's number; "" if the submit command was content but printed none.
@@ -171,7 +185,9 @@ def submit_slurm(record: Record, values: dict[str, object], timeout_s: float, fo
     Raises:
         SubmitOnceEnded: there is no record of an acceptance.
     """
-    executor = OnceSlurmExecutor(record, values, timeout_s, folder)
+    module, name = attempt.scheduler.executor
+    theirs = getattr(import_module(module), name)
+    executor: Any = type(f"Once{name}", (Once, theirs), {"_NAME_": attempt.scheduler.name, "_VERSION_": PSIJ_VERSION})(attempt)
     job = Job(JobSpec(executable="worker", launcher="single"))
     executor.submit(job)
     return str(job.native_id)

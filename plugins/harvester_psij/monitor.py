@@ -4,7 +4,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,13 +13,12 @@ from harvester_hpc.messenger.values import Claim, Exit
 from harvester_hpc.model.worker import Worker, WorkerState
 from harvester_hpc.ports.batch import Seen, Sight, Unseen
 from harvester_hpc.ports.context import Context
+from harvester_psij.desk import Asked, Desk, desk_of
 from harvester_psij.letters import claim_of, exit_of
 from harvester_psij.local_sight import local_sight
-from harvester_psij.rows import Row
+from harvester_psij.rows import NOTHING_TOLD, Index, Listing
 from harvester_psij.setup_problems import setup_problems
 from harvester_psij.sight import sight_of
-from harvester_psij.slurm import Slurm
-from harvester_psij.states import meaning_of
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +42,17 @@ class PsijMonitor:
     def __init__(self, settings: MonitorSettings, context: Context) -> None:
         """Keep what was given; nothing is imported or touched."""
         self._context = context
-        self._slurm = Slurm(settings.command_timeout_s)
-        self._is_local = context.facility.scheduler == "local"
-        #: Seconds between two looks at the soonest: a scheduler is many people's, and the doorbell tells sooner.
-        self.shortest_look_s = 1.0 if self._is_local else 5.0
+        self._desk = desk_of(context, settings.command_timeout_s)
+        self._every_s = context.queue.poll_s if context.queue else 30.0
+
+    @property
+    def asks(self) -> object:
+        """What it asks; see ``ports.batch.Monitor``."""
+        return self._desk or self
+
+    def next_answer(self) -> float:
+        """Return when asking tells something new, seconds since 1970; see ``ports.batch.Monitor``."""
+        return self._desk.next_answer() if self._desk else 0.0
 
     @staticmethod
     def problems(settings: MonitorSettings, context: Context) -> tuple[str, ...]:
@@ -61,22 +67,34 @@ class PsijMonitor:
         """Look at all of them; see ``ports.batch.Monitor``."""
         if not workers:
             return []
-        if self._is_local:
+        if self._desk is None:
             return [local_sight(worker) for worker in workers]
         try:
-            listed = self._slurm.queue()
+            asked = self._desk.queue([worker.batch_id for worker in workers], self._every_s)
         except Unavailable as error:
             return self._by_letters(workers, error)
-        copies = Counter(row.name for row in listed)
-        queue = {row.batch_id: row for row in listed}
+        return self._by_answer(self._desk, workers, asked)
+
+    def _by_answer(self, desk: Desk, workers: Sequence[Worker], asked: Asked) -> Sequence[Sight]:
+        copies = Counter(row.name for row in asked.listing.rows)
+        queue = Index(asked.listing.rows)
         looks = [_look(worker, queue, copies[worker.key] > 1) for worker in workers]
-        missing = [look.batch_id for look in looks if look.batch_id not in queue and look.wants_accounting]
+        silent = [look for look in looks if queue.get(look.batch_id) is None and look.wants_accounting]
+        absent = [look.batch_id for look in silent if _is_absent(look, asked)]
+        desk.remember([look.batch_id for look in silent if asked.ids is not None and look.batch_id not in asked.ids])
+        why = ""
+        accounted: Listing = NOTHING_TOLD
         try:
-            accounted = {row.batch_id: row for row in self._slurm.accounting(ids=missing)} if missing else {}
+            accounted = desk.accounting(absent) if absent else NOTHING_TOLD
         except Unavailable as error:
-            log.warning("%s; %d workers that left the queue wait for it", error, len(missing))
-            return [self._sight(look, queue, {}, silence=str(error)) for look in looks]
-        return [self._sight(look, queue, accounted) for look in looks]
+            log.warning("%s; %d workers that left the queue wait for it", error, len(absent))
+            why = str(error)
+        kept = Index(accounted.rows)
+        return [
+            Unseen(why="the batch system has not been asked about it yet") if _is_early(look, queue, asked)
+            else self._sight(look, queue, kept, silence=why or _silence(look, asked, accounted))
+            for look in looks
+        ]
 
     def _by_letters(self, workers: Sequence[Worker], error: Unavailable) -> Sequence[Sight]:
         """What exit codes settle is settled, even when the batch system is silent; if they settle nothing, nothing is known."""
@@ -91,7 +109,7 @@ class PsijMonitor:
             raise error
         return sights
 
-    def _sight(self, look: Look, queue: Mapping[str, Row], accounted: Mapping[str, Row], silence: str = "") -> Sight:
+    def _sight(self, look: Look, queue: Index, accounted: Index, silence: str) -> Sight:
         row = queue.get(look.batch_id) or accounted.get(look.batch_id)
         if row is None and silence and look.ended is None:
             return Unseen(why=silence)
@@ -123,10 +141,27 @@ class Look:
         return self.ended is None or self.ended.exit_code != 0
 
 
-def _look(worker: Worker, queue: Mapping[str, Row], has_copies: bool) -> Look:
+def _is_early(look: Look, queue: Index, asked: Asked) -> bool:
+    """The last answer is older than the batch job, or was not about it; its letters alone do not settle it."""
+    return look.wants_accounting and queue.get(look.batch_id) is None and not asked.covers(look.batch_id, look.worker.submitted or 0.0)
+
+
+def _is_absent(look: Look, asked: Asked) -> bool:
+    """The answer says that the queue has it not: it was asked about, it was there by then, and nothing of the answer was unreadable."""
+    return asked.covers(look.batch_id, look.worker.submitted or 0.0) and not asked.listing.may_hold(look.batch_id)
+
+
+def _silence(look: Look, asked: Asked, accounted: Listing) -> str:
+    """Return why an answer without a row for it means nothing; "" if it means that the batch system has it no more."""
+    if asked.listing.may_hold(look.batch_id) or accounted.may_hold(look.batch_id):
+        return "the batch system's answer could not be read in full"
+    return ""
+
+
+def _look(worker: Worker, queue: Index, has_copies: bool) -> Look:
     """Read the letters that can have changed something: a waiting batch job has none, a running one has its claim already."""
     row = queue.get(worker.batch_id)
-    meaning = meaning_of(row.code) if row else None
+    meaning = row.meaning if row else None
     waits = meaning is not None and meaning.state is WorkerState.SUBMITTED and not has_copies
     runs_on = meaning is not None and meaning.state is WorkerState.RUNNING and worker.state is WorkerState.RUNNING
     claim = None if (waits or runs_on) and not has_copies else claim_of(worker.access_point)

@@ -9,8 +9,8 @@ import threading
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def load_psij() -> None:
-    """Import psij, at the first submission only: it costs 0.1 s and 16 MB.
+def load_psij(executor: str = "psij.executors.local") -> None:
+    """Import psij and one of its executors, at the first submission only: it costs 0.1 s and 16 MB.
 
     Its import finds all its executors; that of the local one takes SIGCHLD over in the main thread (and a signal then
     starts a thread that wakes up ten times a second), or warns in any other thread. We use neither.
@@ -21,7 +21,7 @@ def load_psij() -> None:
         main = threading.current_thread() is threading.main_thread()
         before = signal.getsignal(signal.SIGCHLD)
         try:
-            for name in ("psij", "psij.executors.local", "psij.executors.batch.slurm"):
+            for name in ("psij", "psij.executors.local", executor):
                 importlib.import_module(name)
         finally:
             if main:

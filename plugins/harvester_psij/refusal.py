@@ -1,7 +1,8 @@
-"""What a submit command that said no has meant: never, not now, or nobody knows."""
+"""What a submit command that said no has meant: never, not now, or nobody knows. Each dialect has its own table of words."""
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 
 
@@ -13,44 +14,25 @@ class Verdict(StrEnum):
     UNCERTAIN = "uncertain"  # it may have been accepted all the same
 
 
-# In this order; the first that is found in the scheduler's words decides. What is not listed is uncertain.
-SLURM_VERDICTS: tuple[tuple[Verdict, str], ...] = (
-    # The request may have reached the controller: seen with a frozen one, which made the job afterwards.
-    (Verdict.UNCERTAIN, r"socket timed out|unable to contact|zero bytes were|connection (refused|reset|timed)|communication"),
-    (Verdict.UNCERTAIN, r"unexpected message|protocol|munge|authentication"),
-    # Limits of one batch job: it will be as large at the next try.
-    (Verdict.REFUSED, r"\b(QOS|Assoc)\w*PerJob\w*|\bQOSMin\w*|\bMaxMemPerLimit"),
-    # Limits of how many: the next try may fit.
-    (Verdict.BUSY, r"\b(QOS|Assoc)(Grp|Max)\w*Limit|job violates accounting/qos policy"),
-    (Verdict.BUSY, r"required partition not available|partition configuration not available now|partition .*\b(down|drain|inactive)"),
-    (Verdict.BUSY, r"could not establish a configuration source"),  # it does not even know whom to ask
-    (Verdict.BUSY, r"temporarily unable to accept|resource temporarily unavailable|maximum number of jobs"),
-    (Verdict.BUSY, r"no space left|disk quota exceeded"),
-    (Verdict.REFUSED, r"invalid partition|partition name specified|requested time limit|time limit (is )?invalid|node count specification"),
-    (Verdict.REFUSED, r"requested node configuration is not available|more processors requested than permitted"),
-    (Verdict.REFUSED, r"memory specification can not be satisfied|invalid node name|invalid generic resource|invalid feature"),
-    (Verdict.REFUSED, r"invalid licen[sc]e|reservation is invalid|invalid account|invalid qos|invalid (tres|trackable)"),
-    (Verdict.REFUSED, r"unrecognized option|invalid option|requires an argument|doesn't allow an argument|option .* is ambiguous"),
-    (Verdict.REFUSED, r"group not permitted to use this partition|not permitted to use|access/permission denied|permission denied"),
-    (Verdict.REFUSED, r"does not look like a batch script|dos line breaks|unable to open file|pathname .* too long"),
-    (Verdict.REFUSED, r"invalid (--)?[\w-]+ specification|invalid \w+ (argument|value)|invalid job name|script is too large"),
-)
+#: What the words of a submit command mean; the first pattern that is found decides. What is not listed is uncertain.
+Table = Sequence[tuple[Verdict, str]]
 
 SUBMIT_COMMAND_MISSING = 127
 
 
-def verdict(exit_code: int, words: str) -> Verdict:
+def verdict(exit_code: int, words: str, table: Table) -> Verdict:
     """Return what a failed submit command has meant.
 
     Args:
         exit_code: of the command; negative: ended by that signal; 127: it could not be started.
         words: its output, in English (LC_ALL=C).
+        table: of the dialect.
     """
     if exit_code == SUBMIT_COMMAND_MISSING:
         return Verdict.BUSY
     if exit_code < 0:
         return Verdict.UNCERTAIN
-    for meaning, pattern in SLURM_VERDICTS:
+    for meaning, pattern in table:
         if re.search(pattern, words, re.IGNORECASE):
             return meaning
     return Verdict.UNCERTAIN

@@ -1,19 +1,11 @@
-"""One batch job as the batch system tells of it, and the parsers of Slurm's two lists."""
+"""What a batch system tells of batch jobs: one row each, and what an answer does not say of those that are not in it."""
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harvester_psij.states import ENDED, meaning_of
-
-SEPARATOR = "|"
-
-#: Without widths, unlike ``-O``: nothing is padded or cut. The reason stands last: it holds blanks, commas, anything.
-SQUEUE_FIELDS = ("%i", "%t", "%j", "%V", "%S", "%e", "%B", "%r")
-SACCT_FIELDS = ("JobID", "State", "JobName", "Submit", "Start", "End", "NodeList", "ExitCode", "Reason")
-
-NOTHING = frozenset({"", "n/a", "none", "(null)", "unknown", "none assigned"})
+from harvester_psij.states import ENDED, Meaning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +14,7 @@ class Row:
 
     Attributes:
         code: the state's code or word, as printed.
+        meaning: what that means; None if the dialect does not know the state.
         by: who cancelled it ("uid 1000"); "" if nobody or not told.
         submitted, started, ended: seconds since 1970; None if not told.
         exit_code: of the batch script; None if not told.
@@ -30,6 +23,7 @@ class Row:
 
     batch_id: str
     code: str
+    meaning: Meaning | None = None
     name: str = ""
     submitted: float | None = None
     started: float | None = None
@@ -43,100 +37,63 @@ class Row:
     @property
     def has_ended(self) -> bool:
         """The batch system says that it is over."""
-        meaning = meaning_of(self.code)
-        return meaning is not None and meaning.state in ENDED
+        return self.meaning is not None and self.meaning.state in ENDED
 
 
-def squeue_command(keys: Sequence[str] = ()) -> list[str]:
-    """Return the command that lists all our batch jobs, or those of these names."""
-    names = [f"--name={','.join(keys)}"] if keys else []
-    return ["squeue", "--me", "--noheader", "--states=all", *names, f"--format={SEPARATOR.join(SQUEUE_FIELDS)}"]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """The answer of a batch system about many batch jobs.
 
-
-def sacct_command(*, ids: Sequence[str] = (), keys: Sequence[str] = ()) -> list[str]:
-    """Return the command that asks the accounting for batch jobs by number or by name (of the last seven days)."""
-    which = [f"--jobs={','.join(ids)}"] if ids else [f"--name={','.join(keys)}", "--starttime=now-7days"]
-    return ["sacct", "--allocations", "--noheader", "--parsable2", *which, f"--format={','.join(SACCT_FIELDS)}"]
-
-
-def squeue_rows(output: str) -> list[Row]:
-    """Return the batch jobs of a squeue listing; a line that is none of ours is passed over, never an error."""
-    return [row for line in output.splitlines() if (row := _squeue_row(line)) is not None]
-
-
-def sacct_rows(output: str) -> list[Row]:
-    """Return the batch jobs of a sacct listing; a line that is none of ours is passed over, never an error."""
-    return [row for line in output.splitlines() if (row := _sacct_row(line)) is not None]
-
-
-def slurm_id(output: str) -> str:
-    """Return the batch job's number from sbatch's output; "" if there is none.
-
-    Sites put their own words around it; ``--parsable`` prints ``number`` or ``number;cluster`` on a line of its own.
+    Attributes:
+        unread: text of the answer that could not be read; a batch job named in it is not known to be absent.
+        cut: the answer ends in the middle: nothing that is not in it is known to be absent.
     """
-    for line in reversed(output.splitlines()):
-        number = line.strip().partition(";")[0]
-        if number.isascii() and number.isdigit():
-            return number
-        words = line.split()
-        if words[:3] == ["Submitted", "batch", "job"] and len(words) > 3 and words[3].isdigit():
-            return words[3]
-    return ""
+
+    rows: tuple[Row, ...] = ()
+    unread: str = ""
+    cut: bool = False
+
+    def __add__(self, other: Listing) -> Listing:
+        """Return both answers as one."""
+        return Listing(rows=self.rows + other.rows, unread=f"{self.unread}\n{other.unread}".strip(), cut=self.cut or other.cut)
+
+    def may_hold(self, batch_id: str) -> bool:
+        """Tell whether a batch job that has no row here may have been in the answer all the same."""
+        number = re.escape(number_of(batch_id))
+        return self.cut or re.search(rf"(?<![0-9.]){number}(?![0-9])", self.unread) is not None
 
 
-def _squeue_row(line: str) -> Row | None:
-    fields = line.split(SEPARATOR, len(SQUEUE_FIELDS) - 1)
-    if len(fields) != len(SQUEUE_FIELDS) or not fields[0].strip()[:1].isdigit():
-        return None
-    batch_id, code, name, submitted, started, ended, node, reason = (field.strip() for field in fields)
-    return Row(
-        batch_id=batch_id,
-        code=code,
-        name=name,
-        submitted=_seconds(submitted),
-        started=_seconds(started),
-        ended=_seconds(ended),
-        node=_word(node),
-        reason=_word(reason),
-    )
+#: Nothing was asked, or nobody is there to ask.
+NOTHING_TOLD = Listing()
 
 
-def _sacct_row(line: str) -> Row | None:
-    fields = line.split(SEPARATOR, len(SACCT_FIELDS) - 1)
-    if len(fields) != len(SACCT_FIELDS) or not fields[0].strip()[:1].isdigit():
-        return None
-    batch_id, state, name, submitted, started, ended, node, exit_code, reason = (field.strip() for field in fields)
-    code, _, rest = state.partition(" ")  # "CANCELLED by 1000"
-    return Row(
-        batch_id=batch_id,
-        code=code.rstrip("+"),
-        name=name,
-        submitted=_seconds(submitted),
-        started=_seconds(started),
-        ended=_seconds(ended),
-        node=_word(node),
-        reason=_word(reason),
-        by=f"uid {rest.removeprefix('by ').strip()}" if rest.startswith("by ") else "",
-        exit_code=_exit_code(exit_code),
-        accounted=True,
-    )
+def together(listings: Iterable[Listing]) -> Listing:
+    """Return several answers as one."""
+    whole = NOTHING_TOLD
+    for one in listings:
+        whole += one
+    return whole
 
 
-def _word(text: str) -> str:
-    return "" if text.lower() in NOTHING else text
+def number_of(batch_id: str) -> str:
+    """Return the number of a batch job without the server that it may carry: ``12`` of ``12.server``."""
+    return batch_id.partition(".")[0]
 
 
-def _seconds(text: str) -> float | None:
-    try:
-        seconds = float(text)
-    except ValueError:
-        return None
-    return seconds if math.isfinite(seconds) and seconds > 0 else None
+class Index:
+    """Rows by the numbers of their batch jobs; a server's name is written in full by one command, and not by the next.
 
+    Args:
+        rows: if several have the same number, the first one counts.
+    """
 
-def _exit_code(text: str) -> int | None:
-    """``code:signal`` as a shell would tell it; None if it is neither."""
-    code, _, signal = text.partition(":")
-    if not code.isdigit():
-        return None
-    return 128 + int(signal) if signal.isdigit() and int(signal) else int(code)
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._rows: dict[str, Row] = {}
+        for row in rows:
+            self._rows.setdefault(row.batch_id, row)
+        for row in rows:
+            self._rows.setdefault(number_of(row.batch_id), row)
+
+    def get(self, batch_id: str) -> Row | None:
+        """Return the row of a batch job; None if there is none."""
+        return self._rows.get(batch_id) or self._rows.get(number_of(batch_id))

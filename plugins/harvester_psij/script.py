@@ -6,22 +6,21 @@ launcher caps, so the log needs no cap of its own.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
 from harvester_hpc.model.worker import Worker
 from harvester_hpc.ports.context import Context
-from harvester_psij.directives import batch_queue, slurm_directives, slurm_options
 from harvester_psij.environment import environment_lines, module_lines
 from harvester_psij.launch_line import Tasks, launch_line
 from harvester_psij.programs import YODA, program, salvage, tasks_of, tied, way_of
+from harvester_psij.scheduler import Scheduler
+from harvester_psij.wanted import BATCH_LOG, batch_queue, wanted_by
 from harvester_psij.yoda_settings import YodaSettings
 
 TEMPLATE = Path(__file__).parent / "templates" / "worker.mustache"
-
-SLURM_IDENTITY = ('batch_id="$SLURM_JOB_ID"', 'restart="${SLURM_RESTART_COUNT:-0}"')
 
 # With its start time and host a process number names one process for ever.
 LOCAL_IDENTITY = (
@@ -65,23 +64,27 @@ def source_roots() -> tuple[str, ...]:
     return tuple(dict.fromkeys(roots))
 
 
-def script_values(worker: Worker, context: Context, extras: ScriptExtras) -> dict[str, object]:
-    """Return what the template needs; every value is quoted for the shell already."""
+def script_values(worker: Worker, context: Context, extras: ScriptExtras, scheduler: Scheduler | None) -> dict[str, object]:
+    """Return what the template needs; every value is quoted for the shell already.
+
+    Args:
+        scheduler: None for this machine.
+    """
     facility = context.facility
-    slurm = facility.scheduler == "slurm"
     way = way_of(worker.map_type, extras.launch, extras.pilot)
     tasks = tasks_of(worker, way, extras.yoda)
     late_wait_s = context.queue.late_wait_s if context.queue else 0.0
-    inside = program(worker, facility.python, way, tasks, extras.pilot, extras.yoda, late_wait_s)
+    inside = program(worker, facility.python, way, tasks, filled_pilot(extras.pilot, worker, context), extras.yoda, late_wait_s)
     line = launch_line(facility, tasks, [*extras.container, *inside])
-    if facility.scheduler == "local" and tasks.ranks:
+    if scheduler is None and tasks.ranks:
         line = [*tied(facility.python), *line]
     return {
-        "directives": slurm_directives(slurm_options(worker, facility, extras.attributes)) if slurm else [],
-        "slurm": slurm,
+        "directives": scheduler.directives(wanted_by(worker, facility, extras.attributes, tasks)) if scheduler else [],
+        "log": [BATCH_LOG] if scheduler and scheduler.log_redirection else [],
+        "setup": scheduler.setup(facility.launcher) if scheduler else [],
         "worker_id": str(worker.id),
         "instance": " ".join(context.instance.split()),
-        "identity": list(SLURM_IDENTITY if slurm else LOCAL_IDENTITY),
+        "identity": list(scheduler.identity if scheduler else LOCAL_IDENTITY),
         "access_point": shlex.quote(worker.access_point),
         "requeue": facility.requeues(batch_queue(worker, facility)),
         "doorbell": _doorbell(worker, context),
@@ -103,7 +106,27 @@ def _variables(worker: Worker, context: Context, tasks: Tasks) -> dict[str, str]
         "HARVESTER_MAPTYPE": str(worker.map_type),
         "HARVESTER_NNODE": str(worker.plan.nodes),
         "HARVESTER_NTASKS": str(tasks.number if tasks.ranks else worker.plan.nodes),
+        **({"HARVESTER_JOB_TYPE": worker.job_type} if worker.job_type else {}),
+        **({"HARVESTER_RESOURCE_TYPE": worker.resource_type} if worker.resource_type else {}),
     }
+
+
+def filled_pilot(pilot: Sequence[str], worker: Worker, context: Context) -> list[str]:
+    """Return the argv of a pilot with the names filled in that templates of PanDA Harvester have; other braces stay.
+
+    Source: existing Harvester, Slurm templates ({workerID}, {harvesterID}, {computingSite}, {accessPoint}, {jobType}); {resourceType}
+    and {prodSourceLabel} are ours.
+    """
+    queue = context.queue
+    values = {
+        "workerID": str(worker.id), "harvesterID": context.instance, "accessPoint": worker.access_point,
+        "computingSite": (queue.site if queue else "") or worker.queue, "prodSourceLabel": queue.label if queue else "",
+        "jobType": worker.job_type or "ANY", "resourceType": worker.resource_type or "ANY",
+    }
+    argv = list(pilot)
+    for name, value in values.items():
+        argv = [word.replace(f"{{{name}}}", value) for word in argv]
+    return argv
 
 
 def _doorbell(worker: Worker, context: Context) -> list[dict[str, str]]:

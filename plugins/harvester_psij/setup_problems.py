@@ -8,9 +8,9 @@ from harvester_hpc.errors import did_you_mean
 from harvester_hpc.ports.context import Context
 from harvester_psij.launch_line import LAUNCHERS
 from harvester_psij.programs import ASKING, OF_RANKS, PULL, SINGLE, WAYS, YODA, way_of
+from harvester_psij.scheduler import SCHEDULERS
 from harvester_psij.yoda_settings import YodaSettings
 
-SCHEDULERS = ("local", "slurm")
 OPTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_]*)?")
 
 

@@ -6,7 +6,7 @@ from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.worker import Worker, WorkerState
 from harvester_hpc.ports.batch import Seen, Sight, Unseen
 from harvester_psij.rows import Row
-from harvester_psij.states import ENDED, Meaning, meaning_of
+from harvester_psij.states import ENDED, Meaning
 
 #: Seconds that a worker with a bad exit code waits for the batch system's own account of its end (time limit, cancelled, ...).
 WAIT_FOR_REASON_S = 60.0
@@ -22,7 +22,7 @@ def sight_of(worker: Worker, row: Row | None, claim: Claim | None, ended: Exit |
         now: seconds since 1970.
     """
     batch_id = claim.batch_id if claim and claim.batch_id != worker.batch_id else ""
-    meaning = meaning_of(row.code) if row else None
+    meaning = row.meaning if row else None
     if ended is not None and (ended.exit_code == 0 or row is None or meaning is None):
         return _by_exit(worker, row, claim, ended, batch_id)
     if row is None:
@@ -61,7 +61,7 @@ def _by_exit(worker: Worker, row: Row | None, claim: Claim | None, ended: Exit, 
         state, why, cause = WorkerState.FAILED, f"exit code {ended.exit_code}", Cause.WORKER
         if worker.kill:
             state, why, cause = WorkerState.CANCELLED, f"killed: {worker.kill}", Cause.KILLED
-    meaning = meaning_of(row.code) if row else None
+    meaning = row.meaning if row else None
     return Seen(
         state=state,
         native_status=native_status(row, meaning) if row and meaning else "",

@@ -1,6 +1,6 @@
 """Run one submit command at most once, whatever becomes of the one who asked.
 
-    python -I -S submit_once.py FOLDER TOKEN [--become LOG] -- COMMAND...
+    python -I -S submit_once.py FOLDER TOKEN [--become LOG | --stdin SCRIPT] -- COMMAND...
 
 Stands alone (standard library only, started in a session of its own), so that it goes on when the daemon is killed.
 All that it knows lies in FOLDER:
@@ -13,6 +13,7 @@ All that it knows lies in FOLDER:
 
 With ``--become`` this process turns into COMMAND instead of waiting for it (the local scheduler: the command is the
 worker itself), in a session of its own, with its output appended to LOG. The record is written before that.
+With ``--stdin`` COMMAND gets SCRIPT on its standard input, as bsub wants it.
 
 Exit codes: 0 record is there; 70 see ``failed``; 75 an earlier attempt began and its end is unknown; 76 superseded.
 Any other: this process itself broke down.
@@ -72,14 +73,13 @@ def fail(folder: str, exit_code: int, output: str) -> int:
     return FAILED
 
 
-def run(folder: str, lock: int, command: list[str]) -> int:
+def run(folder: str, lock: int, command: list[str], script: str) -> int:
     """Run the command and note how it ended; the command holds the lock too, should this process be killed."""
     try:
-        ended = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, pass_fds=(lock,), check=False
-        )
+        with Path(script or os.devnull).open("rb") as given:
+            ended = subprocess.run(command, stdin=given, capture_output=True, pass_fds=(lock,), check=False)
     except OSError as error:
-        return fail(folder, 127, f"{command[0]}: {error.strerror}")
+        return fail(folder, 127, f"{error.filename or command[0]}: {error.strerror}")
     if ended.returncode != 0:
         return fail(folder, ended.returncode, (ended.stdout + b"\n" + ended.stderr).decode(errors="replace").strip())
     write(folder, "record", ended.stdout.decode(errors="replace"))
@@ -107,7 +107,7 @@ def become(folder: str, log: str, command: list[str]) -> int:
         return fail(folder, 127, f"{error.filename or command[0]}: {error.strerror}")
 
 
-def submit(folder: str, token: str, log: str, command: list[str]) -> int:
+def submit(folder: str, token: str, log: str, script: str, command: list[str]) -> int:
     """Take the lock, see what went before, and go ahead only if nothing did."""
     lock = os.open(Path(folder, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
@@ -120,14 +120,15 @@ def submit(folder: str, token: str, log: str, command: list[str]) -> int:
     # Before ``began``: a reader must never take the refusal of an earlier attempt for the end of this one.
     forget(folder, "failed")
     write(folder, "began", json.dumps({"time": time.time(), "host": os.uname().nodename, "pid": os.getpid()}))
-    return become(folder, log, command) if log else run(folder, lock, command)
+    return become(folder, log, command) if log else run(folder, lock, command, script)
 
 
 def main(arguments: list[str]) -> int:
     """Read the command line; see the module's first lines."""
     options, command = arguments[: arguments.index("--")], arguments[arguments.index("--") + 1 :]
     folder, token = options[:2]
-    return submit(folder, token, options[3] if options[2:3] == ["--become"] else "", command)
+    given = dict(zip(options[2::2], options[3::2], strict=True))
+    return submit(folder, token, given.get("--become", ""), given.get("--stdin", ""), command)
 
 
 if __name__ == "__main__":

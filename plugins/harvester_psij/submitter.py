@@ -1,4 +1,4 @@
-"""The submitter: hands workers to the local machine or to Slurm through PSI/J, each at most once."""
+"""The submitter: hands workers to this machine or to a batch system through PSI/J, each at most once."""
 from __future__ import annotations
 
 import logging
@@ -16,18 +16,19 @@ from harvester_hpc.model.worker import Worker
 from harvester_hpc.ports.batch import Busy, Lookup, NotThere, Refused, Submission, Submitted, Uncertain
 from harvester_hpc.ports.context import Context
 from harvester_psij.command import need
-from harvester_psij.directives import BATCH_LOG
+from harvester_psij.desk import desk_of
 from harvester_psij.letters import claim_of
 from harvester_psij.lookup import chosen, of_key, recent
 from harvester_psij.processes import process_of
 from harvester_psij.psij_loading import load_psij
-from harvester_psij.records import Record, StillHeld, record_of
+from harvester_psij.records import Record, Refusal, StillHeld, record_of
 from harvester_psij.refusal import Verdict, verdict
-from harvester_psij.rows import Row, slurm_id
+from harvester_psij.rows import Row
+from harvester_psij.scheduler import Scheduler
 from harvester_psij.script import ScriptExtras, script_values, source_roots
 from harvester_psij.setup_problems import launch_problems, setup_problems
-from harvester_psij.slurm import Slurm
 from harvester_psij.submit_once import FAILED
+from harvester_psij.wanted import BATCH_LOG
 from harvester_psij.yoda_settings import YodaSettings
 
 log = logging.getLogger(__name__)
@@ -73,8 +74,7 @@ class PsijSubmitter:
     def __init__(self, settings: SubmitterSettings, context: Context) -> None:
         """Keep what was given; nothing is imported or touched."""
         self._settings, self._context = settings, context
-        self._slurm = Slurm(settings.command_timeout_s)
-        self._is_local = context.facility.scheduler == "local"
+        self._desk = desk_of(context, settings.command_timeout_s)
 
     @staticmethod
     def problems(settings: SubmitterSettings, context: Context) -> tuple[str, ...]:
@@ -87,16 +87,18 @@ class PsijSubmitter:
         """Submit each worker under the name ``worker.key``; see ``ports.batch.Submitter``."""
         if not workers:
             return []
-        if not self._is_local:
-            need("sbatch")
-        roots = source_roots()
-        settings = self._settings
-        extras = ScriptExtras(
-            attributes=settings.attributes, container=settings.container, pilot=settings.pilot, launch=settings.launch,
-            yoda=settings.yoda, source_roots=roots,
-        )
+        if self._desk is not None:
+            need(self._desk.scheduler.submit_program)
+        extras = self._extras()
         with ThreadPoolExecutor(max(1, min(self._settings.parallel, len(workers))), "submit") as pool:
             return list(pool.map(lambda worker: self._submit(worker, extras), workers))
+
+    def _extras(self) -> ScriptExtras:
+        settings = self._settings
+        return ScriptExtras(
+            attributes=settings.attributes, container=settings.container, pilot=settings.pilot, launch=settings.launch,
+            yoda=settings.yoda, source_roots=source_roots(),
+        )
 
     def _submit(self, worker: Worker, extras: ScriptExtras) -> Submission:
         record = record_of(self._context, worker.key)
@@ -106,17 +108,26 @@ class PsijSubmitter:
                 return _accepted(self._id_in(record))
             if record.began is not None:
                 return Uncertain(why="an earlier submission began, and its end is not known")
-            values = script_values(worker, self._context, extras)
-            return self._submit_local(worker, record, values) if self._is_local else self._submit_slurm(worker, record, values)
+            values = script_values(worker, self._context, extras, self._scheduler)
+            if self._desk is None:
+                return self._submit_local(worker, record, values)
+            with self._desk.slots(self._settings.parallel):
+                return self._submit_batch(self._desk.scheduler, worker, record, values)
         except OSError as error:
             return Uncertain(why=f"{error.strerror}: {error.filename}")
 
-    def _submit_slurm(self, worker: Worker, record: Record, values: dict[str, object]) -> Submission:
-        load_psij()
-        from harvester_psij.executors import SubmitOnceEnded, submit_slurm
+    @property
+    def _scheduler(self) -> Scheduler | None:
+        return self._desk.scheduler if self._desk else None
 
+    def _submit_batch(self, scheduler: Scheduler, worker: Worker, record: Record, values: dict[str, object]) -> Submission:
+        load_psij(scheduler.executor[0])
+        from harvester_psij.executors import Attempt, SubmitOnceEnded, submit
+
+        timeout_s = self._settings.command_timeout_s
+        folder = Path(worker.access_point)
         try:
-            return _accepted(submit_slurm(record, values, self._settings.command_timeout_s, Path(worker.access_point)))
+            return _accepted(submit(Attempt(scheduler=scheduler, record=record, values=values, timeout_s=timeout_s, folder=folder)))
         except SubmitOnceEnded as ended:
             if ended.exit_code is None:
                 return Uncertain(why=f"the submit command has not ended after {self._settings.command_timeout_s:g} s")
@@ -144,7 +155,7 @@ class PsijSubmitter:
         if refusal is None:
             return Uncertain(why="the submit command failed and left no word")
         words = " ".join(refusal.output.split())[:500] or f"exit code {refusal.exit_code}"
-        meaning = verdict(refusal.exit_code, refusal.output)
+        meaning = self._verdict(refusal)
         if meaning is Verdict.UNCERTAIN:
             return Uncertain(why=words)
         try:
@@ -154,11 +165,14 @@ class PsijSubmitter:
             return Uncertain(why=words)
         return Refused(why=words) if meaning is Verdict.REFUSED else Busy(why=words)
 
+    def _verdict(self, refusal: Refusal) -> Verdict:
+        return verdict(refusal.exit_code, refusal.output, self._scheduler.refusals if self._scheduler else ())
+
     def _id_in(self, record: Record) -> str:
         output = record.output or ""
-        if self._is_local:
+        if self._scheduler is None:
             return output.strip() if process_of(output) else ""
-        return slurm_id(output)
+        return self._scheduler.batch_id(output)
 
     # -- look-up ----------------------------------------------------------------------------------
 
@@ -198,19 +212,27 @@ class PsijSubmitter:
         if batch_id := self._id_in(record):
             return Submitted(batch_id=batch_id)
         refusal = record.refusal
-        meaning = verdict(refusal.exit_code, refusal.output) if refusal else Verdict.UNCERTAIN
+        meaning = self._verdict(refusal) if refusal else Verdict.UNCERTAIN
         # A local worker writes its record before it starts: without one there is none.
-        if record.began is None or self._is_local or meaning is not Verdict.UNCERTAIN:
+        if record.began is None or self._desk is None or meaning is not Verdict.UNCERTAIN:
             record.forget_attempt()
             refused = refusal is not None and meaning is Verdict.REFUSED
             return Refused(why=" ".join(refusal.output.split())[:500]) if refusal and refused else NotThere()
         return None
 
     def _rows(self, keys: Sequence[str]) -> list[Row]:
-        """Return the batch jobs of these names, from the queue, and for those it has not from the accounting."""
-        rows = self._slurm.queue(keys)
-        listed = {row.name for row in rows}
-        return rows + self._slurm.accounting(keys=[key for key in keys if key not in listed])
+        """Return the batch jobs of these names.
+
+        Raises:
+            Unavailable: the batch system does not answer, or not in full: what it does not tell of may be there.
+        """
+        if self._desk is None:
+            return []
+        listing = self._desk.named(keys)
+        known = {row.name for row in listing.rows}
+        if listing.cut or any(key in listing.unread for key in keys if key not in known):
+            raise Unavailable("the batch system's answer could not be read in full", of=str(self._desk))
+        return list(listing.rows)
 
     def _from_rows(self, worker: Worker, claim: Claim | None, rows: Sequence[Row]) -> Lookup:
         record = record_of(self._context, worker.key)
@@ -239,7 +261,8 @@ class PsijSubmitter:
                 continue
             log.warning("cancels a second copy worker=%s batch=%s kept=%s", worker.id, row.batch_id, kept)
             try:
-                self._slurm.cancel(batch_id=row.batch_id)
+                if self._desk is not None:
+                    self._desk.cancel(ids=[row.batch_id])
             except Unavailable as error:
                 log.warning("could not cancel batch=%s why=%s; it will find the worker claimed", row.batch_id, error)
 

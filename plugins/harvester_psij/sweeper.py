@@ -12,11 +12,11 @@ from harvester_hpc.errors import Unavailable
 from harvester_hpc.model.worker import Worker
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.outcome import Done, Failed, Result, Retry
+from harvester_psij.desk import desk_of
 from harvester_psij.letters import claim_of
 from harvester_psij.processes import Process, end, process_of
 from harvester_psij.records import Record, StillHeld, record_of
 from harvester_psij.setup_problems import setup_problems
-from harvester_psij.slurm import Slurm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +42,7 @@ class PsijSweeper:
     def __init__(self, settings: SweeperSettings, context: Context) -> None:
         """Keep what was given; nothing is imported or touched."""
         self._settings, self._context = settings, context
-        self._slurm = Slurm(settings.command_timeout_s)
-        self._is_local = context.facility.scheduler == "local"
+        self._desk = desk_of(context, settings.command_timeout_s)
 
     @staticmethod
     def problems(settings: SweeperSettings, context: Context) -> tuple[str, ...]:
@@ -57,13 +56,11 @@ class PsijSweeper:
             arrives_until = self._fence(record)
         except StillHeld:
             return Retry(why="its submit command has not ended yet")
-        if self._is_local:
+        if self._desk is None:
             return self._end_process(worker, record)
         try:
             # By name as well: a second copy must not start when the first is gone.
-            if worker.batch_id:
-                self._slurm.cancel(batch_id=worker.batch_id)
-            self._slurm.cancel(key=worker.key)
+            self._desk.cancel(ids=[worker.batch_id] if worker.batch_id else [], keys=[worker.key])
         except Unavailable as error:
             return Retry(why=str(error))
         if not worker.batch_id and time.time() < arrives_until:
@@ -78,7 +75,7 @@ class PsijSweeper:
             if record.output is not None:
                 return 0.0
             began = record.began
-            if began is not None and not self._is_local:
+            if began is not None and self._desk is not None:
                 return began + self._settings.grace_s
             record.forget_attempt()
             return 0.0

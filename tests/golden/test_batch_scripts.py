@@ -16,6 +16,7 @@ from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.worker import MapType, Worker, WorkerId, WorkerPlan, WorkerState
 from harvester_hpc.ports.context import Context
 from harvester_psij.psij_loading import load_psij
+from harvester_psij.scheduler import at_scheduler
 from harvester_psij.script import TEMPLATE, ScriptExtras, script_values
 from harvester_psij.yoda_settings import YodaSettings
 from harvester_workers.simple import SimpleWorkerMaker
@@ -123,7 +124,7 @@ def _script(
         access_point="/scratch/me/workers/4711", plan=plan, batch_queue=batch_queue, late=late,
     )
     written = io.StringIO()
-    script_values_of = script_values(worker, context, extras)
+    script_values_of = script_values(worker, context, extras, at_scheduler(facility.scheduler))
     TemplatedScriptGenerator(JobExecutorConfig(), TEMPLATE).generate_submit_script(PsijJob(), script_values_of, written)
     return written.getvalue()
 

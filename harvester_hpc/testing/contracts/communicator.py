@@ -141,7 +141,9 @@ class CommunicatorContract:
     def test_what_is_told_beside_the_jobs_is_taken(self, communicator: Communicator) -> None:
         communicator.is_alive({"startTime": "2027-01-01 00:00:00"})
         communicator.is_alive({})
-        communicator.update_worker_stats("LOCAL", {"running": 3})
+        communicator.update_worker_stats("LOCAL", {"managed": {"MCORE": {"running": 3, "submitted": 0}}, "ANY": {"ANY": {"to_submit": 1}}})
+        communicator.update_service_metrics([("2027-01-01T00:00:00Z", "login01", {"rss_mib": 20.5})])
+        assert {"SCORE", "MCORE"} <= {one["resource_name"] for one in communicator.get_resource_types()}
         communicator.send_dialog_messages([{"diagID": "1", "diagMessage": "hello"}])
         communicator.send_dialog_messages([])
         communicator.ack_commands([])

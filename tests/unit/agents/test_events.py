@@ -121,6 +121,30 @@ def test_a_worker_gets_ranges_before_it_asks_and_more_when_it_asks(worlds: Calla
     assert tally(world, job_id) == {"fed": 18}
 
 
+@pytest.mark.parametrize(("seconds", "calls"), [(0.0, 2), (2.0, 2), (10.0, 1), (1000.0, 1)])
+def test_after_a_dear_call_more_comes_together_before_the_next(
+    worlds: Callable[..., World], seconds: float, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = worlds()
+    job_id = begin(world, ranges=6)
+    given = names(world, 1, job_id)
+    made: list[int] = []
+    plain = world.communicator.update_event_ranges
+
+    def slow(event_ranges: Any) -> Any:
+        made.append(sum(map(len, event_ranges.values())))
+        world.clock.advance(seconds)
+        return plain(event_ranges)
+
+    monkeypatch.setattr(world.communicator, "update_event_ranges", slow)
+    for number in range(2):
+        says(world, 1, job_id, "finished", [given[number]], letter=f"{number}")
+        world.later(5.0)
+    assert len(made) == calls
+    world.later(600.0)
+    assert made == [1, 1]
+
+
 def test_without_prefetch_a_worker_gets_none_before_it_asks(worlds: Callable[..., World]) -> None:
     world = worlds(queue={"prefetch_events": False})
     job_id = begin(world, 5)

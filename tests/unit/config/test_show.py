@@ -94,7 +94,7 @@ def test_the_schema_knows_every_key_and_no_other(kind: Any) -> None:
     assert described["additionalProperties"] is False
     queue = described["$defs"]["QueueSettings"]
     assert set(queue["properties"]) == {*QueueSettings.model_fields, *LATER}
-    assert queue["properties"]["runMode"]["enum"] == ["self", None]
+    assert queue["properties"]["siteFamily"]["enum"] == ["", None]
     assert queue["additionalProperties"] is False
     assert set(queue["patternProperties"]) == {"^____comment", "^//"}
     assert json.loads(json.dumps(described)) == described

@@ -146,6 +146,31 @@ def test_an_update_of_ranges_that_breaks_when_it_is_done_is_settled_by_the_serve
     assert both.panda.event_statuses({job_id: None}, {job_id: job["taskID"]}) == {job_id: {names[4]: "sent"}}
 
 
+@pytest.mark.parametrize(("settings", "endpoint", "told"), [
+    ({"object_store": 1641}, "BNL_DATADISK", {"objstoreID": "1641"}), ({}, "BNL_DATADISK", {"objstoreID": "BNL_DATADISK"}),
+    ({"object_store": 7, "object_stores": {"BNL_DATADISK": 1641}, "path_convention": 1000}, "BNL_DATADISK",
+     {"objstoreID": "1641", "pathConvention": 1000}),
+    ({}, "", {"objstoreID": "0"}),
+])
+def test_a_zip_is_told_with_the_number_of_its_object_store(
+    tmp_path: Path, settings: dict[str, Any], endpoint: str, told: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pair(tmp_path, **settings) as both:
+        (job,) = both.jobs(1, events=1)
+        job_id = JobId(job["PandaID"])
+        sent: list[Any] = []
+
+        def take(event_ranges: str, version: int, plain: Any = both.served.system.update_event_ranges) -> Any:
+            sent.extend(json.loads(event_ranges))
+            return plain(event_ranges, version=version)
+
+        monkeypatch.setattr(both.served.system, "methods", {**both.served.system.methods, "event/update_event_ranges": ("POST", take)})
+        packed = ZipReport(lfn="z.zip", size=3, checksum="ad:00000001", endpoint=endpoint)
+        report = EventReport(range_id=_lease(both, job_id, 1)[0], status="finished", zip=packed)
+        assert both.panda.update_event_ranges({job_id: [report]})[job_id][0].taken
+        assert sent[0]["zipFile"] == {"lfn": "z.zip", "fsize": 3, "adler32": "00000001", **told}
+
+
 @pytest.mark.parametrize("kind", [FaultKind.LOST_BEFORE, FaultKind.BROKEN_BEFORE, FaultKind.BUSY, FaultKind.LOST_AFTER, FaultKind.GARBAGE])
 def test_ranges_are_told_as_taken_only_if_the_server_says_so(both: Pair, kind: FaultKind) -> None:
     (job,) = both.jobs(1, events=3)
@@ -177,7 +202,10 @@ def test_commands_come_once_and_strange_ones_hold_up_no_other(both: Pair) -> Non
     local.put_command("MAKE_COFFEE:LOCAL", {"sugar": 2})
     local.put_command("KILL_WORKERS", {"status": ["running"], "computingSite": "LOCAL", "computingElement": "ALL", "submissionHost": "ALL"})
     local.put_command("KILL_WORKERS", {"status": ["running"], "computingSite": "LOCAL"})
-    first, second = both.panda.get_commands(10)
+    first, strange, second, without = both.panda.get_commands(10)
+    assert [(one.kind, one.name) for one in (strange, without)] == [
+        (CommandKind.UNKNOWN, "MAKE_COFFEE:LOCAL"), (CommandKind.UNKNOWN, "KILL_WORKERS")]
+    assert json.loads(strange.params) == {"sugar": 2}
     assert (first.kind, first.ids, first.ack) == (CommandKind.KILL_WORKERS, (3, 4), True)
     assert second.where is not None
     assert second.where["computingSite"] == ("LOCAL",)
@@ -196,7 +224,7 @@ def test_what_is_beside_the_port_can_be_asked_for(both: Pair) -> None:
     assert both.panda.current_worker_id() is None
     both.panda.update_workers([some_worker(41)])
     assert both.panda.current_worker_id() == 41
-    assert {one["resource_name"] for one in both.panda.resource_types()} == {"SCORE", "MCORE"}
+    assert {one["resource_name"] for one in both.panda.get_resource_types()} == {"SCORE", "MCORE"}
     both.panda.update_service_metrics([("2026-11-21 10:00:00", "host", {"rss": 1})])
     both.panda.update_service_metrics([])
     (job,) = both.jobs(1, events=7)

@@ -12,22 +12,29 @@ from harvester_hpc.messenger.values import Claim
 from harvester_hpc.model.facility import BatchQueue, Facility
 from harvester_hpc.model.worker import MapType, Worker, WorkerId, WorkerPlan, WorkerState
 from harvester_hpc.ports.context import Context
-from harvester_psij.command import ask, ask_clearly, environment, need
-from harvester_psij.directives import quoted, slurm_directives, slurm_options
+from harvester_psij.command import OURS, ask, ask_clearly, environment, need
 from harvester_psij.launch_line import cores_per_node
 from harvester_psij.lookup import chosen, recent
 from harvester_psij.monitor import MonitorSettings, PsijMonitor
 from harvester_psij.processes import Process, end, process_of, stat_of
-from harvester_psij.rows import Row
+from harvester_psij.rows import Listing, Row
 from harvester_psij.slurm import Slurm
+from harvester_psij.slurm_options import quoted, slurm_directives
+from harvester_psij.slurm_options import slurm_options as options_of
+from harvester_psij.slurm_states import meaning_of
 from harvester_psij.submitter import PsijSubmitter, SubmitterSettings
 from harvester_psij.sweeper import PsijSweeper, SweeperSettings
+from harvester_psij.wanted import wanted_by
 
 WORKER = Worker(
     id=WorkerId(1), queue="q", map_type=MapType.ONE_TO_ONE, state=WorkerState.PLANNED, key="h1-1", access_point="/a/100%/b",
     plan=WorkerPlan(nodes=2, cores=7, walltime_s=61),
 )
 FACILITY = Facility(name="f", scheduler="slurm", queues=(BatchQueue(name="first", qos="low"), BatchQueue(name="second")))
+
+
+def slurm_options(worker: Worker, facility: Facility, extra: dict[str, str | None]) -> dict[str, str | None]:
+    return options_of(wanted_by(worker, facility, extra))
 
 
 def test_time_is_in_minutes_and_cores_are_per_node_both_rounded_up() -> None:
@@ -83,8 +90,11 @@ def test_commands_do_not_inherit_options_meant_for_others() -> None:
     outer = {
         "PATH": "/bin", "SLURM_CONF": "/etc/slurm.conf", "SLURM_JOB_ID": "1", "SBATCH_PARTITION": "x", "SQUEUE_FORMAT": "%i",
         "SACCT_FORMAT": "x", "SCANCEL_BATCH": "1", "LC_ALL": "de_DE.UTF-8", "LC_TIME": "C",
+        "PBS_O_QUEUE": "x", "PBS_JOBID": "1", "PBS_SERVER": "s", "BSUB_QUIET": "1", "LSB_DEFAULTQUEUE": "x", "LSF_ENVDIR": "/etc",
     }
-    assert environment(outer) == {"PATH": "/bin", "SLURM_CONF": "/etc/slurm.conf", "LC_ALL": "C", "LC_TIME": "C"}
+    assert environment(outer) == {
+        "PATH": "/bin", "SLURM_CONF": "/etc/slurm.conf", "LC_TIME": "C", "PBS_SERVER": "s", "LSF_ENVDIR": "/etc", **OURS,
+    }
 
 
 def test_a_command_that_hangs_is_an_outage() -> None:
@@ -125,8 +135,8 @@ def runs(folder: Path, name: str) -> int:
 def test_a_site_without_accounting_is_asked_once(programs: Path) -> None:
     program(programs, "sacct", "echo 'Slurm accounting storage is disabled' >&2; exit 1")
     slurm = Slurm(60)
-    assert slurm.accounting(ids=["1"]) == []
-    assert slurm.accounting(keys=["a"]) == []
+    assert slurm.accounting(["1"]) == Listing()
+    assert slurm.accounting(["2"]) == Listing()
     assert runs(programs, "sacct") == 1
 
 
@@ -135,30 +145,31 @@ def test_an_accounting_that_is_out_is_an_outage_and_asked_again(programs: Path) 
     slurm = Slurm(60)
     for _ in range(2):
         with pytest.raises(Unavailable, match="Connection refused"):
-            slurm.accounting(ids=["1"])
+            slurm.accounting(["1"])
     assert runs(programs, "sacct") == 2
 
 
 def test_a_thousand_names_are_few_commands(programs: Path) -> None:
     program(programs, "squeue", "echo '1|R|a|1|1|1|n1|None'")
-    assert len(Slurm(60).queue([f"h1-{number}" for number in range(1000)])) == 2
+    program(programs, "sacct", "true")
+    assert len(Slurm(60).named([f"h1-{number}" for number in range(1000)]).rows) == 2
     assert runs(programs, "squeue") == 2
 
 
 @pytest.mark.parametrize("words", ["Invalid job id specified", "scancel: error: Invalid job id 99"])
 def test_what_is_gone_is_cancelled(programs: Path, words: str) -> None:
     program(programs, "scancel", f"echo '{words}' >&2; exit 1")
-    Slurm(60).cancel(batch_id="99")
+    Slurm(60).cancel(ids=["99"])
 
 
 def test_a_silent_slurm_cancels_nothing(programs: Path) -> None:
     program(programs, "scancel", "echo 'Unable to contact slurm controller' >&2; exit 1")
     with pytest.raises(Unavailable, match="Unable to contact"):
-        Slurm(60).cancel(key="h1-1")
+        Slurm(60).cancel(keys=["h1-1"])
 
 
 def row(number: int, code: str, submitted: float | None = 1000.0) -> Row:
-    return Row(batch_id=str(number), code=code, name="h1-1", submitted=submitted)
+    return Row(batch_id=str(number), code=code, meaning=meaning_of(code), name="h1-1", submitted=submitted)
 
 
 def test_of_copies_the_claimed_one_is_kept_else_the_oldest_that_lives_else_the_oldest() -> None:

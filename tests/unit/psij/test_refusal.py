@@ -5,12 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from harvester_psij.refusal import Verdict, verdict
+from harvester_psij.refusal import Verdict
+from harvester_psij.refusal import verdict as verdict_by
+from harvester_psij.slurm_refusals import SLURM_VERDICTS
 
 RECORDED = Path(__file__).parent / "recorded"
 CASES = [
     tuple(line.split("\t", 1)) for line in (RECORDED / "sbatch-errors-22.05.8.txt").read_text().splitlines() if line.strip()
 ]
+
+
+def verdict(exit_code: int, words: str) -> Verdict:
+    return verdict_by(exit_code, words, SLURM_VERDICTS)
 
 
 @pytest.mark.parametrize(("meaning", "words"), CASES)

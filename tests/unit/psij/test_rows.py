@@ -5,13 +5,25 @@ from pathlib import Path
 
 import pytest
 
-from harvester_psij.rows import Row, sacct_command, sacct_rows, slurm_id, squeue_command, squeue_rows
+from harvester_psij.rows import Index, Listing, Row
+from harvester_psij.slurm_rows import sacct_command, slurm_id, squeue_command
+from harvester_psij.slurm_rows import sacct_rows as sacct_listing
+from harvester_psij.slurm_rows import squeue_rows as squeue_listing
+from harvester_psij.slurm_states import SLURM_STATES
 
 RECORDED = Path(__file__).parent / "recorded"
 
 
 def recorded(name: str) -> str:
     return (RECORDED / name).read_text()
+
+
+def squeue_rows(output: str) -> list[Row]:
+    return list(squeue_listing(output).rows)
+
+
+def sacct_rows(output: str) -> list[Row]:
+    return list(sacct_listing(output).rows)
 
 
 def test_a_recorded_queue_is_read_whole() -> None:
@@ -25,14 +37,16 @@ def test_a_recorded_queue_is_read_whole() -> None:
 def test_a_reason_may_hold_blanks_and_commas() -> None:
     (row,) = [row for row in squeue_rows(recorded("squeue-22.05.8.txt")) if row.name == "drained"]
     assert row == Row(
-        batch_id="21", code="PD", name="drained", submitted=1795270253.0, reason="ReqNodeNotAvail, UnavailableNodes:n4"
+        batch_id="21", code="PD", meaning=SLURM_STATES["PD"], name="drained", submitted=1795270253.0,
+        reason="ReqNodeNotAvail, UnavailableNodes:n4",
     )
 
 
 def test_times_are_seconds_and_a_node_is_named() -> None:
     (row,) = [row for row in squeue_rows(recorded("squeue-22.05.8.txt")) if row.name == "tl"]
     assert row == Row(
-        batch_id="13", code="TO", name="tl", submitted=1795270253.0, started=1795270253.0, ended=1795270258.0, node="n1", reason="TimeLimit"
+        batch_id="13", code="TO", meaning=SLURM_STATES["TO"], name="tl", submitted=1795270253.0, started=1795270253.0,
+        ended=1795270258.0, node="n1", reason="TimeLimit",
     )
 
 
@@ -68,7 +82,32 @@ def test_a_time_that_is_none_is_not_known(time: str) -> None:
 def test_a_state_that_is_not_known_is_kept_as_it_is() -> None:
     (row,) = squeue_rows("1|ZZ|a|1|2|3|n1|None")
     assert row.code == "ZZ"
+    assert row.meaning is None
     assert not row.has_ended
+
+
+@pytest.mark.parametrize(
+    ("output", "batch_id", "may_hold"),
+    [
+        ("12|R|a|1|1|1|n1|None\n", "13", False),
+        ("12|R|a|1|1|1|n1|None\n", "12", False),  # it has a row
+        ("13|R|a|1\n12|R|a|1|1|1|n1|None\n", "13", True),
+        ("note: 13 nodes are down\n", "13", True),  # rather too careful than wrong
+        ("note: 131 nodes are down\n", "13", False),
+        ("12|R|a|1|1|1|n1|None\n13|R", "99", True),  # who knows what would have followed
+        ("", "13", False),
+    ],
+)
+def test_what_could_not_be_read_is_not_absent(output: str, batch_id: str, may_hold: bool) -> None:
+    assert squeue_listing(output).may_hold(batch_id) == may_hold
+
+
+def test_a_batch_job_is_found_with_and_without_its_servers_name() -> None:
+    full, array = Row(batch_id="12.server.site", code="R"), Row(batch_id="12[].server.site", code="B")
+    index = Index([array, full])
+    assert index.get("12.server") == index.get("12") == index.get("12.server.site") == full
+    assert index.get("13.server") is None
+    assert Listing(unread="qstat: garbled 12.server").may_hold("12.server.site")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.testing.contracts.batch import payload_worker, wait_until
 from harvester_psij.psij_loading import load_psij
+from harvester_psij.scheduler import at_scheduler
 from harvester_psij.script import TEMPLATE, ScriptExtras, script_values, source_roots
 from tests.psij_site import context
 
@@ -80,7 +81,7 @@ def trial(
     worker = payload_worker(folder, "h1-1", payload, number=5)
     programs = folder / "programs"
     programs.mkdir()
-    script = rendered(folder, script_values(worker, surroundings, ScriptExtras(source_roots=source_roots())))
+    script = rendered(folder, script_values(worker, surroundings, ScriptExtras(source_roots=source_roots()), at_scheduler(scheduler)))
     return Trial(folder, Path(worker.access_point), script, programs)
 
 
@@ -248,7 +249,8 @@ def test_names_with_shell_in_them_are_only_names(tmp_path: Path) -> None:
     worker = payload_worker(folder, "h1-1", "echo ran >> ran")
     programs = folder / "programs"
     programs.mkdir()
-    one = Trial(folder, Path(worker.access_point), rendered(tmp_path, script_values(worker, surroundings, ScriptExtras())), programs)
+    script = rendered(tmp_path, script_values(worker, surroundings, ScriptExtras(), at_scheduler("slurm")))
+    one = Trial(folder, Path(worker.access_point), script, programs)
     assert one.run().returncode == 0
     assert one.ran() == 1
     assert not list(tmp_path.rglob("gotcha"))

@@ -11,7 +11,8 @@ from harvester_hpc.model.worker import MapType, Worker, WorkerId, WorkerPlan, Wo
 from harvester_hpc.ports.batch import Seen, Unseen
 from harvester_psij.rows import Row
 from harvester_psij.sight import WAIT_FOR_REASON_S, sight_of
-from harvester_psij.states import ENDED, SLURM_STATES
+from harvester_psij.slurm_states import SLURM_STATES, meaning_of
+from harvester_psij.states import ENDED
 
 NOW = 1_800_000_000.0
 WORKER = Worker(
@@ -25,7 +26,8 @@ FOREIGN_ENDS = sorted(code for code, meaning in SLURM_STATES.items() if meaning.
 
 
 def row(code: str, **changes: object) -> Row:
-    return replace(Row(batch_id="7", code=code, name="h1-1", started=NOW - 90, ended=NOW - 2, node="n1", reason="Why"), **changes)  # type: ignore[arg-type]
+    told = Row(batch_id="7", code=code, meaning=meaning_of(code), name="h1-1", started=NOW - 90, ended=NOW - 2, node="n1", reason="Why")
+    return replace(told, **changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("code", [*CODES, "XX", None])

@@ -4,7 +4,8 @@ from __future__ import annotations
 import pytest
 
 from harvester_hpc.model.worker import WorkerState
-from harvester_psij.states import ENDED, SLURM_STATES, meaning_of
+from harvester_psij.slurm_states import SLURM_STATES, meaning_of
+from harvester_psij.states import ENDED
 
 # man squeue of 22.05, JOB STATE CODES: all of them.
 STATES = {

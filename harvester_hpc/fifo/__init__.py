@@ -1,0 +1,1 @@
+"""Priority queues beside the store."""

@@ -1,0 +1,1 @@
+"""Queues in a MariaDB or MySQL database."""
