@@ -27,19 +27,17 @@ class Found:
 
 
 def site_home(instance: Instance) -> Path:
-    """Return the folder whose ``site_configs`` comes first: that of the instance; the user's own where there is none.
+    """Return the folder whose ``site_configs`` comes first: that of the instance, or one that was named and is to become one.
 
-    Raises:
-        ConfigurationError: an instance was named, and there is none.
+    Where nothing was named, and there is no instance, it is the user's own.
     """
     from harvester_hpc.config.extends import own_folder
 
-    if instance.home_option or instance.environ.get(VARIABLE):
-        return instance.home
+    named = instance.home_option or instance.environ.get(VARIABLE)
     try:
         return instance.home
     except ConfigurationError:
-        return own_folder().parent
+        return Path(named).absolute() if named else own_folder().parent
 
 
 def all_sites(instance: Instance, home: Path | None = None) -> Iterator[Found]:

@@ -231,8 +231,16 @@ def test_a_batch_system_without_a_queue_for_the_user_makes_no_file(site: Site, s
     assert not list(tmp_path.rglob("*.json"))
 
 
-def test_an_instance_that_was_named_and_is_not_there_is_an_error(site: Site, tmp_path: Path) -> None:
-    assert site("site", "list", home=tmp_path / "nowhere").code == Exit.ERROR
+def test_a_site_can_be_made_where_the_instance_is_to_be(site: Site, tmp_path: Path) -> None:
+    home = tmp_path / "later"
+    assert site("site", "generate", "mine", home=home).code == Exit.DONE
+    assert (home / "site_configs" / "mine.json").is_file()
+    assert site("init", "--site", "mine", home=home).code == Exit.DONE
+    assert load(home).facility.name == "mine"
+
+
+def test_an_instance_that_was_named_and_is_not_there_is_not_checked(site: Site, tmp_path: Path) -> None:
+    assert site("site", "check", home=tmp_path / "nowhere").code == Exit.ERROR
 
 
 def test_hostile_names_of_queues_stay_text(site: Site, surveyor: FakeSurveyor, tmp_path: Path) -> None:
