@@ -63,6 +63,10 @@ setup(
         "harvester_hpc.communicator": [
             "local = harvester_local.communicator:LocalCommunicator", "panda = harvester_panda.communicator:PandaCommunicator",
         ],
+        "harvester_hpc.credential": [
+            "voms = harvester_creds.voms:VomsCredential", "oidc = harvester_creds.oidc:OidcCredential",
+            "plain = harvester_creds.plain:PlainCredential",
+        ],
         "harvester_hpc.preparator": [
             "local = harvester_local.preparator:LocalPreparator", "local_batches = harvester_local.batches:LocalBatches",
             "command = harvester_command.copier:CommandCopier",

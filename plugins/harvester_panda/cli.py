@@ -2,28 +2,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
 from harvester_hpc.errors import HarvesterError
 
+if TYPE_CHECKING:
+    from harvester_hpc.ports.context import Context
+
 
 class Configured(Protocol):
     """What is used of the configuration of an instance."""
-
-    @property
-    def instance(self) -> str: ...
-
-    @property
-    def tag(self) -> str: ...
-
-    @property
-    def state_dir(self) -> Path: ...
-
-    @property
-    def facility(self) -> Any: ...
 
     @property
     def communicator(self) -> Mapping[str, Any]: ...
@@ -34,6 +24,10 @@ class House(Protocol):
 
     def configuration(self) -> Configured:
         """Read the whole configuration."""
+        ...
+
+    def context(self) -> Context:
+        """Return the surroundings of its plugins."""
         ...
 
 
@@ -54,7 +48,7 @@ def check(house: House) -> int:
     configuration = house.configuration()
     if configuration.communicator.get("name") != "panda":
         raise HarvesterError("the instance does not work for a PanDA server", remedy='"communicator": {"name": "panda", "url": ...}')
-    answers = asked(configuration)
+    answers = asked(configuration.communicator, house.context())
     for one in answers:
         click.echo(f"{'ok  ' if one.good else 'FAIL'} {one.question}: {one.said}")
     return 0 if all(one.good for one in answers) else 1
