@@ -129,7 +129,7 @@ def _site_here(instance: Instance, home: Path) -> str:
         ConfigurationError: several fit.
         Unavailable: there is a batch system, and it does not answer.
     """
-    from harvester_hpc.cli.site.detecting import clues_here, matching_sites
+    from harvester_hpc.cli.site.detecting import clues_here, generic_site, matching_sites
 
     clues = clues_here(instance.environ, IDENTIFY_S)
     found = [match for match in matching_sites(instance, clues, home) if not match.retired]
@@ -142,7 +142,8 @@ def _site_here(instance: Instance, home: Path) -> str:
     silent = [one for one in clues.systems if one.identity is None]
     if silent and len(silent) == len(clues.systems):
         why = "; ".join(f"{one.scheduler}: {one.silence}" for one in silent)
-        remedy = f"try again when it does; or say --site {silent[0].scheduler.replace('_', '-')}-generic, or --site local for this machine"
+        generic = generic_site(silent[0].scheduler, home)
+        remedy = f"try again when it does; or say {f'--site {generic}, or ' if generic else ''}--site local for this machine"
         raise Unavailable("the batch system of this machine does not answer", why=why, remedy=remedy)
     return _written_site(instance, home) if clues.systems else LOCAL
 

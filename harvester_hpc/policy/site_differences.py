@@ -1,32 +1,15 @@
 """A site file held against the live batch system: what differs, and whether it matters."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from harvester_hpc.errors import did_you_mean
-from harvester_hpc.model.facility import BatchQueue, Facility, NodeShape
+from harvester_hpc.model.facility import BatchQueue, Facility
 from harvester_hpc.policy.allowed import Allowed, account_of, allowed
-from harvester_hpc.ports.survey import NodeKind, Survey, SurveyedQueue
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """One thing in which a site file and the batch system do not agree.
-
-    Attributes:
-        where: path in the file, elements of lists by their names.
-        file_says, scheduler_says: the two, in words.
-        remedy: what to do.
-        fails: whether batch jobs that follow the file would be refused, or never start.
-    """
-
-    where: str
-    file_says: str
-    scheduler_says: str
-    remedy: str
-    fails: bool = False
+from harvester_hpc.policy.difference import Difference, clock_of, some_of
+from harvester_hpc.policy.node_differences import node_differences
+from harvester_hpc.ports.survey import Survey, SurveyedQueue
 
 
 def differences(facility: Facility, survey: Survey) -> tuple[Difference, ...]:
@@ -79,14 +62,14 @@ def _of_queue(facility: Facility, queue: BatchQueue, survey: Survey) -> Iterator
     where = f"queues.{queue.name}"
     account = facility.attributes_of(queue).get("account") or facility.account
     yield from _of_qos(where, queue, survey, account)
-    if not queue.destination:
+    live = _live(queue, survey)
+    if live is None and not queue.destination:
         return
-    live = survey.queue(queue.destination)
     if live is None:
         there = [one.name for one in survey.queues]
         yield Difference(
             where=where, file_says=queue.destination, scheduler_says="no such queue", fails=True,
-            remedy=f"remove it, or name one of: {_some(there)}{did_you_mean(queue.destination, there)}",
+            remedy=f"remove it, or name one of: {some_of(there)}{did_you_mean(queue.destination, there)}",
         )
         return
     yield from _of_access(where, live, account, survey)
@@ -95,7 +78,16 @@ def _of_queue(facility: Facility, queue: BatchQueue, survey: Survey) -> Iterator
     yield from _of_walltime(where, queue, may)
     yield from _of_bins(where, queue, may, survey)
     yield from _of_limits(where, queue, may)
-    yield from _of_shape(where, facility, queue, live)
+    yield from node_differences(where, facility, queue, live)
+
+
+def _live(queue: BatchQueue, survey: Survey) -> SurveyedQueue | None:
+    """Return what is there; for a queue that is not named the default one, or where a QOS decides nothing but that."""
+    if queue.destination:
+        return survey.queue(queue.destination)
+    if queue.qos:
+        return SurveyedQueue(name=queue.name)
+    return next((one for one in survey.queues if one.is_default), None)
 
 
 def _of_qos(where: str, queue: BatchQueue, survey: Survey, account: str) -> Iterator[Difference]:
@@ -105,7 +97,7 @@ def _of_qos(where: str, queue: BatchQueue, survey: Survey, account: str) -> Iter
     charged = account_of(survey, account)
     live = survey.queue(queue.destination)
     if queue.qos not in names:
-        remedy = f"name one of: {_some(names)}{did_you_mean(queue.qos, names)}"
+        remedy = f"name one of: {some_of(names)}{did_you_mean(queue.qos, names)}"
         yield Difference(where=f"{where}.qos", file_says=queue.qos, scheduler_says="no such QOS", remedy=remedy, fails=True)
     elif charged and charged.qos and queue.qos not in charged.qos:
         yield Difference(
@@ -214,79 +206,11 @@ def _of_limits(where: str, queue: BatchQueue, may: Allowed) -> Iterator[Differen
                 )
 
 
-def _of_shape(where: str, facility: Facility, queue: BatchQueue, live: SurveyedQueue) -> Iterator[Difference]:
-    if not live.nodes:
-        return
-    asked = facility.attributes_of(queue).get("constraint") or ""
-    kinds = _with_features(live.nodes, asked)
-    own = queue.node is not None
-    where = f"{where}.node" if own else "node"
-    if not kinds:
-        says = f"nodes have: {_some(sorted({word for kind in live.nodes for word in kind.features})) or 'no features'}"
-        yield Difference(where="attributes.constraint", file_says=asked, scheduler_says=says, remedy="name one of these", fails=True)
-        return
-    node = facility.node_of(queue)
-    yield from _of_cores(where, node, live.name, kinds)
-    memory = max(kind.memory_mb for kind in kinds)
-    if memory and node.memory_mb > memory:
-        says = f"{memory} in {live.name}"
-        remedy = f"write {memory}"
-        yield Difference(where=f"{where}.memoryMB", file_says=str(node.memory_mb), scheduler_says=says, remedy=remedy, fails=True)
-    gpus = max(kind.gpus for kind in kinds)
-    if node.gpus != gpus and (own or node.gpus > gpus):
-        says = f"{gpus} in {live.name}"
-        remedy = f'write {gpus}, under "node" of the queue where the queues differ'
-        yield Difference(where=f"{where}.gpus", file_says=str(node.gpus), scheduler_says=says, remedy=remedy, fails=node.gpus > gpus)
-
-
-def _of_cores(where: str, node: NodeShape, name: str, kinds: Sequence[NodeKind]) -> Iterator[Difference]:
-    cpus = {kind.cores * kind.threads_per_core for kind in kinds}
-    ours = node.cores * node.threads_per_core
-    if ours in cpus:
-        return
-    most = max(cpus)
-    says = f"{_some(sorted({_cores(kind) for kind in kinds}))} in {name}"
-    idle = f"write {_written(kinds)}; {most - ours} of {most} CPUs stay idle"
-    remedy = f"ask for no more than the batch system has, {most} CPUs" if ours > most else idle
-    yield Difference(where=f"{where}.cores", file_says=f"{ours} CPUs for jobs", scheduler_says=says, remedy=remedy, fails=ours > most)
-
-
 def _unknown_queues(facility: Facility, survey: Survey) -> Iterator[Difference]:
     known = {queue.destination for queue in facility.queues} | {one.queue for queue in facility.queues for one in queue.bins}
     others = [one.name for one in survey.queues if one.is_usable and not one.only_routed and one.name not in known]
-    if others and "" not in known:
+    if others and not any(queue.destination == "" and queue.qos for queue in facility.queues):
         yield Difference(
-            where="queues", file_says=f"{len(facility.queues)} of them", scheduler_says=f"also open to you: {_some(others)}",
+            where="queues", file_says=f"{len(facility.queues)} of them", scheduler_says=f"also open to you: {some_of(others)}",
             remedy="add those that you want",
         )
-
-
-def _written(kinds: Sequence[NodeKind]) -> str:
-    """Return the most cores as a site file says them."""
-    most = max(kinds, key=lambda kind: kind.cores * kind.threads_per_core)
-    kept = f' and "reservedCores": {most.reserved_cores}' if most.reserved_cores else ""
-    threads = f' and "threadsPerCore": {most.threads_per_core}' if most.threads_per_core > 1 else ""
-    return f"{most.cores + most.reserved_cores}{kept}{threads}"
-
-
-def _with_features(kinds: Sequence[NodeKind], asked: str) -> list[NodeKind]:
-    """Return the kinds that a constraint means; all of them where it is more than words joined by & or |."""
-    if not asked or not all(character.isalnum() or character in "&|,_-." for character in asked):
-        return list(kinds)
-    ways = [way.replace(",", "&").split("&") for way in asked.split("|")]
-    return [kind for kind in kinds if any(set(words) <= set(kind.features) for words in ways)]
-
-
-def _cores(kind: NodeKind) -> str:
-    kept = f" ({kind.reserved_cores} more are reserved)" if kind.reserved_cores else ""
-    threads = f" of {kind.threads_per_core} threads" if kind.threads_per_core > 1 else ""
-    return f"{kind.cores} cores{threads}{kept}"
-
-
-def _some(names: Sequence[str], most: int = 12) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def clock_of(seconds: int) -> str:
-    """Return seconds as ``26:00:00``, the form that a site file takes."""
-    return f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}:{seconds % 60:02d}"

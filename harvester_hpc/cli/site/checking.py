@@ -14,7 +14,7 @@ from harvester_hpc.cli.site.live import survey_of
 from harvester_hpc.cli.site.meant import meant_facility
 
 if TYPE_CHECKING:
-    from harvester_hpc.policy.site_differences import Difference
+    from harvester_hpc.policy.difference import Difference
     from harvester_hpc.ports.survey import Survey
 
 SURVEY_S = 60.0

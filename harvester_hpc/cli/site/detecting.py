@@ -15,7 +15,7 @@ from harvester_hpc.cli.exits import Exit
 from harvester_hpc.cli.instance import Instance
 from harvester_hpc.cli.paper import write_facts, write_json
 from harvester_hpc.cli.site.live import IDENTIFY_S, Answer, answers
-from harvester_hpc.cli.site.places import all_sites
+from harvester_hpc.cli.site.places import all_sites, site_home
 from harvester_hpc.model.surroundings import Detection
 
 #: Variables by which centres name their machines; told, beside those that a site file asks for.
@@ -56,7 +56,7 @@ def detect_site(instance: Instance, timeout: float, as_json: bool) -> int:
     """Tell where we are by host name, environment and batch system, and which site file fits."""
     clues = clues_here(instance.environ, timeout)
     matches = matching_sites(instance, clues)
-    fallback, why = fallback_site(clues)
+    fallback, why = fallback_site(clues, site_home(instance))
     said = _telling(instance, clues)
     if as_json:
         write_json({
@@ -114,14 +114,24 @@ def _reasons(detection: Detection, scheduler: str, clues: Clues) -> Iterator[str
             yield f"{kind} calls itself {cluster}"
 
 
-def fallback_site(clues: Clues) -> tuple[str, str]:
-    """Return the generic site that fits where no other does, and why."""
-    for one in clues.systems:
-        if one.identity is not None:
-            return f"{one.scheduler.replace('_', '-')}-generic", f"{one.scheduler} answers"
-    for one in clues.systems:
-        return f"{one.scheduler.replace('_', '-')}-generic", f"its commands are here, but it does not answer: {one.silence}"
+def fallback_site(clues: Clues, home: Path) -> tuple[str, str]:
+    """Return the generic site that fits where no other does ("" if its batch system has none), and why.
+
+    Args:
+        home: folder whose ``site_configs`` comes first.
+    """
+    for one in sorted(clues.systems, key=lambda one: one.identity is None):
+        why = f"{one.scheduler} answers" if one.identity else f"its commands are here, but it does not answer: {one.silence}"
+        return generic_site(one.scheduler, home), why
     return "local", "there is no batch system"
+
+
+def generic_site(scheduler: str, home: Path) -> str:
+    """Return the name of the site that knows nothing but the batch system; "" if there is none."""
+    from harvester_hpc.config.extends import facilities
+
+    name = f"{scheduler}-generic"
+    return name if name in facilities(home) else ""
 
 
 def _advice(matches: Sequence[Match], fallback: str, why: str, clues: Clues) -> Iterator[str]:
@@ -136,11 +146,11 @@ def _advice(matches: Sequence[Match], fallback: str, why: str, clues: Clues) -> 
         if alive:
             yield f"next: harvester-hpc site check {matches[0].name}"
         return
-    yield f"no site file fits; by default {fallback}: {why}"
+    yield f"no site file fits; by default {fallback or 'none'}: {why}"
     if alive:
         yield "next: harvester-hpc site generate      # a first site file from what the batch system says"
         yield "next: harvester-hpc init DIR           # the same, with an instance that uses it"
-    else:
+    elif fallback:
         yield f"next: harvester-hpc init DIR --site {fallback}"
 
 

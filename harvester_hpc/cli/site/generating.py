@@ -15,6 +15,7 @@ from harvester_hpc.cli.exits import Exit
 from harvester_hpc.cli.instance import Instance
 from harvester_hpc.cli.paper import warn
 from harvester_hpc.cli.site.checking import timeout
+from harvester_hpc.cli.site.detecting import generic_site
 from harvester_hpc.cli.site.live import only_scheduler, survey_of
 from harvester_hpc.cli.site.places import site_home
 from harvester_hpc.errors import ConfigurationError, HarvesterError
@@ -81,7 +82,7 @@ def generated(survey: Survey, instance: Instance, name: str, home: Path) -> str:
     node = found[0].node
     queues = [_queue(draft, found[0]) for draft in found]
     date = datetime.fromtimestamp(instance.clock.now(), UTC).strftime("%Y-%m-%d")
-    return site_text(survey, queues, name=name, date=date, base=_base(survey.identity.scheduler, home), node=node)
+    return site_text(survey, queues, name=name, date=date, base=generic_site(survey.identity.scheduler, home), node=node)
 
 
 def _queue(draft: QueueDraft, first: QueueDraft) -> DraftQueue:
@@ -135,17 +136,9 @@ def _remarks(draft: QueueDraft) -> Iterator[str]:
 
 
 def _clock(seconds: int) -> str:
-    from harvester_hpc.policy.site_differences import clock_of
+    from harvester_hpc.policy.difference import clock_of
 
     return clock_of(seconds)
-
-
-def _base(scheduler: str, home: Path) -> str:
-    """Return the generic site file of a scheduler; "" if there is none."""
-    from harvester_hpc.config.extends import facilities
-
-    name = f"{scheduler.replace('_', '-')}-generic"
-    return name if name in facilities(home) else ""
 
 
 def write(file: Path, text: str, *, may_overwrite: bool) -> None:

@@ -45,7 +45,7 @@ def match_queue(
 
 
 def _row(fit: Fit, is_best: bool) -> tuple[str, str, str, str, str]:
-    from harvester_hpc.policy.site_differences import clock_of
+    from harvester_hpc.policy.difference import clock_of
 
     mark = "best" if is_best else "fits" if fit.takes_it else "no"
     longest = "" if not fit.takes_it else clock_of(fit.longest_s) if fit.longest_s else "any"

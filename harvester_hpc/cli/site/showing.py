@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -38,27 +38,32 @@ def show_site(instance: Instance, name: str, as_json: bool) -> int:
     })
     told = [(path, value, fact) for path, value, fact in site.facts.told() if path.split(".")[0] not in HEAD]
     click.echo()
-    write_table(("WHERE", "VALUE", "?", "WHO SAYS IT"), [_row(path, value, fact) for path, value, fact in told])
+    sources = list(dict.fromkeys(_source(fact) for _, _, fact in told if fact is not None and fact.by != "recalled"))
+    write_table(("WHERE", "VALUE", "?", "SOURCE", "NOTE"), [_row(path, value, fact, sources) for path, value, fact in told])
+    click.echo()
+    for number, source in enumerate(sources, 1):
+        click.echo(f"[{number}] {source}")
     _footnotes(site, [fact for _, _, fact in told if fact is not None])
     return Exit.DONE
 
 
-def _row(path: str, value: Any, fact: Fact | None) -> tuple[str, str, str, str]:
-    mark = "?" if fact is not None and fact.by == "recalled" else ""
-    return path, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), mark, _told(fact)
+def _row(path: str, value: Any, fact: Fact | None, sources: Sequence[str]) -> tuple[str, str, str, str, str]:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if fact is None:
+        return path, text, "", "", ""
+    if fact.by == "recalled":
+        return path, text, "?", "recalled, not checked", fact.note
+    return path, text, "", f"[{sources.index(_source(fact)) + 1}]", fact.note
 
 
-def _told(fact: Fact | None) -> str:
+def _source(fact: Fact) -> str:
     from harvester_hpc.config.facts import BY
 
-    if fact is None:
-        return ""
-    parts = [BY[fact.by], "; ".join(fact.documents), fact.checked, fact.note]
-    return ", ".join(part for part in parts if part)
+    documents = "; ".join(fact.documents)
+    return f"{BY[fact.by]}: {documents}{f', checked {fact.checked}' if fact.checked else ''}"
 
 
 def _footnotes(site: Site, facts: list[Fact]) -> None:
-    click.echo()
     for note in site.settings.notes:
         click.echo(f"note: {note}")
     recalled = sum(fact.by == "recalled" for fact in facts)

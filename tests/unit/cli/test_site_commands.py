@@ -84,8 +84,9 @@ def test_a_fact_is_shown_with_who_says_it_and_recalled_ones_are_marked(site: Sit
     }))
     said = site("site", "show", "./x.json")
     lines = {line.split()[0]: line for line in said.out.splitlines() if line.strip()}
-    assert "The Guide" in lines["queues.a.maxNodes"] and "2026-11-21" in lines["queues.a.maxNodes"]
-    assert " ? " in lines["node.cores"] and "not checked" in lines["node.cores"]
+    assert lines["queues.a.maxNodes"].split() == ["queues.a.maxNodes", "5", "[1]"]
+    assert lines["[1]"] == "[1] the facility's own documents: The Guide, checked 2026-11-21"
+    assert lines["node.cores"].split() == ["node.cores", "7", "?", "recalled,", "not", "checked", "ask"]
     values = {value["path"]: value for value in json.loads(site("site", "show", "./x.json", "--json").out)["values"]}
     assert values["node.cores"]["fact"]["recalled"] and not values["queues.a.maxNodes"]["fact"]["recalled"]
 

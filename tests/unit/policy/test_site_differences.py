@@ -8,7 +8,8 @@ import pytest
 
 from harvester_hpc.model.facility import BatchQueue, Facility, JobLimits, NodeBin, NodeShape
 from harvester_hpc.model.surroundings import Detection
-from harvester_hpc.policy.site_differences import Difference, clock_of, differences
+from harvester_hpc.policy.difference import Difference, clock_of
+from harvester_hpc.policy.site_differences import differences
 from harvester_hpc.ports.survey import Account, Identity, NodeKind, Qos, Survey, SurveyedQueue
 
 KIND = NodeKind(count=10, usable=9, cores=64, memory_mb=256000, gpus=4, features=("gpu", "a100"))
@@ -129,8 +130,15 @@ def test_another_machine_is_told() -> None:
     assert found(other)["detect.clusters"].scheduler_says == "mine"
 
 
-def test_a_queue_without_a_name_of_its_own_is_held_against_its_qos_only() -> None:
-    assert found(site(submit_to="")) == {}
+def test_a_queue_that_is_not_named_is_held_against_its_qos() -> None:
+    survey = dataclasses.replace(SURVEY, qos=(Qos(name="regular", max_walltime_s=3600),))
+    assert list(found(site(submit_to="", qos="regular"), survey)) == ["queues.batch.maxWalltime"]
+
+
+def test_without_name_and_qos_it_is_held_against_the_default_queue() -> None:
+    assert found(site(submit_to="")).keys() == {"queues"}
+    survey = live(is_default=True, max_walltime_s=60)
+    assert found(site(submit_to=""), survey)["queues.batch.maxWalltime"].fails
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "00:00:00"), (59, "00:00:59"), (86400, "24:00:00"), (129600 * 60, "2160:00:00")])
