@@ -95,6 +95,7 @@ setup(
             "pbs_classic = harvester_psij.survey.pbs:TorqueSurveyor",
             "lsf = harvester_psij.survey.lsf:LsfSurveyor",
         ],
+        "harvester_hpc.adapter": ["published = harvester_compat.adapter"],
         "harvester_hpc.fifo": ["sqlite = harvester_hpc.fifo.sqlite:SqliteFifos", "mariadb = harvester_mariadb.fifo:MariadbFifos"],
         "harvester_hpc.cli": [
             "globus = harvester_globus.cli:command", "wms = harvester_local.cli:command", "panda = harvester_panda.cli:command",
