@@ -91,6 +91,11 @@ setup(
         "harvester_hpc.sweeper": ["psij = harvester_psij.sweeper:PsijSweeper"],
         "harvester_hpc.logExposer": [
             "directory = harvester_local.log_directory:LogDirectory", "panda = harvester_panda.log_upload:PandaLogs",
+        "harvester_hpc.surveyor": [
+            "slurm = harvester_psij.survey.slurm:SlurmSurveyor",
+            "pbs = harvester_psij.survey.pbs:PbsSurveyor",
+            "pbs_classic = harvester_psij.survey.pbs:TorqueSurveyor",
+            "lsf = harvester_psij.survey.lsf:LsfSurveyor",
         ],
         "harvester_hpc.adapter": ["published = harvester_compat.adapter"],
         "harvester_hpc.fifo": ["sqlite = harvester_hpc.fifo.sqlite:SqliteFifos", "mariadb = harvester_mariadb.fifo:MariadbFifos"],
