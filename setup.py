@@ -91,6 +91,7 @@ setup(
         "harvester_hpc.sweeper": ["psij = harvester_psij.sweeper:PsijSweeper"],
         "harvester_hpc.logExposer": [
             "directory = harvester_local.log_directory:LogDirectory", "panda = harvester_panda.log_upload:PandaLogs",
+        ],
         "harvester_hpc.surveyor": [
             "slurm = harvester_psij.survey.slurm:SlurmSurveyor",
             "pbs = harvester_psij.survey.pbs:PbsSurveyor",
