@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from harvester_hpc.errors import ConfigurationError, HarvesterError, PluginMissing, did_you_mean
 from harvester_hpc.model.facility import Facility
 from harvester_hpc.model.queue import Queue
+from harvester_hpc.ports.adapter import Adapter
 from harvester_hpc.ports.batch import Monitor, Submitter, Sweeper
 from harvester_hpc.ports.carrier import Carrier, Copier
 from harvester_hpc.ports.communicator import Communicator
@@ -46,6 +47,8 @@ PORTS: Mapping[str, type[Any]] = MappingProxyType(
 COMMUNICATOR, CREDENTIAL = "communicator", "credential"
 #: Kinds that an instance has, and no queue.
 OF_THE_INSTANCE = frozenset({COMMUNICATOR, CREDENTIAL})
+#: Entry points of those who know another interface.
+ADAPTERS = f"{GROUP}adapter"
 
 #: Ports that a plugin of these kinds may have instead: it moves batches.
 MOVERS: Mapping[str, tuple[type[Any], ...]] = MappingProxyType({"preparator": (Carrier, Copier), "stager": (Carrier, Copier)})
@@ -300,13 +303,31 @@ class Registry:
         name, module = section.get("name"), section.get("module")
         if not isinstance(name, str) or not isinstance(module, str | None):
             raise PluginMissing(f"{where}: names no {kind}", remedy='say {"name": ...}, with "module" unless it is an entry point')
-        found = self._installed_class(kind, name, where) if module is None else _class_in(module, name, where)
+        found = self._installed_class(kind, name, where) if module is None else self._named_class(kind, module, name, where)
         missing = min((_missing(found, port) for port in (PORTS[kind], *MOVERS.get(kind, ()))), key=len)
         if not isinstance(found, type) or missing:
             raise PluginMissing(f"{where}: {name} is no {kind}", why=f"it has no {', '.join(missing)}" if missing else "it is no class")
         if not dataclasses.is_dataclass(getattr(found, "Settings", None)):
             raise PluginMissing(f"{where}: {kind} {name} cannot be used", why="it has no Settings (a frozen dataclass)")
         return found
+
+    def _named_class(self, kind: str, module: str, name: str, where: str) -> Any:
+        """Return a class by its module; one that was written to another interface as one of ours."""
+        try:
+            found = _class_in(module, name, where)
+        except PluginMissing as error:
+            if not isinstance(error.__cause__, ModuleNotFoundError):
+                raise
+            for adapter in self._adapters:
+                adapter.prepare_imports()
+            found = _class_in(module, name, where)
+        if not isinstance(found, type) or dataclasses.is_dataclass(getattr(found, "Settings", None)):
+            return found
+        return next((one for adapter in self._adapters if (one := adapter.adapted(kind, found)) is not None), found)
+
+    @cached_property
+    def _adapters(self) -> tuple[Adapter, ...]:
+        return tuple(one.load() for one in self._find() if one.group == ADAPTERS)
 
     def _installed_class(self, kind: str, name: str, where: str) -> Any:
         entry_point = self._entry_points[kind].get(name)
