@@ -177,7 +177,7 @@ def _surroundings(
         instance=configuration.instance, tag=configuration.tag,
         node_name=socket.gethostname(), inbox=configuration.state_dir / INBOX, rows=settings.batch, parallel=settings.pool,
         heartbeat_s=settings.heartbeat_s, reached=_fault_points(os.environ.get(FAULT, "")),
-        credentials=_kept(configuration, loaded),
+        credentials=_kept(configuration, loaded), facility=configuration.facility,
     )
 
 

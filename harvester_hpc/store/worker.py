@@ -245,6 +245,12 @@ def queue_counts(connection: sqlite3.Connection, queue: str) -> dict[WorkerState
     return {WorkerState(state): number for state, number in rows}
 
 
+def batch_queue_counts(connection: sqlite3.Connection) -> dict[tuple[str, WorkerState], int]:
+    """Return {(batch queue, state): number of workers} of all queues, without those that have ended."""
+    rows = connection.execute(sentences("worker")["batch_queue_counts"])
+    return {(name, WorkerState(state)): number for name, state, number in rows}
+
+
 def untold_jobs(connection: sqlite3.Connection, worker: WorkerId) -> int:
     """Return how many jobs of a worker have not ended and been told."""
     number: int = connection.execute(sentences("worker")["untold_jobs"], (worker,)).fetchone()[0]

@@ -120,6 +120,10 @@ WHERE state IN ('planned', 'submitted', 'running') GROUP BY queue, job_type, res
 -- Workers of one queue that go on, by state; those of the last days, a hundred times as many, are not counted.
 SELECT state, count(*) FROM worker WHERE queue = ? AND state IN ('planned', 'submitted', 'running') GROUP BY state;
 
+-- name: batch_queue_counts
+-- Workers of all queues that go on, by batch queue and state.
+SELECT batch_queue, state, count(*) FROM worker WHERE state IN ('planned', 'submitted', 'running') GROUP BY batch_queue, state;
+
 -- name: is_active
 -- Whether a queue has workers in the batch system.
 SELECT EXISTS (SELECT 1 FROM worker WHERE queue = ? AND state IN ('submitted', 'running'));
