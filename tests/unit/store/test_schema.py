@@ -30,6 +30,7 @@ MAY_SCAN = {
     ("health", "troubles"): "a handful of rows",
     ("health", "beats"): "one row an agent",
     ("health", "no_trouble_at_all"): "a handful of rows",
+    ("health", "credential_changed"): "a handful of rows",
     ("job", "counts"): "an index of states, once a status",
     ("worker", "counts"): "an index of states",
     ("report", "next_due"): "the first entry of an index",
