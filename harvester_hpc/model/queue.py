@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harvester_hpc.model.worker import MapType
+from harvester_hpc.model.worker_log import LogKeeping
 
 #: What a pilot that reports itself says, so that we keep silent (published attribute truePilot).
 PILOT_SAYS = frozenset({"running", "transferring", "finished", "failed"})
@@ -16,6 +17,7 @@ class Resources:
 
     Attributes:
         batch_queue: queue or partition of the batch system; "" for the facility's first.
+        batch_queues: several of them, in the order in which they are tried, ``batch_queue`` the first; empty: that one only.
         nodes: nodes of a worker.
         walltime_s: seconds; None: what the jobs ask for, within the queue's limit.
         cores_per_node: cores used on each node; 0: all the node has.
@@ -24,11 +26,17 @@ class Resources:
     """
 
     batch_queue: str = ""
+    batch_queues: tuple[str, ...] = ()
     nodes: int = 1
     walltime_s: int | None = None
     cores_per_node: int = 0
     memory_mb: int = 0
     gpus_per_node: int = 0
+
+    @property
+    def all_batch_queues(self) -> tuple[str, ...]:
+        """All that a worker may go to, in order; at least one."""
+        return self.batch_queues or (self.batch_queue,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +87,7 @@ class Queue:
         late_wait_s: seconds for which a worker that asks waits for a job before it hears that there is none.
         cache: where inputs lie that go in batches (inputCache).
         transfer_patience_s: how long a file waits for a service that does not work before it has failed (transferPatience, hours there).
+        logs: how the logs of its workers are shown (logExposer); None: they are not.
         access_point: template of a worker's folder, absolute, with ${workerID}.
         access_root: the folder below which every access point lies.
     """
@@ -112,6 +121,7 @@ class Queue:
     late_wait_s: float = 300.0
     cache: InputCache = InputCache()
     transfer_patience_s: float = 72 * 3600.0
+    logs: LogKeeping | None = None
     access_point: str = ""
     access_root: str = ""
     resources: Resources = Resources()

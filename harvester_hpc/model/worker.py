@@ -61,6 +61,7 @@ class WorkerPlan:
         walltime_s: seconds.
         ram_mb: MB on each node; 0 leaves it to the batch system.
         gpus_per_node: GPUs on each node.
+        batch_queue: queue or partition for which it is made, where the PanDA queue names several; "" for the one it names.
     """
 
     nodes: int
@@ -68,6 +69,7 @@ class WorkerPlan:
     walltime_s: int
     ram_mb: int = 0
     gpus_per_node: int = 0
+    batch_queue: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,7 @@ class Worker:
         job_type, resource_type: for which jobs it is, in the words of the workload management system; "" for any.
         sync: the system is to end the jobs that it still has when it has ended: they report themselves.
         job_ids: jobs bound to it.
+        logs: {stdout, stderr, batch: address where people find that log}; filled where a worker is told of.
     """
 
     id: WorkerId
@@ -123,6 +126,7 @@ class Worker:
     resource_type: str = ""
     sync: bool = False
     job_ids: tuple[int, ...] = ()
+    logs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def begins_one_by_one(self) -> bool:

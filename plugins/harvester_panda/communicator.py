@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 ASKED = 100
 #: What a server says when it has no job for us; that is no error.
 NO_JOBS = "no jobs"
+NO_JOBS_CODE = 20
 #: States of a job that nobody is to go on with. One that has finished may be a pilot's that is about to end.
 OVER = frozenset({"failed", "cancelled", "closed", "unknown"})
 TO_BE_KILLED = Accepted(commands=("tobekilled",))
@@ -143,9 +144,9 @@ class PandaCommunicator:
         """Report workers in bunches."""
         host = socket.gethostname()
         answers: list[bool] = []
-        items = [worker_reports.item_of(worker, host, self.settings.log_urls) for worker in workers]
+        items = [worker_reports.item_of(worker, host) for worker in workers]
         for bunch in parts(items, self.settings.items_per_call):
-            answers += Piecemeal(self._tell_workers, lambda why: False).tell(bunch)
+            answers += Piecemeal(self._tell_workers, lambda item, why: False).tell(bunch)
         return answers
 
     def _tell_workers(self, items: Sequence[Mapping[str, Any]]) -> Sequence[bool]:
@@ -185,7 +186,7 @@ class PandaCommunicator:
     def send_dialog_messages(self, dialogs: Sequence[Mapping[str, str]]) -> None:
         """Send messages; one that the server refuses holds up no other."""
         for some in parts([_dialog(one) for one in dialogs], DIALOGS):
-            Piecemeal(self._tell_dialogs, lambda why: False).tell(some)
+            Piecemeal(self._tell_dialogs, lambda item, why: False).tell(some)
 
     def _tell_dialogs(self, items: Sequence[Mapping[str, Any]]) -> Sequence[bool]:
         self._server.tell(methods.DIALOGS, {"harvester_id": self._instance, "dialogs": list(items)})
@@ -213,8 +214,10 @@ def _jobs_in(data: Any) -> Sequence[Mapping[str, Any]]:
         raise Unavailable("the PanDA server gives no jobs and does not say why", why=str(data)[:200])
     if "PandaID" in data:
         return [data]
-    if data.get("StatusCode") not in (0, None):
+    if data.get("StatusCode") == NO_JOBS_CODE:
         return []
+    if data.get("StatusCode") not in (0, None):
+        raise Refused("the PanDA server gives no jobs", why=f"{data.get('StatusCode')} {data.get('errorDialog') or ''}".strip())
     jobs = data.get("jobs")
     if not isinstance(jobs, list):
         raise Unavailable("the PanDA server gives no list of jobs", why=str(data)[:200])
