@@ -66,7 +66,8 @@ def test_the_end_of_a_token_is_read_whatever_its_length_and_white_space(tmp_path
     assert (found.until, found.why, found.about) == (until, "", "https://iam.example.org")
 
 
-@pytest.mark.parametrize("text", ["opaque", "a.b.c", "..", "eyJ.eyJ.x", token(exp="soon"), token(exp=True), token(exp=1e300)])
+@pytest.mark.parametrize("text", ["opaque", "a.b.c", "..", "eyJ.eyJ.x", token(exp="soon"), token(exp=True), token(exp=1e300)], ids=[
+    "no token of that kind", "three parts", "empty parts", "half", "a word", "no number", "too large"])
 def test_a_token_that_does_not_say_its_end_has_none(tmp_path: Path, text: str) -> None:
     put(tmp_path / "token", text)
     found = OidcCredential(OidcSettings(file=str(tmp_path / "token")), context(tmp_path)).check_credential()

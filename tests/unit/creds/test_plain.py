@@ -29,7 +29,7 @@ def test_a_file_lasts_until_it_is_too_old(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("holds", "content", "seconds"), [
     ("token", f" {token(500)}\n", 500), ("proxy", proxy(700), 700), ("proxy", proxy(9000, voms_seconds=600), 600),
-])
+], ids=["token", "proxy", "proxy with attributes that end before"])
 def test_what_says_its_own_end_is_believed(tmp_path: Path, holds: str, content: str | bytes, seconds: float) -> None:
     path = put(tmp_path / "it", content)
     assert made(path, holds=holds).check_credential().until == pytest.approx(time.time() + seconds, abs=90)
