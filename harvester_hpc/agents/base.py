@@ -84,6 +84,7 @@ class Agent(ABC):
         self.clock = house.clock
         self.database = house.database
         self._waiting: dict[str, Waiting] = {}
+        self._shared: dict[str, str] = {}  # queue -> what it waits for together with others
         self._pool: ThreadPoolExecutor | None = None
 
     @abstractmethod
@@ -125,6 +126,7 @@ class Agent(ABC):
         """Call the outside for one queue ("" for the agent as a whole); None if it did not work.
 
         Then the queue is left alone for a growing while, and ``status`` says since when and why. An answer ends that.
+        What several queues ask (``Unavailable.of``) is one trouble, in which each of them is from its own next question on.
 
         Args:
             on_defect: what to return if the plugin raises something else than it may.
@@ -134,7 +136,10 @@ class Agent(ABC):
         except (StoreError, LeaseLost):
             raise
         except Unavailable as error:
-            self.begin_to_wait(queue, str(error))
+            if error.of:
+                self._shared[queue] = error.of
+            if not error.of or not self.waits(error.of):
+                self.begin_to_wait(error.of or queue, str(error))
             return None
         except Exception as error:
             log.exception("defect in a plugin agent=%s queue=%s", self.name, queue)
@@ -154,20 +159,29 @@ class Agent(ABC):
 
     def waits(self, queue: str) -> bool:
         """Tell whether the queue is left alone at the moment."""
-        waiting = self._waiting.get(queue)
+        now = self.clock.now()
         # Longer than any pause of ours: the clock was set back.
-        return waiting is not None and 0.0 < waiting.until - self.clock.now() <= LONGEST_WITH_SPREAD_S
+        return any(0.0 < waiting.until - now <= LONGEST_WITH_SPREAD_S for waiting in self._waits_of(queue))
 
     def waits_until(self, queue: str) -> float:
         """Return until when the queue is left alone; now if it is not."""
-        waiting = self._waiting.get(queue)
-        return waiting.until if waiting is not None and self.waits(queue) else self.clock.now()
+        return max(waiting.until for waiting in self._waits_of(queue)) if self.waits(queue) else self.clock.now()
+
+    def _waits_of(self, queue: str) -> list[Waiting]:
+        names = dict.fromkeys((queue, self._shared.get(queue, queue)))
+        return [self._waiting[name] for name in names if name in self._waiting]
+
+    def wait_together(self, queue: str, others: Iterable[str]) -> None:
+        """Let others wait for what ``queue`` has just found away, if they ask the same."""
+        shared = self._shared.get(queue)
+        self._shared.update({other: shared for other in others if shared is not None})
 
     def works(self, queue: str) -> None:
         """The outside has answered: the trouble, if there was one, is over."""
-        if queue in self._waiting:
-            log.info("works again agent=%s queue=%s", self.name, queue or "-")
-            self.forget_trouble(queue)
+        for name in dict.fromkeys((queue, self._shared.pop(queue, queue))):
+            if name in self._waiting:
+                log.info("works again agent=%s queue=%s", self.name, name or "-")
+                self.forget_trouble(name)
 
     def forget_trouble(self, queue: str) -> None:
         """Take a trouble out of ``status``: it is over, or it is nobody's trouble any more."""
@@ -250,9 +264,17 @@ def _parts(items: Sequence[Item], number: int) -> Iterator[Sequence[Item]]:
 
 def next_look(plugins: QueuePlugins, worker: Worker, now: float) -> float:
     """Return when to look at an unchanged worker in the batch system again, seconds since 1970: at the same times as at others."""
+    # A monitor that asks for many at a time may say when it will: to look before that tells nothing new.
+    if (at := _next_answer(plugins)) > now:
+        return at
     # A monitor that asks a server, and not its own machine, may say that it is not to be asked every second.
     shortest_s = float(getattr(plugins.monitor, "shortest_look_s", 1.0))
     return together(now, next_look_s(worker, plugins.queue.poll_s, now, shortest_s))
+
+
+def _next_answer(plugins: QueuePlugins) -> float:
+    tells = getattr(plugins.monitor, "next_answer", None)
+    return float(tells()) if callable(tells) else 0.0
 
 
 def by_queue(items: Iterable[Item], queue_of: Callable[[Item], str]) -> dict[str, list[Item]]:
