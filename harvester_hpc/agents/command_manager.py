@@ -3,22 +3,20 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import harvester_hpc
 from harvester_hpc import __version__
 from harvester_hpc.agents.base import Agent, Surroundings
+from harvester_hpc.agents.carrying_out import CarryingOut
 from harvester_hpc.clock import as_text
 from harvester_hpc.model.command import Command, CommandKind
-from harvester_hpc.model.job import Job, JobId, JobState
+from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.turn import COMMAND_MANAGER
-from harvester_hpc.model.worker import MapType, Worker, WorkerState
 from harvester_hpc.store import command as commands
-from harvester_hpc.store import job as jobs
-from harvester_hpc.store import worker as workers
-from harvester_hpc.store.database import Write
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +26,6 @@ ALIVE_S = 600.0
 #: Seconds after which the inbox is looked into even if it looks unchanged.
 LOOK_S = 30.0
 BUNCH = 20
-#: The largest number that the store takes.
-LARGEST_NUMBER = 2**63 - 1
-ACTIVE = (WorkerState.PLANNED, WorkerState.SUBMITTED, WorkerState.RUNNING)
 
 
 class CommandManager(Agent):
@@ -45,6 +40,7 @@ class CommandManager(Agent):
     def __init__(self, house: Surroundings, period_s: float, stop: Callable[[], None]) -> None:
         super().__init__(house, period_s)
         self._stop = stop
+        self._carrying_out = CarryingOut(house)
         self._ask_at = 0.0
         self._alive_at = 0.0
         self._started = house.clock.now()
@@ -103,19 +99,24 @@ class CommandManager(Agent):
         if self.waits("") or 0.0 < self._ask_at - now <= ASK_S:
             return
         self._ask_at = now + ASK_S
-        if not 0.0 < self._alive_at - now <= ALIVE_S:
-            facts = {"startTime": as_text(self._started), "sw_version": __version__} if not self._alive_at else {}
-            if self.attempt("", lambda: self._is_alive(facts)):
-                self._alive_at = now + ALIVE_S
+        if not 0.0 < self._alive_at - now <= ALIVE_S and self.attempt("", self._is_alive):
+            self._alive_at = now + ALIVE_S
         received = self.attempt("", lambda: self.house.communicator.get_commands(BUNCH))
         if received:
             with self.database.write() as write:
                 commands.insert(write, received)
             self.house.reached("commands stored")
+            _say_unknown(received)
+            self._ask_at = now if len(received) == BUNCH else self._ask_at  # there are more
         self._acknowledge()
 
-    def _is_alive(self, facts: dict[str, str]) -> bool:
-        self.house.communicator.is_alive(facts)
+    def _is_alive(self) -> bool:
+        """Say that we live: who we are once, and each time which commands queues wait for that are told how many workers to make."""
+        facts: dict[str, Any] = {} if self._alive_at else {
+            "startTime": as_text(self._started), "sw_version": __version__, "commit_stamp": f"installed {_installed()}",
+        }
+        locks = list(_command_locks(plugins.queue for plugins in self.house.queues.values()))
+        self.house.communicator.is_alive({**facts, "commands": locks} if locks else facts)
         return True
 
     def _acked(self, ids: list[str]) -> bool:
@@ -139,65 +140,37 @@ class CommandManager(Agent):
             waiting = commands.waiting(connection, BUNCH)
         for command in waiting:
             with self.database.write() as write:
-                result = self._do(write, command)
+                result = self._carrying_out.carry_out(write, command)
                 commands.done(write, command.id, result)
             log.info("command id=%s kind=%s origin=%s result=%s", command.id, command.kind, command.origin or "-", result)
             if command.kind is CommandKind.STOP:
                 self._stop()
         return len(waiting)
 
-    def _do(self, write: Write, command: Command) -> str:
-        why = command.why or f"asked for by {command.origin or 'somebody'}"
-        named = [number for number in command.ids if 0 < number <= LARGEST_NUMBER]
-        match command.kind:
-            case CommandKind.KILL_JOBS:
-                killed = sum(self._kill_job(write, job_id, why) for job_id in named)
-                return f"killed {killed} of {len(command.ids)} jobs"
-            case CommandKind.KILL_WORKERS:
-                ids = named if command.ids else self._meant(write, command)
-                killed = sum(workers.kill(write, worker, why) for worker in ids)
-                return f"killed {killed} of {len(command.ids) or len(ids)} workers"
-            case CommandKind.RETRY_JOBS:
-                return "retried by the workload management system only"
-            case CommandKind.STOP:
-                return "stopping"
 
-    def _kill_job(self, write: Write, job_id: int, why: str) -> bool:
-        known = jobs.by_ids(write.connection, [job_id])
-        if not known or not jobs.cancel(write, next(iter(known)), why):
-            return False
-        for worker in self._only_for(write, next(iter(known))):
-            workers.kill(write, worker, why)
-        return True
-
-    def _only_for(self, write: Write, job_id: JobId) -> list[int]:
-        """Return the workers of a job that do nothing else; one with other jobs goes on, and the monitor ends the one job there."""
-        ids = workers.of_job(write.connection, job_id)
-        load = jobs.of_workers(write.connection, ids)
-        known = workers.by_ids(write.connection, ids)
-        return [worker for worker in ids if not _takes_others(known[worker]) and not any(_goes_on(job) for job in load[worker])]
-
-    def _meant(self, write: Write, command: Command) -> list[int]:
-        """Return the workers that constraints name; a missing constraint names none (rule of the server)."""
-        where = command.where or {}
-        states, sites = where.get("status", (WorkerState.SUBMITTED,)), where.get("computingSite", ())
-        found: list[int] = []
-        for queue, plugins in self.house.queues.items():
-            if "ALL" not in sites and queue not in sites and plugins.queue.site not in sites:
-                continue
-            for state in ACTIVE:
-                if "ALL" in states or state in states:
-                    found += [worker.id for worker in workers.of_queue(write.connection, queue, state)]
-        return found
+def _say_unknown(received: Iterable[Command]) -> None:
+    for one in received:
+        if one.kind is CommandKind.UNKNOWN:
+            log.warning("a command that nobody knows here is kept id=%s command=%s params=%s", one.id, one.name, one.params[:300])
 
 
-def _takes_others(worker: Worker) -> bool:
-    """Tell whether a worker asks for other jobs when it is through with those that it has."""
-    return worker.late and worker.map_type is MapType.MANY_TO_ONE
+def _installed() -> str:
+    """Return when this program was put where it lies."""
+    return as_text(Path(harvester_hpc.__file__).stat().st_mtime)
 
 
-def _goes_on(job: Job) -> bool:
-    return job.state in (JobState.SUBMITTED, JobState.RUNNING) and not job.cancel
+def _command_locks(queues: Iterable[Queue]) -> Iterator[dict[str, str]]:
+    """Give what a server wants to know before it commands numbers of workers; one for each site and type of resources.
+
+    Source: harvester/heartbeat, ``commands``; existing Harvester, command_manager.
+    """
+    told: set[tuple[str, str, str]] = set()
+    for queue in queues:
+        for command in ("REPORT_WORKER_STATS", "SET_N_WORKERS_JOBTYPE") if queue.slave else ():
+            lock = (command, queue.site or queue.name, queue.resource_type or "ANY")
+            if lock not in told:
+                told.add(lock)
+                yield dict(zip(("command", "computingSite", "resourceType"), lock, strict=True))
 
 
 def command_from(name: str, letter: Any) -> Command:

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from harvester_hpc.agents.access_point import highest_number, is_any_there, place
 from harvester_hpc.agents.base import Agent
@@ -17,10 +18,12 @@ from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.worker import MapType, Worker, WorkerPlan, submit_key
 from harvester_hpc.policy.chunks import chunks_of
 from harvester_hpc.policy.late_binding import ASKS_WITHIN_S, not_spoken_for
+from harvester_hpc.policy.wishes import ANY, Kind, granted, kind_for
 from harvester_hpc.ports.outcome import Failed, Retry
 from harvester_hpc.ports.plugins import QueuePlugins
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import job_request as requests
+from harvester_hpc.store import wish
 from harvester_hpc.store import worker as workers
 from harvester_hpc.store.worker import Intent
 
@@ -75,7 +78,7 @@ class Planning:
         return self._plan(queue, intents, [*misfits, *waiting])
 
     def intend_pull(self, plugins: QueuePlugins, room: int) -> list[Worker]:
-        """Store the intent of ``room`` workers that fetch their jobs themselves; return them.
+        """Store the intent of at most ``room`` workers that fetch their jobs themselves, of the kinds that are wished; return them.
 
         Raises:
             Unavailable: the worker maker has no size for them.
@@ -85,20 +88,49 @@ class Planning:
             return []
         ready = maker.num_ready_resources()
         room = room if ready is None else min(room, ready)
-        plan = maker.make_worker((), queue, queue.resource_type)
-        if isinstance(plan, Failed):
-            raise Unavailable("no worker can be made", why=plan.why, remedy="check the queue's resources")
-        return [] if isinstance(plan, Retry) else self._plan(queue, [_intent(queue, plan, ())] * room)
+        intents: list[Intent] = []
+        for kind, number in self._pull_kinds(queue, room).items():
+            plan = maker.make_worker((), queue, "" if kind[1] == ANY else kind[1])
+            if isinstance(plan, Failed):
+                raise Unavailable("no worker can be made", why=plan.why, remedy="check the queue's resources")
+            if not isinstance(plan, Retry):
+                intents += [replace(_intent(queue, plan, ()), job_type=kind[0], resource_type=kind[1])] * number
+        return self._plan(queue, intents)
+
+    def _pull_kinds(self, queue: Queue, room: int) -> Mapping[Kind, int]:
+        """Return {(job type, resource type): how many pull workers}."""
+        return granted(self.wishes(queue), room) if queue.slave else {("", queue.resource_type): room}
+
+    def wishes(self, queue: Queue) -> Mapping[Kind, int]:
+        """Return how many more workers of each kind the workload management system wants of a queue."""
+        with self.database.read() as connection:
+            return wish.of_queue(connection, queue.name, self.clock.now())
+
+    def _by_wish(self, queue: Queue, intents: Sequence[Intent]) -> list[Intent]:
+        """Return the intents for which a worker is wished, each with the kind that it fulfils."""
+        left = dict(self.wishes(queue))
+        granted_ones: list[Intent] = []
+        for intent in intents:
+            kind = kind_for(intent.resource_type, left)
+            if kind is not None:
+                left[kind] -= 1
+                granted_ones.append(replace(intent, job_type=kind[0], resource_type=kind[1]))
+        return granted_ones
 
     def _plan(self, queue: Queue, intents: Sequence[Intent], steps: Sequence[JobStep] = ()) -> list[Worker]:
+        if queue.slave and queue.map_type is not MapType.NO_JOB:
+            intents = self._by_wish(queue, intents)
         self._go_past_old_folders(queue, len(intents))
         with self.database.write() as write:
             jobs.make(write, steps)
-            return workers.plan(
+            planned = workers.plan(
                 write, intents,
                 lambda number: submit_key(self.house.tag, number),
                 lambda _, number: place(queue, number, self.house.instance),
             )
+            if queue.slave:
+                wish.use_up(write, queue.name, [(worker.job_type, worker.resource_type) for worker in planned])
+        return planned
 
     def _go_past_old_folders(self, queue: Queue, count: int) -> None:
         """Give no new worker a folder that lies there from another store (an older one put back, a new one made).
@@ -152,6 +184,9 @@ class Planning:
 
 def _intent(queue: Queue, plan: WorkerPlan, chunk: Sequence[Job]) -> Intent:
     ids = () if queue.late else tuple(job.id for job in chunk)  # a late worker is of the size that these jobs want, and gets them later
+    types = {job.resource_type for job in chunk}
     return Intent(
-        queue=queue.name, map_type=queue.map_type, plan=plan, batch_queue=queue.resources.batch_queue, job_ids=ids, late=queue.late,
+        queue=queue.name, map_type=queue.map_type, plan=plan, batch_queue=plan.batch_queue or queue.resources.batch_queue, job_ids=ids,
+        late=queue.late,
+        resource_type=types.pop() if len(types) == 1 else queue.resource_type, sync=queue.syncs,
     )

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from harvester_hpc.agents.base import Agent, Surroundings
 from harvester_hpc.agents.dialogs import Dialogs
 from harvester_hpc.agents.event_reports import EventReports
+from harvester_hpc.agents.service_metrics import ServiceMetrics
+from harvester_hpc.agents.worker_statistics import WorkerStatistics
 from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.command import Command, CommandKind
 from harvester_hpc.model.file import FileKind, FileState
@@ -23,8 +25,6 @@ from harvester_hpc.store.report import Report
 
 log = logging.getLogger(__name__)
 
-#: What a pilot that reports itself says, so that we keep silent (published attribute truePilot).
-PILOT_SAYS = frozenset({"running", "transferring", "finished", "failed"})
 #: Why the workload management system does not want a job any more.
 UNWANTED = frozenset({"tobekilled", "softkill"})
 
@@ -37,11 +37,12 @@ class PropagatorAgent(Agent):
     def __init__(self, house: Surroundings, period_s: float) -> None:
         super().__init__(house, period_s)
         self._events = EventReports(self)
-        self._dialogs = Dialogs(self)
+        self._beside = (Dialogs(self), WorkerStatistics(self), ServiceMetrics(self))
 
     def run_once(self) -> int:
-        """Send one bunch of event ranges, one of reports, one of workers and one of messages; return how many were taken."""
-        return self._events.run_once() + self._tell_jobs() + self._tell_workers() + self._dialogs.run_once()
+        """Send one bunch of event ranges, of reports, of workers, and what is told beside them; return how many were taken."""
+        taken = self._events.run_once() + self._tell_jobs() + self._tell_workers()
+        return taken + sum(one.run_once() for one in self._beside)
 
     def next_due(self) -> float | None:
         """Return when the next report, heartbeat or worker is to be told."""
@@ -49,7 +50,7 @@ class PropagatorAgent(Agent):
             report, tell = reports.next_due(connection), workers.next_time(connection, "next_tell")
         event = self._events.next_due()
         times = [None if time is None else max(time, self.waits_until("")) for time in (report, event)]
-        times += [None if tell is None else max(tell, self.waits_until(""), self.waits_until("workers")), self._dialogs.next_due()]
+        times += [None if tell is None else max(tell, self.waits_until(""), self.waits_until("workers")), self._beside[0].next_due()]
         return min((time for time in times if time is not None), default=None)
 
     # -- jobs -------------------------------------------------------------------------------------
@@ -74,7 +75,7 @@ class PropagatorAgent(Agent):
 
     def _is_silent(self, job: Job, report: Report) -> bool:
         plugins = self.house.queues.get(job.queue)
-        return plugins is not None and plugins.queue.true_pilot and TOLD_AS[report.state] in PILOT_SAYS
+        return plugins is not None and TOLD_AS[report.state] in plugins.queue.silent
 
     def _letter(self, job: Job, report: Report, batch_id: str) -> JobReport:
         plugins = self.house.queues.get(job.queue)

@@ -1,6 +1,8 @@
 """The submitter: plans workers, stores the intent, and hands them to the batch system exactly once."""
 from __future__ import annotations
 
+import sqlite3
+
 from harvester_hpc.agents.base import Agent, Surroundings, by_queue
 from harvester_hpc.agents.handing_over import HandingOver
 from harvester_hpc.agents.planning import Planning
@@ -18,6 +20,7 @@ from harvester_hpc.ports.plugins import QueuePlugins
 from harvester_hpc.store import dialog as dialogs
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import job_request as requests
+from harvester_hpc.store import wish
 from harvester_hpc.store import worker as workers
 
 #: Seconds within which a worker that fetches its jobs itself was of no use if it failed, and if it ended well: it found no job.
@@ -75,7 +78,7 @@ class SubmitterAgent(Agent):
         ended = self._end_abandoned(queue)
         with self.database.read() as connection:
             prepared = jobs.pick(connection, queue.name, self.house.rows) + self._planning.shared(connection, plugins)
-            room = workers_to_make(queue, workers.queue_counts(connection, queue.name), self.house.rows) if prepared else 0
+            room = self._room(connection, queue) if prepared else 0
         if not prepared:
             self._settling.forget_noes(queue)
         wanted = [job for job in prepared if not job.cancel]
@@ -91,7 +94,7 @@ class SubmitterAgent(Agent):
         """Make workers that fetch their jobs themselves: as many as the limits of the queue allow."""
         queue = plugins.queue
         with self.database.read() as connection:
-            room = workers_to_make(queue, workers.queue_counts(connection, queue.name), self.house.rows)
+            room = self._room(connection, queue)
         if not room:
             self._settling.forget_noes(queue)
         if not room or self.waits(queue.name) or self._rests(queue, SOON_S):
@@ -101,6 +104,11 @@ class SubmitterAgent(Agent):
             return 0
         self.house.reached("intent stored")
         return len(planned) + self._handing_over.hand_over(plugins, planned)
+
+    def _room(self, connection: sqlite3.Connection, queue: Queue) -> int:
+        """Return how many new workers the limits of the queue leave room for, and in slave mode are wished."""
+        room = workers_to_make(queue, workers.queue_counts(connection, queue.name), self.house.rows)
+        return min(room, sum(wish.of_queue(connection, queue.name, self.clock.now()).values())) if room and queue.slave else room
 
     def _has_cause_to_rest(self, queue: Queue) -> bool:
         """Tell whether more workers would likely be of no use either: a job gets many of them, and each would burn allocation."""

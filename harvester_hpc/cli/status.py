@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harvester_hpc.cli import options
+from harvester_hpc.cli import credential_lines, options
 from harvester_hpc.cli.exits import Exit
 from harvester_hpc.cli.instance import Instance
 from harvester_hpc.cli.paper import warn, write_json, write_table
@@ -64,6 +64,7 @@ class Standing:
     tried_again: tuple[TriedAgain, ...]
     beats: tuple[Beat, ...]
     untold: tuple[int, float | None]
+    credentials: tuple[credential_lines.Line, ...] = ()
 
     @property
     def exit_code(self) -> Exit:
@@ -106,7 +107,7 @@ def look(instance: Instance) -> Standing:
                 presence=presence(found, instance.clock.now(), lease_limit_s(instance.home)),
                 jobs=_counts(connection, "job"), workers=_counts(connection, "worker"), troubles=tuple(health.troubles(connection)),
                 tried_again=_tried_again(connection), beats=tuple(health.beats(connection)),
-                untold=connection.execute(sentences("report")["untold"]).fetchone(),
+                untold=connection.execute(sentences("report")["untold"]).fetchone(), credentials=credential_lines.lines(connection),
             )
     except StoreMissing:
         return Standing(presence=Presence(holder=None), jobs={}, workers={}, troubles=(), tried_again=(), beats=(), untold=(0, None))
@@ -130,6 +131,9 @@ def _write(instance: Instance, standing: Standing, now: float) -> None:
     for what, counts, states in (("jobs", standing.jobs, JOB_STATES), ("workers", standing.workers, WORKER_STATES)):
         click.echo()
         _write_counts(what, counts, states)
+    if standing.credentials:
+        click.echo()
+        write_table(credential_lines.HEADINGS, [credential_lines.row(one, now) for one in standing.credentials])
     number, oldest = standing.untold
     if number:
         click.echo()
@@ -184,6 +188,7 @@ def _facts(instance: Instance, standing: Standing) -> dict[str, Any]:
         ],
         "agents": {beat.agent: {"last_round": iso(beat.round), "rounds": beat.rounds, "changes": beat.changes} for beat in standing.beats},
         "untold_reports": {"number": number, "oldest": iso(oldest)},
+        "credentials": credential_lines.facts(standing.credentials, instance.clock.now()),
     }
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from harvester_hpc.config.kinds import MANY, Count, Number, OneLine, Walltime
 from harvester_hpc.config.problems import Finding
+from harvester_hpc.config.queue_words import Criteria, States
 from harvester_hpc.config.validate import FileModel
 from harvester_hpc.model.queue import InputCache, Queue, Resources
 from harvester_hpc.model.worker import MapType
@@ -20,29 +21,6 @@ DEFAULT_ACCESS_POINT = "${workDir}/${queueName}/${workerID}"
 MapTypeWord = Literal["OneToOne", "ManyToOne", "OneToMany", "NoJob"]
 
 
-def _criteria(value: object) -> object:
-    """Return ``k=v,k=v`` as an object, and the values of an object as text.
-
-    Raises:
-        ValueError: a part of the text has no ``=``.
-    """
-    if isinstance(value, str):
-        pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
-        if not all(key and sign for key, sign, _ in pairs):
-            raise ValueError('must be an object, or text such as "key=value,key=value"')
-        return {key.strip(): text.strip() for key, _, text in pairs}
-    if isinstance(value, dict):
-        return {key: str(text) if type(text) in (int, float) else text for key, text in value.items()}
-    return value
-
-
-Criteria = Annotated[
-    dict[str, str] | None,
-    BeforeValidator(_criteria),
-    WithJsonSchema(
-        {"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": ["string", "number"]}}, {"type": "null"}]}
-    ),
-]
 Seconds = Annotated[float, Field(gt=0, le=MANY)]
 Keep = Annotated[float, Field(ge=0, le=MANY)]
 
@@ -50,7 +28,13 @@ Keep = Annotated[float, Field(ge=0, le=MANY)]
 class ResourceSettings(FileModel):
     """What each worker of a queue gets."""
 
-    batchQueue: Annotated[str, Field(description="queue of the batch system, by its name in the facility; by default the first")] = ""
+    batchQueue: Annotated[
+        str | list[str],
+        Field(
+            description="queue of the batch system, by its name in the facility; by default the first; of several, the first that "
+            "takes a worker and has room for it"
+        ),
+    ] = ""
     nodes: Annotated[Number, Field(description="nodes of a worker; of one with many jobs, at most")] = 1
     walltime: Annotated[Walltime | None, Field(description="walltime of a worker; null: what the jobs ask for")] = None
     coresPerNode: Annotated[Count, Field(description="cores used on each node; 0: all the node has")] = 0
@@ -156,6 +140,14 @@ class QueueSettings(FileModel):
     zipPerMB: Annotated[Number | None, Field(description="megabytes of a zip with event outputs; by default 100")] = None
     allowJobMixture: Annotated[bool, Field(description="jobs of different tasks may share a worker")] = False
     truePilot: Annotated[bool, Field(description="the payload itself reports running, transferring, finished and failed")] = False
+    noHeartbeat: Annotated[
+        States,
+        Field(description='states of jobs of which nothing is reported, such as "running,finished": the server is asked instead'),
+    ] = []
+    runMode: Annotated[
+        Literal["self", "slave"],
+        Field(description="slave: new workers are made as the workload management system commands, within the limits of the queue"),
+    ] = "self"
     walltimeLimit: Annotated[
         Walltime | None, Field(description="walltime of a worker under its published name; resources.walltime is the same")
     ] = None
@@ -202,6 +194,8 @@ def queue_of(
         max_new_workers=settings.maxNewWorkersPerCycle,
         max_submissions=settings.maxSubmissionAttempts,
         true_pilot=settings.truePilot,
+        no_heartbeat=frozenset(settings.noHeartbeat),
+        slave=settings.runMode == "slave",
         mixture=settings.allowJobMixture,
         criteria=settings.getJobCriteria,
         queue_time_limit_s=settings.workerQueueTimeLimit,
@@ -227,7 +221,8 @@ def queue_of(
         access_point=access_point,
         access_root=access_root,
         resources=Resources(
-            batch_queue=wanted.batchQueue,
+            batch_queue=wanted.batchQueue if isinstance(wanted.batchQueue, str) else wanted.batchQueue[0] if wanted.batchQueue else "",
+            batch_queues=() if isinstance(wanted.batchQueue, str) else tuple(wanted.batchQueue),
             nodes=wanted.nodes,
             walltime_s=settings.walltimeLimit if wanted.walltime is None else wanted.walltime,
             cores_per_node=wanted.coresPerNode,

@@ -13,6 +13,9 @@ class CommandKind(StrEnum):
     KILL_WORKERS = "kill_workers"
     RETRY_JOBS = "retry_jobs"
     STOP = "stop"
+    SET_WORKERS = "set_workers"              # how many new workers of which kind (runMode slave)
+    REPORT_STATISTICS = "report_statistics"  # tell the numbers of workers now
+    UNKNOWN = "unknown"                      # kept and shown, and nothing is done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,8 @@ class Command:
         ids: job or worker ids that it names.
         where: constraints for commands that name none ({"status": (...), "computingSite": (...)}).
         origin: who asked, for the log.
+        name: in the system's own words, with the site behind a colon: ``SET_N_WORKERS_JOBTYPE:SITE``; "" for ours.
+        params: what came with it, as JSON; "" for ours.
     """
 
     id: str
@@ -33,3 +38,10 @@ class Command:
     why: str = ""
     origin: str = ""
     ack: bool = False
+    name: str = ""
+    params: str = ""
+
+    @property
+    def site(self) -> str:
+        """The site that it is for; "" if it does not say."""
+        return self.name.partition(":")[2]

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from harvester_hpc.model.worker import MapType
 
+#: What a pilot that reports itself says, so that we keep silent (published attribute truePilot).
+PILOT_SAYS = frozenset({"running", "transferring", "finished", "failed"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
@@ -13,6 +16,7 @@ class Resources:
 
     Attributes:
         batch_queue: queue or partition of the batch system; "" for the facility's first.
+        batch_queues: several of them, in the order in which they are tried, ``batch_queue`` the first; empty: that one only.
         nodes: nodes of a worker.
         walltime_s: seconds; None: what the jobs ask for, within the queue's limit.
         cores_per_node: cores used on each node; 0: all the node has.
@@ -21,11 +25,17 @@ class Resources:
     """
 
     batch_queue: str = ""
+    batch_queues: tuple[str, ...] = ()
     nodes: int = 1
     walltime_s: int | None = None
     cores_per_node: int = 0
     memory_mb: int = 0
     gpus_per_node: int = 0
+
+    @property
+    def all_batch_queues(self) -> tuple[str, ...]:
+        """All that a worker may go to, in order; at least one."""
+        return self.batch_queues or (self.batch_queue,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +68,8 @@ class Queue:
         max_new_workers: workers submitted in one round, at most (maxNewWorkersPerCycle); 0: no limit.
         max_submissions: submissions of one job before it fails (maxSubmissionAttempts).
         true_pilot: the payload itself reports running, transferring, finished and failed (truePilot).
+        no_heartbeat: other states of jobs of which nothing is reported, in PanDA's words (noHeartbeat).
+        slave: new workers are made as the workload management system commands, within the limits of the queue (runMode).
         mixture: jobs of different tasks may share a worker (allowJobMixture).
         criteria: additional criteria for fetching jobs (getJobCriteria).
         queue_time_limit_s: a worker that waits longer is killed (workerQueueTimeLimit); None: never.
@@ -89,6 +101,8 @@ class Queue:
     max_new_workers: int = 0
     max_submissions: int = 3
     true_pilot: bool = False
+    no_heartbeat: frozenset[str] = frozenset()
+    slave: bool = False
     mixture: bool = False
     criteria: Mapping[str, str] | None = None
     queue_time_limit_s: float | None = None
@@ -108,3 +122,16 @@ class Queue:
     access_point: str = ""
     access_root: str = ""
     resources: Resources = Resources()
+
+    @property
+    def silent(self) -> frozenset[str]:
+        """States of jobs, in PanDA's words, of which nothing is reported; the system is asked instead whether it still wants them."""
+        return self.no_heartbeat | (PILOT_SAYS if self.true_pilot else frozenset())
+
+    @property
+    def syncs(self) -> bool:
+        """Tell whether the system is to end the jobs that a worker still has when it has ended: nobody else would.
+
+        Source: existing Harvester, get_synchronization_level: pull workers, and queues that do not report ends.
+        """
+        return self.map_type is MapType.NO_JOB or "finished" in self.silent

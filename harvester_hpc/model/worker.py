@@ -61,6 +61,7 @@ class WorkerPlan:
         walltime_s: seconds.
         ram_mb: MB on each node; 0 leaves it to the batch system.
         gpus_per_node: GPUs on each node.
+        batch_queue: queue or partition for which it is made, where the PanDA queue names several; "" for the one it names.
     """
 
     nodes: int
@@ -68,6 +69,7 @@ class WorkerPlan:
     walltime_s: int
     ram_mb: int = 0
     gpus_per_node: int = 0
+    batch_queue: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,8 @@ class Worker:
         gone: since when the batch system does not know it; None if it does.
         heartbeat: when the worker last gave a sign of life; None if it never did.
         late: it was submitted without a job, and gets its jobs when it asks.
+        job_type, resource_type: for which jobs it is, in the words of the workload management system; "" for any.
+        sync: the system is to end the jobs that it still has when it has ended: they report themselves.
         job_ids: jobs bound to it.
     """
 
@@ -117,6 +121,9 @@ class Worker:
     gone: float | None = None
     heartbeat: float | None = None
     late: bool = False
+    job_type: str = ""
+    resource_type: str = ""
+    sync: bool = False
     job_ids: tuple[int, ...] = ()
 
     @property

@@ -170,8 +170,16 @@ class Communicator(Protocol):
         """Send the instance's heartbeat (startTime, sw_version, ...)."""
         ...
 
-    def update_worker_stats(self, site_name: str, stats: Mapping[str, int]) -> None:
-        """Send {worker state: number} of a site."""
+    def update_worker_stats(self, site_name: str, stats: Mapping[str, Mapping[str, Mapping[str, int]]]) -> None:
+        """Send {job type: {resource type: {worker state: number}}} of a site, in place of what was sent before."""
+        ...
+
+    def update_service_metrics(self, metrics: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
+        """Send (time in ISO 8601, host, {name: value}) of this service."""
+        ...
+
+    def get_resource_types(self) -> Sequence[Mapping[str, Any]]:
+        """Return what the system calls jobs of which size (resource_name, mincore, maxcore, ...)."""
         ...
 
     def check_jobs(self, job_ids: Sequence[JobId]) -> Sequence[Accepted]:

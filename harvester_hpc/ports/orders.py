@@ -1,6 +1,7 @@
 """Commands of the workload management system, read into ours."""
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,20 +9,50 @@ from harvester_hpc.model.command import Command, CommandKind
 
 #: Constraints of KILL_WORKERS; one that is missing or empty means: kill nothing.
 CONSTRAINTS = ("computingSite", "computingElement", "submissionHost")
+#: The system's words for what we know; what stands behind a colon is the site.
+KINDS: Mapping[str, CommandKind] = {
+    "KILL_WORKERS": CommandKind.KILL_WORKERS, "SYNC_WORKERS_KILL": CommandKind.KILL_WORKERS,
+    "SET_N_WORKERS_JOBTYPE": CommandKind.SET_WORKERS, "REPORT_WORKER_STATS": CommandKind.REPORT_STATISTICS,
+}
+#: Characters of a command and of what came with it that are kept.
+NAME, PARAMS = 200, 100_000
 
 
-def command_of(number: int, command: str, params: Any, *, ack: bool) -> Command | None:
-    """Return the command in our words; None if there is nothing to do or we do not know it.
+def command_of(number: int, command: str, params: Any, *, ack: bool) -> Command:
+    """Return the command in our words; one that nobody knows here, or that makes no sense, is UNKNOWN and not acknowledged.
 
-    Source: acquire_commands: KILL_WORKERS with constraints (status: submitted by default), SYNC_WORKERS_KILL with worker ids.
+    Source: acquire_commands: KILL_WORKERS with constraints (status: submitted by default), SYNC_WORKERS_KILL with worker ids,
+    SET_N_WORKERS_JOBTYPE:<site> with {job type: {resource type: number}}, REPORT_WORKER_STATS:<site>.
     """
-    name = command.partition(":")[0]
-    if name == "KILL_WORKERS" and isinstance(params, Mapping):
-        where = _constraints(params)
-        return Command(id=f"wms-{number}", kind=CommandKind.KILL_WORKERS, where=where, why=name, origin="wms", ack=ack) if where else None
-    if name == "SYNC_WORKERS_KILL" and isinstance(params, list) and params and all(type(one) is int for one in params):
-        return Command(id=f"wms-{number}", kind=CommandKind.KILL_WORKERS, ids=tuple(params), why=name, origin="wms", ack=ack)
-    return None
+    word = command.partition(":")[0]
+    kind = KINDS.get(word, CommandKind.UNKNOWN)
+    ids: tuple[int, ...] = ()
+    where: Mapping[str, tuple[str, ...]] | None = None
+    if word == "KILL_WORKERS":
+        where = _constraints(params) if isinstance(params, Mapping) else None
+        kind = kind if where else CommandKind.UNKNOWN
+    elif word == "SYNC_WORKERS_KILL":
+        ids = _numbers(params)
+        kind = kind if ids else CommandKind.UNKNOWN
+    elif kind is CommandKind.SET_WORKERS:
+        kind = kind if wishes_in(params) is not None else CommandKind.UNKNOWN
+    known = kind is not CommandKind.UNKNOWN
+    return Command(
+        id=f"wms-{number}", kind=kind, ids=ids, where=where, why=word if kind is CommandKind.KILL_WORKERS else "", origin="wms",
+        ack=ack and known, name=command[:NAME], params=_text(params),
+    )
+
+
+def wishes_in(params: Any) -> dict[tuple[str, str], int] | None:
+    """Return {(job type, resource type): number} of {job type: {resource type: number}}; None if it is none."""
+    if not isinstance(params, Mapping) or not all(isinstance(types, Mapping) for types in params.values()):
+        return None
+    found = {(str(job_type), str(resource)): number for job_type, types in params.items() for resource, number in types.items()}
+    return found if all(type(number) is int and number >= 0 for number in found.values()) else None
+
+
+def _numbers(params: Any) -> tuple[int, ...]:
+    return tuple(params) if isinstance(params, list) and all(type(one) is int for one in params) else ()
 
 
 def _constraints(params: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]] | None:
@@ -37,3 +68,10 @@ def _texts(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,) if value else ()
     return tuple(str(one) for one in value) if isinstance(value, list) else ()
+
+
+def _text(params: Any) -> str:
+    try:
+        return json.dumps(params, default=str)[:PARAMS]
+    except (ValueError, RecursionError):
+        return ""

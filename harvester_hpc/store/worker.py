@@ -19,7 +19,10 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """A worker that is about to be planned, with the jobs that it gets. late: it gets them when it asks."""
+    """A worker that is about to be planned, with the jobs that it gets.
+
+    late: it gets them when it asks; job_type, resource_type, sync: as in ``Worker``.
+    """
 
     queue: str
     map_type: MapType
@@ -27,6 +30,9 @@ class Intent:
     batch_queue: str
     job_ids: tuple[JobId, ...]
     late: bool = False
+    job_type: str = ""
+    resource_type: str = ""
+    sync: bool = False
 
 
 def last_number(connection: sqlite3.Connection) -> int:
@@ -85,13 +91,14 @@ def _planned(write: Write, number: WorkerId, intent: Intent, key: str, access_po
     write.connection.execute(
         sql["insert"],
         (number, intent.queue, intent.map_type, key, access_point, size.nodes, size.cores, size.walltime_s, size.ram_mb,
-         size.gpus_per_node, intent.batch_queue, write.now, write.now, write.now, intent.late),
+         size.gpus_per_node, intent.batch_queue, write.now, write.now, write.now, intent.late,
+         intent.job_type, intent.resource_type, intent.sync),
     )
     write.connection.executemany(sql["bond"], [(number, job_id) for job_id in intent.job_ids])
     return Worker(
         id=number, queue=intent.queue, map_type=intent.map_type, state=WorkerState.PLANNED, key=key, access_point=access_point,
         plan=size, batch_queue=intent.batch_queue, submissions=1, created=write.now, changed=write.now, due=write.now,
-        late=intent.late, job_ids=tuple(intent.job_ids),
+        late=intent.late, job_type=intent.job_type, resource_type=intent.resource_type, sync=intent.sync, job_ids=tuple(intent.job_ids),
     )
 
 
@@ -224,6 +231,11 @@ def counts(connection: sqlite3.Connection) -> dict[tuple[str, str], int]:
     return {(queue, state): number for queue, state, number in connection.execute(sentences("worker")["counts"])}
 
 
+def kind_counts(connection: sqlite3.Connection) -> list[tuple[str, str, str, WorkerState, int]]:
+    """Return (queue, job type, resource type, state, number) of workers that have not ended; types are "" where none was said."""
+    return [(*row[:3], WorkerState(row[3]), row[4]) for row in connection.execute(sentences("worker")["kind_counts"])]
+
+
 def queue_counts(connection: sqlite3.Connection, queue: str) -> dict[WorkerState, int]:
     """Return {state: number of workers} of one queue, without those that have ended."""
     rows = connection.execute(sentences("worker")["queue_counts"], (queue,))
@@ -275,5 +287,6 @@ def _worker(row: Row, job_ids: tuple[int, ...]) -> Worker:
         id=WorkerId(row[0]), queue=row[1], map_type=MapType(row[2]), state=WorkerState(row[3]), key=row[4], access_point=row[5],
         plan=size, batch_id=row[11], batch_queue=row[12], native_status=row[13], node=row[14], exit_code=row[15], submissions=row[16],
         tries=row[17], why=row[18], kill=row[19], created=row[20], changed=row[21], submitted=row[22], started=row[23], ended=row[24],
-        due=row[25], gone=row[26], heartbeat=row[27], late=bool(row[28]), cause=Cause(row[29]), job_ids=job_ids,
+        due=row[25], gone=row[26], heartbeat=row[27], late=bool(row[28]), cause=Cause(row[29]), job_type=row[30],
+        resource_type=row[31], sync=bool(row[32]), job_ids=job_ids,
     )

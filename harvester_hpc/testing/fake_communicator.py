@@ -33,7 +33,7 @@ class FakeCommunicator:
         states: {PandaID: state on the server's side}.
         events: the ranges of jobs that were added with ``nRanges``.
         killed: jobs whose next reports are answered "tobekilled".
-        workers, dialogs, acknowledged, stats, heartbeats: what was told.
+        workers, dialogs, acknowledged, stats, metrics, heartbeats: what was told.
     """
 
     @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,9 @@ class FakeCommunicator:
         self.workers: dict[WorkerId, Worker] = {}
         self.dialogs: list[Mapping[str, str]] = []
         self.acknowledged: list[str] = []
-        self.stats: dict[str, Mapping[str, int]] = {}
+        self.stats: dict[str, Mapping[str, Mapping[str, Mapping[str, int]]]] = {}
+        self.metrics: list[tuple[str, str, Mapping[str, Any]]] = []
+        self.resource_types: list[Mapping[str, Any]] = [{"resource_name": "SCORE"}, {"resource_name": "MCORE"}]
         self.heartbeats: list[Mapping[str, Any]] = []
         self._lock = threading.RLock()
         self._waiting: deque[Mapping[str, Any]] = deque()
@@ -142,10 +144,20 @@ class FakeCommunicator:
         self.faults.check("is_alive")
         self.heartbeats.append(data)
 
-    def update_worker_stats(self, site_name: str, stats: Mapping[str, int]) -> None:
+    def update_worker_stats(self, site_name: str, stats: Mapping[str, Mapping[str, Mapping[str, int]]]) -> None:
         """Remember the last."""
         self.faults.check("update_worker_stats")
         self.stats[site_name] = stats
+
+    def update_service_metrics(self, metrics: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
+        """Remember them."""
+        self.faults.check("update_service_metrics")
+        self.metrics.extend(metrics)
+
+    def get_resource_types(self) -> Sequence[Mapping[str, Any]]:
+        """Tell what the test says."""
+        self.faults.check("get_resource_types")
+        return self.resource_types
 
     def check_jobs(self, job_ids: Sequence[JobId]) -> Sequence[Accepted]:
         """Answer "tobekilled" for jobs that are unknown, ended or to be killed."""

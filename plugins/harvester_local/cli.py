@@ -1,4 +1,4 @@
-"""``harvester-hpc wms``: serve the embedded workload management system. Imports nothing heavy until a verb is called."""
+"""``harvester-hpc wms``: serve and command the embedded workload management system. Imports nothing heavy until a verb is called."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -9,6 +9,37 @@ import click
 @click.group()
 def command() -> None:
     """Serve the embedded workload management system over HTTP, as a PanDA server is."""
+
+
+@command.command("command")
+@click.argument("folder", type=click.Path(file_okay=False, exists=True, path_type=Path))
+@click.argument("words")
+@click.argument("params", default="null")
+@click.option("--ack", is_flag=True, help="Ask for an acknowledgement.")
+def put_command(folder: Path, words: str, params: str, ack: bool) -> int:
+    """Let the system that lives in FOLDER give its client a command, served or not.
+
+    WORDS and PARAMS (JSON) are those of a PanDA server: KILL_WORKERS, SYNC_WORKERS_KILL '[1, 2]',
+    SET_N_WORKERS_JOBTYPE:QUEUE '{"managed": {"MCORE": 2}}', REPORT_WORKER_STATS:QUEUE.
+    """
+    import json
+
+    from harvester_hpc.errors import ConfigurationError
+    from harvester_hpc.model.command import CommandKind
+    from harvester_hpc.ports.orders import command_of
+    from harvester_local.served.system import made
+
+    try:
+        read = json.loads(params)
+    except ValueError as error:
+        raise ConfigurationError(f"PARAMS is no JSON: {error}", remedy='quote it for the shell: \'{"managed": {"MCORE": 2}}\'') from error
+    if not (folder / "wms.sqlite").exists():
+        raise ConfigurationError(f"no workload management system lives in {folder}", remedy="name the folder that `wms serve` serves")
+    number = made(folder.resolve()).put_command(words, read, ack=ack)
+    click.echo(f"command {number}: {words}")
+    if command_of(number, words, read, ack=ack).kind is CommandKind.UNKNOWN:
+        click.echo("it is none that an instance knows: it will be kept and shown there, and nothing be done", err=True)
+    return 0
 
 
 @command.command("serve")

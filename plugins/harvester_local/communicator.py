@@ -28,6 +28,10 @@ log = logging.getLogger(__name__)
 SLEPT_S = 600.0
 #: Seconds between two looks at the deadlines.
 LOOK_S = 30.0
+#: What jobs of which size are called (cores).
+RESOURCE_TYPES: Sequence[Mapping[str, Any]] = (
+    {"resource_name": "SCORE", "mincore": 1, "maxcore": 1}, {"resource_name": "MCORE", "mincore": 2, "maxcore": None},
+)
 DIALOGS_KEPT = 10_000
 NEVER = float("-inf")
 
@@ -169,9 +173,18 @@ class LocalCommunicator:
         """Keep the instance's last heartbeat."""
         self._tell("heartbeat", data)
 
-    def update_worker_stats(self, site_name: str, stats: Mapping[str, int]) -> None:
+    def update_worker_stats(self, site_name: str, stats: Mapping[str, Mapping[str, Mapping[str, int]]]) -> None:
         """Keep the last numbers of a site."""
         self._tell(f"workers {site_name}", stats)
+
+    def update_service_metrics(self, metrics: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
+        """Keep the last values of each host."""
+        for when, host, values in metrics:
+            self._tell(f"metrics {host}", {"time": when, **values})
+
+    def get_resource_types(self) -> Sequence[Mapping[str, Any]]:
+        """Return what jobs of which size are called here."""
+        return RESOURCE_TYPES
 
     def check_jobs(self, job_ids: Sequence[JobId]) -> Sequence[Accepted]:
         """Answer "tobekilled" for each job that is unknown, ended or to be killed."""

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sqlite3
 from collections.abc import Sequence
 from typing import Any
@@ -10,8 +9,6 @@ from typing import Any
 from harvester_hpc.model.command import Command
 from harvester_hpc.ports.orders import command_of
 from harvester_local.wms_file import sentences
-
-log = logging.getLogger(__name__)
 
 
 def put(db: sqlite3.Connection, command: str, params: Any, now: float, *, ack: bool) -> int:
@@ -22,18 +19,14 @@ def put(db: sqlite3.Connection, command: str, params: Any, now: float, *, ack: b
 
 
 def take(db: sqlite3.Connection, n: int, process: str) -> list[Command]:
-    """new -> retrieved; those that mean nothing to us are dropped.
+    """new -> retrieved.
 
     One that wants to be acknowledged is given again to the next process if it was not.
     """
     taken: list[Command] = []
     for row in db.execute(sentences()["open_commands"], {"n": n, "process": process}).fetchall():
-        command = command_of(row["id"], row["command"], json.loads(row["params"]), ack=bool(row["ack"]))
-        if command is None:
-            log.warning("dropped a command that means nothing here id=%s command=%s params=%s", row["id"], row["command"], row["params"])
-        else:
-            taken.append(command)
-        db.execute(sentences()["take_command"], {"id": row["id"], "state": "retrieved" if command else "dropped", "process": process})
+        taken.append(command_of(row["id"], row["command"], json.loads(row["params"]), ack=bool(row["ack"])))
+        db.execute(sentences()["take_command"], {"id": row["id"], "state": "retrieved", "process": process})
     return taken
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harvester_hpc.errors import Unavailable
@@ -16,6 +16,7 @@ from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.orders import command_of
 from harvester_panda import methods, worker_reports
 from harvester_panda.cleaning import marked_time, parts, short, time_of, whole, without_nothing
+from harvester_panda.credentials import credential_problems, settings_with_files
 from harvester_panda.events import Events
 from harvester_panda.job_reports import reply_words
 from harvester_panda.job_telling import JobTelling
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 ASKED = 100
 #: What a server says when it has no job for us; that is no error.
 NO_JOBS = "no jobs"
+NO_JOBS_CODE = 20
 #: States of a job that nobody is to go on with. One that has finished may be a pilot's that is about to end.
 OVER = frozenset({"failed", "cancelled", "closed", "unknown"})
 TO_BE_KILLED = Accepted(commands=("tobekilled",))
@@ -51,11 +53,17 @@ class PandaCommunicator:
     Settings = PandaSettings
 
     def __init__(self, settings: PandaSettings, context: Context) -> None:
+        settings = settings_with_files(settings, context)
         self.settings = settings
         self._instance = context.instance
         self._server = Server(settings)
         self._events = Events(self._server, settings)
         self._jobs = JobTelling(self._server, settings, context.instance)
+
+    @staticmethod
+    def problems(settings: PandaSettings, context: Context) -> Iterator[str]:
+        """Give what is wrong with the settings among the others of the instance."""
+        return credential_problems(settings, context)
 
     def close(self) -> None:
         """Close all connections."""
@@ -116,14 +124,14 @@ class PandaCommunicator:
         return self._events.left(job_id, wanted)
 
     def get_commands(self, n_commands: int) -> Sequence[Command]:
-        """Return commands; the server gives each once. Those that mean nothing to us are logged."""
+        """Return commands; the server gives each once. Those that mean nothing to us are kept by the core."""
         data = self._server.tell(methods.COMMANDS, {"harvester_id": self._instance, "n_commands": n_commands})
         if data is not None and not isinstance(data, list):
             raise Refused("the PanDA server gives no commands", why=str(data)[:200])
         read = [(_command(one), one) for one in data or []]
         for command, one in read:
             if command is None:
-                log.warning("a command that means nothing here command=%s", str(one)[:500])
+                log.warning("an answer that is no command answer=%s", str(one)[:500])
         return [command for command, _ in read if command is not None]
 
     def ack_commands(self, command_ids: Sequence[str]) -> None:
@@ -138,7 +146,7 @@ class PandaCommunicator:
         answers: list[bool] = []
         items = [worker_reports.item_of(worker, host, self.settings.log_urls) for worker in workers]
         for bunch in parts(items, self.settings.items_per_call):
-            answers += Piecemeal(self._tell_workers, lambda why: False).tell(bunch)
+            answers += Piecemeal(self._tell_workers, lambda item, why: False).tell(bunch)
         return answers
 
     def _tell_workers(self, items: Sequence[Mapping[str, Any]]) -> Sequence[bool]:
@@ -150,15 +158,17 @@ class PandaCommunicator:
     def is_alive(self, data: Mapping[str, Any]) -> None:
         """Send a sign of life; the first one of an instance is taken, and yet answered with an error."""
         facts: dict[str, Any] = {name: short(str(data[name]), length) for name, length in FACTS.items() if data.get(name)}
-        arguments = {"harvester_id": self._instance, "data": without_nothing({**facts, "startTime": marked_time(data.get("startTime"))})}
+        locks = [dict(one) for one in data.get("commands") or ()] or None
+        said = without_nothing({**facts, "startTime": marked_time(data.get("startTime")), "commands": locks})
+        arguments = {"harvester_id": self._instance, "data": said}
         if not self._server.ask(methods.HEARTBEAT, arguments).success:
             self._server.tell(methods.HEARTBEAT, arguments)
 
-    def update_worker_stats(self, site_name: str, stats: Mapping[str, int]) -> None:
-        """Send {worker state: number} of a site, for all types of jobs and resources together."""
-        numbers = {state: number for state, number in stats.items() if number is not None}
-        if numbers:
-            statistics = json.dumps({"ANY": {"ANY": numbers}})
+    def update_worker_stats(self, site_name: str, stats: Mapping[str, Mapping[str, Mapping[str, int]]]) -> None:
+        """Send {job type: {resource type: {worker state: number}}} of a site."""
+        if stats:
+            numbers = {job_type: {name: dict(states) for name, states in types.items()} for job_type, types in stats.items()}
+            statistics = json.dumps(numbers)
             self._server.tell(
                 methods.WORKER_STATISTICS, {"harvester_id": self._instance, "panda_queue": site_name, "statistics": statistics},
             )
@@ -176,7 +186,7 @@ class PandaCommunicator:
     def send_dialog_messages(self, dialogs: Sequence[Mapping[str, str]]) -> None:
         """Send messages; one that the server refuses holds up no other."""
         for some in parts([_dialog(one) for one in dialogs], DIALOGS):
-            Piecemeal(self._tell_dialogs, lambda why: False).tell(some)
+            Piecemeal(self._tell_dialogs, lambda item, why: False).tell(some)
 
     def _tell_dialogs(self, items: Sequence[Mapping[str, Any]]) -> Sequence[bool]:
         self._server.tell(methods.DIALOGS, {"harvester_id": self._instance, "dialogs": list(items)})
@@ -184,7 +194,7 @@ class PandaCommunicator:
 
     def update_service_metrics(self, metrics: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
         """Send (time, host, values) of this service."""
-        rows = [[when, host, short(json.dumps(values), 4000)] for when, host, values in metrics]
+        rows = [[_plain(when), host, json.dumps(values)] for when, host, values in metrics]
         if rows:
             self._server.tell(methods.METRICS, {"harvester_id": self._instance, "metrics": rows})
 
@@ -193,7 +203,7 @@ class PandaCommunicator:
         envelope = self._server.ask(methods.CURRENT_WORKER, {"harvester_id": self._instance})
         return whole(envelope.data) if envelope.success else None
 
-    def resource_types(self) -> Sequence[Mapping[str, Any]]:
+    def get_resource_types(self) -> Sequence[Mapping[str, Any]]:
         """Return what the server calls jobs of which size."""
         data = self._server.tell(methods.RESOURCE_TYPES, {})
         return [one for one in data if isinstance(one, Mapping)] if isinstance(data, list) else []
@@ -204,8 +214,10 @@ def _jobs_in(data: Any) -> Sequence[Mapping[str, Any]]:
         raise Unavailable("the PanDA server gives no jobs and does not say why", why=str(data)[:200])
     if "PandaID" in data:
         return [data]
-    if data.get("StatusCode") not in (0, None):
+    if data.get("StatusCode") == NO_JOBS_CODE:
         return []
+    if data.get("StatusCode") not in (0, None):
+        raise Refused("the PanDA server gives no jobs", why=f"{data.get('StatusCode')} {data.get('errorDialog') or ''}".strip())
     jobs = data.get("jobs")
     if not isinstance(jobs, list):
         raise Unavailable("the PanDA server gives no list of jobs", why=str(data)[:200])
@@ -220,13 +232,18 @@ def _wanted(answer: Any) -> Accepted:
 
 
 def _command(one: Any) -> Command | None:
+    """Return a command; None for what is none at all."""
     if not isinstance(one, Mapping) or type(one.get("command_id")) is not int:
         return None
     return command_of(one["command_id"], str(one.get("command")), one.get("params"), ack=bool(one.get("ack_requested")))
 
 
 def _dialog(one: Mapping[str, str]) -> dict[str, Any]:
-    when = time_of(one.get("creationTime"))
     cut = {key: short(str(one[key]), length) for key, length in DIALOG.items() if one.get(key)}
-    created = when.strftime("%Y-%m-%d %H:%M:%S.%f") if when else None
-    return without_nothing({**cut, "diagID": whole(one.get("diagID")), "creationTime": created})
+    return without_nothing({**cut, "diagID": whole(one.get("diagID")), "creationTime": _plain(one.get("creationTime"))})
+
+
+def _plain(when: str | None) -> str | None:
+    """Return a time as dialogs and metrics have it."""
+    read = time_of(when)
+    return read.strftime("%Y-%m-%d %H:%M:%S.%f") if read else None

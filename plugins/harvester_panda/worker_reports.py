@@ -37,6 +37,7 @@ def item_of(worker: Worker, host: str, log_urls: Mapping[str, str]) -> dict[str,
         "endTime": marked_time(worker.ended), "nativeExitCode": _code(worker.exit_code), "nativeStatus": worker.native_status,
         "errorCode": worker_code(worker),
         "diagMessage": worker.why or worker.kill, "nJobs": len(worker.job_ids), "harvesterHost": host, "submissionHost": host,
+        "jobType": worker.job_type, "resourceType": worker.resource_type, "syncLevel": 1 if worker.sync else None,
         "minRamCount": worker.plan.ram_mb or None, "pandaid_list": [int(one) for one in worker.job_ids][:MOST_JOBS] or None,
         **addresses_of(worker, log_urls),
     }

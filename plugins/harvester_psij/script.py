@@ -6,7 +6,7 @@ launcher caps, so the log needs no cap of its own.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -74,7 +74,7 @@ def script_values(worker: Worker, context: Context, extras: ScriptExtras, schedu
     way = way_of(worker.map_type, extras.launch, extras.pilot)
     tasks = tasks_of(worker, way, extras.yoda)
     late_wait_s = context.queue.late_wait_s if context.queue else 0.0
-    inside = program(worker, facility.python, way, tasks, extras.pilot, extras.yoda, late_wait_s)
+    inside = program(worker, facility.python, way, tasks, filled_pilot(extras.pilot, worker, context), extras.yoda, late_wait_s)
     line = launch_line(facility, tasks, [*extras.container, *inside])
     if scheduler is None and tasks.ranks:
         line = [*tied(facility.python), *line]
@@ -106,7 +106,27 @@ def _variables(worker: Worker, context: Context, tasks: Tasks) -> dict[str, str]
         "HARVESTER_MAPTYPE": str(worker.map_type),
         "HARVESTER_NNODE": str(worker.plan.nodes),
         "HARVESTER_NTASKS": str(tasks.number if tasks.ranks else worker.plan.nodes),
+        **({"HARVESTER_JOB_TYPE": worker.job_type} if worker.job_type else {}),
+        **({"HARVESTER_RESOURCE_TYPE": worker.resource_type} if worker.resource_type else {}),
     }
+
+
+def filled_pilot(pilot: Sequence[str], worker: Worker, context: Context) -> list[str]:
+    """Return the argv of a pilot with the names filled in that templates of PanDA Harvester have; other braces stay.
+
+    Source: existing Harvester, Slurm templates ({workerID}, {harvesterID}, {computingSite}, {accessPoint}, {jobType}); {resourceType}
+    and {prodSourceLabel} are ours.
+    """
+    queue = context.queue
+    values = {
+        "workerID": str(worker.id), "harvesterID": context.instance, "accessPoint": worker.access_point,
+        "computingSite": (queue.site if queue else "") or worker.queue, "prodSourceLabel": queue.label if queue else "",
+        "jobType": worker.job_type or "ANY", "resourceType": worker.resource_type or "ANY",
+    }
+    argv = list(pilot)
+    for name, value in values.items():
+        argv = [word.replace(f"{{{name}}}", value) for word in argv]
+    return argv
 
 
 def _doorbell(worker: Worker, context: Context) -> list[dict[str, str]]:

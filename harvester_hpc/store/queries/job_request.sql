@@ -34,7 +34,8 @@ DELETE FROM job_request WHERE worker_id = ?;
 -- name: takers
 -- Late workers of one queue that will take jobs: they wait in the batch queue, ask, have jobs, or have started a moment ago.
 SELECT worker_id, queue, map_type, state, key, access_point, nodes, cores, walltime_s, ram_mb, gpus_per_node, batch_id, batch_queue,
-       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late, cause
+       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late,
+       cause, job_type, resource_type, sync
 FROM worker WHERE queue = ?1 AND state IN ('planned', 'submitted', 'running') AND late = 1 AND kill = ''
     AND (state <> 'running' OR changed >= ?2 OR EXISTS (SELECT 1 FROM job_request WHERE job_request.worker_id = worker.worker_id)
          OR EXISTS (SELECT 1 FROM bond WHERE bond.worker_id = worker.worker_id))

@@ -13,8 +13,8 @@ UPDATE counter SET value = max(value, ?) WHERE name = 'worker';
 -- name: insert
 -- The intent: a worker that is about to be submitted.
 INSERT INTO worker (worker_id, queue, map_type, state, key, access_point, nodes, cores, walltime_s, ram_mb, gpus_per_node,
-                    batch_queue, submissions, created, changed, due, late)
-VALUES (?, ?, ?, 'planned', ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?);
+                    batch_queue, submissions, created, changed, due, late, job_type, resource_type, sync)
+VALUES (?, ?, ?, 'planned', ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: bond
 -- A job gets a worker.
@@ -41,7 +41,8 @@ UPDATE worker SET gone = coalesce(gone, ?), why = ?, due = ? WHERE worker_id = ?
 -- name: due
 -- Workers of one state that want looking at, the most urgent first.
 SELECT worker_id, queue, map_type, state, key, access_point, nodes, cores, walltime_s, ram_mb, gpus_per_node, batch_id, batch_queue,
-       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late, cause
+       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late,
+       cause, job_type, resource_type, sync
 FROM worker WHERE state = ? AND due <= ? ORDER BY due LIMIT ?;
 
 -- name: next_due
@@ -51,25 +52,29 @@ SELECT min(due) FROM worker WHERE state = ? AND due IS NOT NULL;
 -- name: by_ids
 -- Workers by their numbers.
 SELECT worker_id, queue, map_type, state, key, access_point, nodes, cores, walltime_s, ram_mb, gpus_per_node, batch_id, batch_queue,
-       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late, cause
+       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late,
+       cause, job_type, resource_type, sync
 FROM worker WHERE worker_id IN (SELECT value FROM json_each(?));
 
 -- name: to_kill
 -- Workers that the sweeper is to end.
 SELECT worker_id, queue, map_type, state, key, access_point, nodes, cores, walltime_s, ram_mb, gpus_per_node, batch_id, batch_queue,
-       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late, cause
+       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late,
+       cause, job_type, resource_type, sync
 FROM worker WHERE kill_due <= ? ORDER BY kill_due LIMIT ?;
 
 -- name: to_look
 -- Workers whose letters are read by the clock.
 SELECT worker_id, queue, map_type, state, key, access_point, nodes, cores, walltime_s, ram_mb, gpus_per_node, batch_id, batch_queue,
-       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late, cause
+       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late,
+       cause, job_type, resource_type, sync
 FROM worker WHERE look <= ? ORDER BY look LIMIT ?;
 
 -- name: to_tell
 -- Workers of which the workload management system is to be told.
 SELECT worker_id, queue, map_type, state, key, access_point, nodes, cores, walltime_s, ram_mb, gpus_per_node, batch_id, batch_queue,
-       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late, cause
+       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late,
+       cause, job_type, resource_type, sync
 FROM worker WHERE tell <= ? ORDER BY tell LIMIT ?;
 
 -- name: next_kill
@@ -105,6 +110,11 @@ UPDATE worker SET tell = ?1 WHERE worker_id = ?2 AND tell <= ?3;
 -- name: counts
 -- Workers by queue and state.
 SELECT queue, state, count(*) FROM worker GROUP BY queue, state;
+
+-- name: kind_counts
+-- Workers that go on, by queue, type of job, type of resources and state.
+SELECT queue, job_type, resource_type, state, count(*) FROM worker
+WHERE state IN ('planned', 'submitted', 'running') GROUP BY queue, job_type, resource_type, state;
 
 -- name: queue_counts
 -- Workers of one queue that go on, by state; those of the last days, a hundred times as many, are not counted.
@@ -155,5 +165,6 @@ JOIN bond ON bond.job_id = wanted.value JOIN worker ON worker.worker_id = bond.w
 -- name: of_queue
 -- Workers of one queue in one state.
 SELECT worker_id, queue, map_type, state, key, access_point, nodes, cores, walltime_s, ram_mb, gpus_per_node, batch_id, batch_queue,
-       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late, cause
+       native_status, node, exit_code, submissions, tries, why, kill, created, changed, submitted, started, ended, due, gone, heartbeat, late,
+       cause, job_type, resource_type, sync
 FROM worker WHERE queue = ? AND state = ?;

@@ -17,7 +17,7 @@ from harvester_hpc.model.job import JobId
 from harvester_hpc.ports.communicator import Accepted, JobReply, JobReport
 from harvester_hpc.ports.context import Context
 from harvester_local import event_ledger
-from harvester_local.communicator import LocalCommunicator
+from harvester_local.communicator import RESOURCE_TYPES, LocalCommunicator
 from harvester_local.served import ranges
 from harvester_local.served.faults import Quirks
 from harvester_local.served.items import STATUSES, PoisonError, check_types, fits_its_row, report_of
@@ -38,6 +38,12 @@ class BreaksError(Exception):
     """The server's words when a handler breaks; HTTP 500."""
 
 
+def made(folder: Path) -> LocalCommunicator:
+    """Return the system that lives in ``folder``, which gives each job once, as a server does."""
+    context = Context(instance=NOBODY, tag="serve", state_dir=folder, facility=Facility(name="served", scheduler="local"))
+    return LocalCommunicator(LocalCommunicator.Settings(folder=str(folder), offer_again_s=10 * 365 * 86400.0), context)
+
+
 class System:
     """One embedded system as a server.
 
@@ -48,10 +54,7 @@ class System:
 
     def __init__(self, folder: Path, quirks: Quirks, local: LocalCommunicator | None = None) -> None:
         self.quirks = quirks
-        context = Context(instance=NOBODY, tag="serve", state_dir=folder, facility=Facility(name="served", scheduler="local"))
-        # A server gives each job once, and gives it up when nothing is heard of it.
-        settings = LocalCommunicator.Settings(folder=str(folder), offer_again_s=10 * 365 * 86400.0)
-        self.local = local or LocalCommunicator(settings, context)
+        self.local = local or made(folder)
         self._file = WmsFile(folder / "wms.sqlite", 30.0)
         self.methods: Mapping[str, tuple[str, Callable[..., Any]]] = {
             "system/is_alive": ("GET", self.is_alive), "harvester/heartbeat": ("POST", self.heartbeat),
@@ -80,7 +83,10 @@ class System:
             raise SaysNoError(BROKEN)
         with self._file.write() as db:
             known = db.execute("SELECT 1 FROM told WHERE instance = ? AND subject = 'heartbeat'", (harvester_id,)).fetchone()
-            self._tell(db, harvester_id, "heartbeat", data)
+            if "commands" in data:
+                self._tell(db, harvester_id, "commands", data["commands"])
+            if known is None or data.keys() - {"commands"}:
+                self._tell(db, harvester_id, "heartbeat", data)
         if known is None and self.quirks.first_heartbeat_fails:
             raise SaysNoError(BROKEN)
         return "succeeded"
@@ -245,7 +251,7 @@ class System:
 
     def get_resource_types(self) -> Any:
         """Tell what jobs of which size are called."""
-        return [{"resource_name": "SCORE", "mincore": 1, "maxcore": 1}, {"resource_name": "MCORE", "mincore": 2, "maxcore": None}]
+        return [dict(one) for one in RESOURCE_TYPES]
 
     def workers(self) -> Mapping[int, Mapping[str, Any]]:
         """Return the last word about each worker, for tests and people."""

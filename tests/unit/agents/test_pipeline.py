@@ -25,6 +25,9 @@ from tests.unit.agents.world import World, make_world
 
 DAY = 86400.0
 
+#: What KILL_WORKERS says of workers that wait in queue Q.
+WHERE = {"status": ("submitted",), "computingSite": ("Q",), "computingElement": ("ALL",), "submissionHost": ("ALL",)}
+
 
 class Worlds:
     """Makes worlds and closes their stores at the end."""
@@ -586,7 +589,7 @@ def test_what_the_workload_management_system_wants_no_more_is_killed(worlds: Wor
 def test_a_command_is_stored_before_it_is_done_and_done_once(worlds: Worlds) -> None:
     world = worlds(jobs_waiting=1, instant=False, finishes=False)
     world.settle()
-    order = Command(id="wms-7", kind=CommandKind.KILL_WORKERS, where={"status": ("submitted",), "computingSite": ("Q",)}, ack=True)
+    order = Command(id="wms-7", kind=CommandKind.KILL_WORKERS, where=WHERE, ack=True)
     world.communicator.add_commands([order, order])
     world.later(60.0)
     world.later(60.0)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from harvester_hpc.config.extends import facilities
 from harvester_hpc.config.load import load, tag_of, user_name
 from harvester_hpc.config.queue_file import SECTIONS
 from harvester_hpc.config.values import AGENTS
@@ -64,7 +65,8 @@ def test_every_attribute_of_a_queue_arrives(tmp_path: Path) -> None:
         "getJobCriteria": "a=1, b = x=y,", "nQueueLimitJob": 7, "nQueueLimitWorker": 8, "maxWorkers": 9, "maxNewWorkersPerCycle": 3,
         "maxSubmissionAttempts": 5, "mapType": "OneToMany", "maxWorkersPerJobInTotal": 6, "maxWorkersPerJobPerCycle": 2,
         "prefetchEvents": False, "initEventsMultiplier": 3, "scatteredEvents": True, "zipPerMB": 256,
-        "lateBindingWait": 60, "allowJobMixture": True, "truePilot": True, "pollInterval": 10,
+        "lateBindingWait": 60, "allowJobMixture": True, "truePilot": True, "noHeartbeat": "starting,running",
+        "runMode": "slave", "pollInterval": 10,
         "workerQueueTimeLimit": 100, "workerHeartbeat": 1.5, "keepFinished": 1, "keepFailed": 2, "keepCancelled": 0, "keepMissed": 0.5,
         "resources": {"batchQueue": "regular", "nodes": 8, "walltime": "12:00:00", "coresPerNode": 64, "memoryMB": 256000,
             "gpusPerNode": 4},
@@ -76,13 +78,15 @@ def test_every_attribute_of_a_queue_arrives(tmp_path: Path) -> None:
         "prefetch_events": False, "events_multiplier": 3, "scattered_events": True, "zip_mb": 256, "workers_per_job_in_total": 6,
         "workers_per_job_per_cycle": 2, "late": False, "late_wait_s": 60.0,
         "limit_queued_workers": 8, "max_workers": 9, "max_new_workers": 3, "max_submissions": 5, "true_pilot": True, "mixture": True,
+        "no_heartbeat": {"starting", "running"}, "slave": True,
         "criteria": {"a": "1", "b": "x=y"}, "queue_time_limit_s": 100.0, "heartbeat_limit_s": 90.0, "poll_s": 10.0,
         "keep_s": {"finished": 3600.0, "failed": 7200.0, "cancelled": 0.0, "missed": 1800.0},
         "cache": {"folder": f"{tmp_path}/work/in", "limit": 7_000_000, "limit_files": 8, "high": 6_000_000, "low": 5_000_000},
         "transfer_patience_s": 7200.0,
         "access_point": f"{tmp_path}/work/Q/${{workerID}}", "access_root": f"{tmp_path}/work/Q",
         "resources": {
-            "batch_queue": "regular", "nodes": 8, "walltime_s": 43200, "cores_per_node": 64, "memory_mb": 256000, "gpus_per_node": 4,
+            "batch_queue": "regular", "batch_queues": (), "nodes": 8, "walltime_s": 43200,
+            "cores_per_node": 64, "memory_mb": 256000, "gpus_per_node": 4,
         },
     }  # fmt: skip
 
@@ -146,13 +150,15 @@ def test_a_facility_may_be_told_in_the_users_file_alone(tmp_path: Path) -> None:
 def test_without_a_facility_the_names_are_listed(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load(plain(tmp_path, {"queues": {"Q": {}}}), ENVIRON)
-    line = f"{tmp_path}/harvester.json: extends: is missing: which facility is this? There is: local, slurm-generic"
-    assert line in caught.value.problems
+    there = ", ".join(facilities(tmp_path))
+    assert "slurm-generic" in there
+    assert f"{tmp_path}/harvester.json: extends: is missing: which facility is this? There is: {there}" in caught.value.problems
 
 
 def test_an_unknown_facility_is_answered_with_the_nearest(tmp_path: Path) -> None:
-    line = "harvester.json: extends: no facility 'slurm-genric'; there is: here, local, slurm-generic (did you mean 'slurm-generic'?)"
-    assert line in problems(tmp_path, {"extends": "slurm-genric"})
+    lines = problems(tmp_path, {"extends": "slurm-genric"})
+    there = ", ".join(facilities(tmp_path))
+    assert f"harvester.json: extends: no facility 'slurm-genric'; there is: {there} (did you mean 'slurm-generic'?)" in lines
 
 
 def test_facilities_extend_each_other_and_the_nearest_to_the_user_wins(tmp_path: Path) -> None:

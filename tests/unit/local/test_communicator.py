@@ -1,6 +1,7 @@
 """The embedded workload management system beyond the contract of communicators."""
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 import threading
@@ -366,13 +367,17 @@ def test_a_command_is_given_once_and_again_to_the_next_process_if_nobody_acknowl
     ("command", "params"),
     [
         ("KILL_WORKERS", {}), ("KILL_WORKERS", {"computingSite": [], "computingElement": "ALL", "submissionHost": "ALL"}),
-        ("KILL_WORKERS", None), ("SYNC_WORKERS_KILL", []), ("SYNC_WORKERS_KILL", ["x"]), ("REPORT_WORKER_STATS:LOCAL", {}), ("", 1),
+        ("KILL_WORKERS", None), ("SYNC_WORKERS_KILL", []), ("SYNC_WORKERS_KILL", ["x"]), ("SYNC_WORKERS_ACTIVATE", {"a": [1]}), ("", 1),
+        ("SET_N_WORKERS_JOBTYPE:LOCAL", {"managed": 3}), ("SET_N_WORKERS_JOBTYPE:LOCAL", {"managed": {"MCORE": -1}}),
+        ("SET_N_WORKERS_JOBTYPE:LOCAL", {"managed": {"MCORE": True}}),
     ],
 )
-def test_a_command_that_means_nothing_is_dropped(house: House, command: str, params: object) -> None:
+def test_a_command_that_means_nothing_is_given_once_and_wants_no_answer(house: House, command: str, params: object) -> None:
     wms = house.process()
-    wms.put_command(command, params, ack=True)
-    assert list(wms.get_commands(10)) == []
+    wms.put_command(command, params)
+    (given,) = wms.get_commands(10)
+    assert (given.kind, given.ids, given.where, given.ack) == (CommandKind.UNKNOWN, (), None, False)
+    assert (given.name, json.loads(given.params)) == (command, params)
     assert list(house.process().get_commands(10)) == []
 
 

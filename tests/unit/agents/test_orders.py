@@ -1,0 +1,314 @@
+"""Commands of the workload management system: what they do, once, and what is told of workers besides."""
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harvester_hpc.model.command import Command, CommandKind
+from harvester_hpc.model.job import JobState
+from harvester_hpc.model.turn import COMMAND_MANAGER, PROPAGATOR
+from harvester_hpc.model.worker import MapType, WorkerState
+from harvester_hpc.ports.orders import command_of
+from harvester_hpc.store import command as commands
+from harvester_hpc.store import statistics
+from tests.unit.agents.test_pipeline import Worlds
+from tests.unit.agents.world import World
+
+ZERO = {"running": 0, "submitted": 0, "to_submit": 0}
+
+
+@pytest.fixture
+def worlds(tmp_path: Path) -> Iterator[Worlds]:
+    made = Worlds(tmp_path)
+    yield made
+    made.close()
+
+
+def slave(worlds: Worlds, **more: Any) -> World:
+    queue = {"map_type": MapType.NO_JOB, "slave": True, "limit_jobs": None, **more}
+    world = worlds(instant=False, finishes=False, queue=queue)
+    world.settle()
+    return world
+
+
+def order(world: World, number: int, words: str, params: Any, *, ack: bool = False) -> Command:
+    command = command_of(number, words, params, ack=ack)
+    world.communicator.add_commands([command])
+    world.later(31.0)
+    return command
+
+
+def wish(world: World, number: int, **types: int) -> None:
+    order(world, number, "SET_N_WORKERS_JOBTYPE:Q", {"managed": types}, ack=True)
+
+
+def kinds(world: World) -> list[tuple[str, str]]:
+    with world.database.read() as connection:
+        return [tuple(row) for row in connection.execute("SELECT job_type, resource_type FROM worker ORDER BY worker_id")]
+
+
+def results(world: World) -> dict[str, str]:
+    with world.database.read() as connection:
+        return {one.command.id: one.result for one in commands.newest(connection, 100)}
+
+
+# -- slave mode -----------------------------------------------------------------------------------------
+
+
+def test_a_slave_makes_no_worker_by_itself_and_as_many_as_it_is_told(worlds: Worlds) -> None:
+    world = slave(worlds)
+    world.later(4000.0)
+    assert world.batch.submissions == []
+    wish(world, 1, MCORE=2, SCORE=1)
+    assert kinds(world) == [("managed", "MCORE")] * 2 + [("managed", "SCORE")]
+    world.later(4000.0)
+    assert len(world.batch.submissions) == 3, "a wish is used up"
+    assert world.communicator.acknowledged == ["wms-1"]
+
+
+def test_the_limits_of_the_queue_hold_and_the_rest_of_a_wish_waits(worlds: Worlds) -> None:
+    world = slave(worlds, limit_queued_workers=2)
+    wish(world, 1, MCORE=5)
+    assert len(world.batch.submissions) == 2
+    world.batch.start(world.worker(1).key)
+    world.later(60.0)
+    assert len(world.batch.submissions) == 3
+
+
+def test_a_newer_command_replaces_what_an_older_one_has_left(worlds: Worlds) -> None:
+    world = slave(worlds, limit_queued_workers=1)
+    wish(world, 1, MCORE=5, SCORE=5)
+    wish(world, 2, SCORE=1)
+    for number in (1, 2, 3):
+        if number <= len(world.batch.submissions):
+            world.batch.start(world.worker(number).key)
+        world.later(60.0)
+    assert kinds(world) == [("managed", "MCORE"), ("managed", "SCORE")]
+    wish(world, 3)
+    wish(world, 4, SCORE=0)
+    world.later(60.0)
+    assert len(world.batch.submissions) == 2
+
+
+def test_a_wish_of_yesterday_makes_no_worker(worlds: Worlds) -> None:
+    world = slave(worlds, limit_queued_workers=1)
+    wish(world, 1, MCORE=5)
+    world.clock.advance(90_000.0)
+    world.batch.start(world.worker(1).key)
+    world.later(60.0)
+    assert len(world.batch.submissions) == 1
+
+
+def test_a_slave_with_jobs_makes_as_many_workers_for_them_as_are_wished_of_their_type(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=5, instant=False, finishes=False, queue={"slave": True})
+    world.settle()
+    assert world.batch.submissions == []
+    wish(world, 1, MCORE=3)
+    assert world.batch.submissions == [], "the jobs are of one core"
+    wish(world, 2, SCORE=2)
+    assert kinds(world) == [("managed", "SCORE")] * 2
+    world.later(4000.0)
+    assert [world.job(number).state for number in (1, 2, 3)] == [JobState.SUBMITTED, JobState.SUBMITTED, JobState.PREPARED]
+
+
+def test_a_crash_after_the_command_was_stored_loses_and_doubles_no_worker(worlds: Worlds) -> None:
+    world = slave(worlds)
+    world.communicator.add_commands([command_of(1, "SET_N_WORKERS_JOBTYPE:Q", {"managed": {"MCORE": 2}}, ack=True)])
+    world.clock.advance(31.0)
+    world.run(COMMAND_MANAGER)
+    world.restart()
+    world.later(31.0)
+    world.restart()
+    world.later(31.0)
+    assert len(world.batch.submissions) == 2
+
+
+def test_a_number_of_workers_for_a_queue_that_is_no_slave_does_nothing_and_says_so(worlds: Worlds) -> None:
+    world = worlds(instant=False, queue={"map_type": MapType.NO_JOB, "limit_jobs": None, "limit_queued_workers": 1, "max_workers": 1})
+    wish(world, 1, MCORE=5)
+    order(world, 2, "SET_N_WORKERS_JOBTYPE:ELSEWHERE", {"managed": {"MCORE": 1}})
+    assert len(world.batch.submissions) == 1
+    assert all("nothing is done" in result for result in results(world).values())
+
+
+def test_a_slave_registers_the_commands_that_it_waits_for_and_others_none(worlds: Worlds) -> None:
+    world = slave(worlds, site="SITE")
+    first = world.communicator.heartbeats[0]
+    assert {"startTime", "sw_version", "commit_stamp"} <= set(first)
+    locks = [
+        {"command": name, "computingSite": "SITE", "resourceType": "ANY"} for name in ("REPORT_WORKER_STATS", "SET_N_WORKERS_JOBTYPE")
+    ]
+    assert first["commands"] == locks
+    world.later(700.0)
+    assert world.communicator.heartbeats[1:] == [{"commands": locks}]
+    other = worlds()
+    other.settle()
+    other.later(700.0)
+    assert "commands" not in other.communicator.heartbeats[0]
+    assert other.communicator.heartbeats[1:] == [{}]
+
+
+# -- killing --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("change", "killed"), [
+    ({}, True), ({"status": ["running"]}, False), ({"status": "ALL"}, True), ({"computingSite": ["R"]}, False),
+    ({"computingSite": "ALL"}, True), ({"computingElement": ["ce1"]}, False), ({"submissionHost": ["elsewhere"]}, False),
+    ({"submissionHost": ["login01", "x"]}, True), ({"computingElement": []}, False),
+])
+def test_workers_are_killed_that_every_constraint_names(worlds: Worlds, change: dict[str, Any], killed: bool) -> None:
+    world = worlds(jobs_waiting=1, instant=False, finishes=False)
+    world.settle()
+    named = {"status": ["submitted"], "computingSite": ["Q"], "computingElement": "ALL", "submissionHost": "ALL", **change}
+    order(world, 1, "KILL_WORKERS", named, ack=True)
+    assert bool(world.batch.killed) is killed
+
+
+def test_workers_that_are_named_are_killed_once_and_unknown_ones_are_nobodys(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=2, instant=False, finishes=False)
+    world.settle()
+    order(world, 1, "SYNC_WORKERS_KILL", [1, 77, -1, 2**70], ack=True)
+    order(world, 1, "SYNC_WORKERS_KILL", [2], ack=True)
+    world.later(10.0)
+    assert world.worker(1).state is WorkerState.CANCELLED
+    assert world.worker(2).state is WorkerState.SUBMITTED, "a number of a command comes once"
+    assert world.communicator.acknowledged == ["wms-1"]
+    assert results(world) == {"wms-1": "killed 1 of 4 workers"}
+
+
+def test_a_command_that_nobody_knows_is_kept_and_not_acknowledged(worlds: Worlds) -> None:
+    world = worlds()
+    order(world, 9, "SYNC_WORKERS_ACTIVATE", {"sugar": 2}, ack=True)
+    world.later(100.0)
+    with world.database.read() as connection:
+        (one,) = commands.newest(connection, 10)
+    assert (one.command.kind, one.command.name, json.loads(one.command.params)) == (
+        CommandKind.UNKNOWN, "SYNC_WORKERS_ACTIVATE", {"sugar": 2})
+    assert one.done and "not known" in one.result
+    assert world.communicator.acknowledged == []
+
+
+# -- what is told of workers ------------------------------------------------------------------------------
+
+
+def test_numbers_are_told_when_they_change_and_now_and_then(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=2, instant=False, finishes=False, queue={"site": "SITE"})
+    world.settle()
+    assert world.communicator.stats == {"SITE": {"ANY": {"SCORE": {**ZERO, "submitted": 2}}}}
+    sent: list[Any] = []
+    real = world.communicator.update_worker_stats
+
+    def count(site: str, numbers: Any) -> None:
+        sent.append((site, numbers))
+        real(site, numbers)
+
+    world.communicator.update_worker_stats = count  # type: ignore[method-assign]
+    for _ in range(11):
+        world.later(301.0)
+    assert sent == []
+    for _ in range(2):
+        world.later(301.0)
+    assert len(sent) == 1, "told again after an hour"
+    world.batch.start(world.worker(1).key)
+    world.later(301.0)
+    assert sent[-1] == ("SITE", {"ANY": {"SCORE": {"running": 1, "submitted": 1, "to_submit": 0}}})
+
+
+def test_numbers_are_told_at_once_to_who_asks_and_again_if_the_rows_are_locked(worlds: Worlds) -> None:
+    world = slave(worlds, limit_queued_workers=1)
+    wish(world, 1, MCORE=3)
+    world.communicator.faults.fail("update_worker_stats", 2, "rows locked by another update")
+    order(world, 2, "REPORT_WORKER_STATS:Q", None)
+    world.communicator.stats.clear()
+    for _ in range(4):
+        world.later(10.0)
+    assert world.communicator.stats == {"Q": {"managed": {"MCORE": {"running": 0, "submitted": 1, "to_submit": 2}}}}
+    assert results(world)["wms-2"] == "statistics of Q are sent"
+
+
+def test_a_queue_that_is_gone_is_told_as_empty_and_then_no_more(worlds: Worlds) -> None:
+    world = worlds()
+    with world.database.write() as write:
+        statistics.told(write, "GONE", '{"ANY": {"ANY": {"running": 3}}}')
+    world.settle()
+    assert world.communicator.stats["GONE"] == {"ANY": {"ANY": ZERO}}
+    world.communicator.stats.clear()
+    world.later(8000.0)
+    assert "GONE" not in world.communicator.stats
+
+
+def test_what_the_process_takes_is_told_every_five_minutes_and_failing_is_nobodys_trouble(worlds: Worlds) -> None:
+    world = worlds()
+    world.settle()
+    world.later(301.0)
+    (_, host, first), (_, _, second) = world.communicator.metrics
+    assert host == "login01"
+    assert set(second) == {"rss_mib", "memory_pc", "cpu_pc", "volume_state_pc"}
+    assert first["rss_mib"] > 1
+    world.communicator.faults.fail("update_service_metrics", 100)
+    world.communicator.faults.fail("get_resource_types", 100)
+    world.later(301.0)
+    assert world.troubles() == []
+
+
+def test_types_of_resources_are_asked_for_once_a_day_and_kept(worlds: Worlds) -> None:
+    world = worlds()
+    world.settle()
+    world.communicator.resource_types.append({"resource_name": "HUGE"})
+    world.restart()
+    world.later(3600.0)
+    with world.database.read() as connection:
+        found = statistics.fact(connection, "resource_types")
+    assert found is not None
+    assert [one["resource_name"] for one in found[0]] == ["SCORE", "MCORE"]
+    world.later(86_400.0)
+    with world.database.read() as connection:
+        found = statistics.fact(connection, "resource_types")
+    assert found is not None
+    assert len(found[0]) == 3
+
+
+# -- silence ----------------------------------------------------------------------------------------------
+
+
+def test_of_states_that_are_not_to_be_told_the_system_is_asked_instead(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=2, instant=False, finishes=False, queue={"no_heartbeat": frozenset({"running", "finished"})})
+    world.settle()
+    world.batch.start(world.worker(1).key)
+    world.later(31.0)
+    assert {report.status for report in world.communicator.reports} == {"starting"}
+    world.communicator.killed.add(1)
+    world.later(1900.0)
+    world.later(31.0)
+    assert world.job(1).state is JobState.CANCELLED
+    assert world.worker(2).state is WorkerState.SUBMITTED
+
+
+@pytest.mark.parametrize(("queue", "syncs"), [
+    ({}, False), ({"true_pilot": True}, True), ({"no_heartbeat": frozenset({"finished"})}, True),
+    ({"no_heartbeat": frozenset({"running"})}, False), ({"map_type": MapType.NO_JOB, "limit_jobs": None, "limit_queued_workers": 1}, True),
+])
+def test_the_system_ends_the_jobs_of_a_worker_whose_end_nobody_else_tells(worlds: Worlds, queue: dict[str, Any], syncs: bool) -> None:
+    world = worlds(jobs_waiting=1, instant=False, queue=queue)
+    world.settle()
+    assert world.communicator.workers[world.worker(1).id].sync is syncs
+
+
+def test_the_end_of_a_job_is_asked_for_once_however_often_it_is_wanted(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1, instant=False, finishes=False)
+    world.settle()
+    world.batch.start(world.worker(1).key)
+    world.later(31.0)
+    world.communicator.killed.add(1)
+    world.batch.faults.fail("kill_worker", 50)
+    for _ in range(4):
+        world.later(1900.0)
+    world.batch.faults.clear()
+    world.later(700.0)
+    world.run(PROPAGATOR)
+    assert world.batch.killed.count(world.worker(1).key) == 1
+    assert world.job(1).state is JobState.CANCELLED
