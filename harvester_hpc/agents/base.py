@@ -5,18 +5,17 @@ import logging
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
 from typing import ClassVar, TypeVar
 
+from harvester_hpc.agents.side_by_side import as_ready, parts
 from harvester_hpc.clock import Clock
 from harvester_hpc.errors import CredentialRefused, LeaseLost, StoreError, Unavailable
-from harvester_hpc.model.worker import Worker
 from harvester_hpc.policy.backoff import LONGEST_WITH_SPREAD_S, pause_s
 from harvester_hpc.policy.credential import Rules
-from harvester_hpc.policy.patience import next_look_s, together
 from harvester_hpc.ports.communicator import Communicator
 from harvester_hpc.ports.credential import CredentialManager
 from harvester_hpc.ports.plugins import QueuePlugins
@@ -265,15 +264,15 @@ class Agent(ABC):
         What is ready at the same time is yielded together, so that it can be stored together: a commit waits for the disk.
         What one part raises is raised after all others were yielded; no call is under way any more when this ends.
         """
-        parts = list(_parts(items, self.house.parallel))
-        if len(parts) <= 1:
-            yield from (list(act(part)) for part in parts)
+        groups = list(parts(items, self.house.parallel))
+        if len(groups) <= 1:
+            yield from (list(act(part)) for part in groups)
             return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.house.parallel, thread_name_prefix=self.name)
-        futures = [self._pool.submit(act, part) for part in parts]
+        futures = [self._pool.submit(act, part) for part in groups]
         try:
-            yield from _as_ready(futures)
+            yield from as_ready(futures)
         finally:
             for future in futures:
                 future.cancel()
@@ -295,41 +294,6 @@ def checked(answer: Answer, kind: UnionType | type) -> Answer:
     if not isinstance(answer, kind):
         raise TypeError(f"a plugin has answered with {type(answer).__name__}, where {kind} is expected")
     return answer
-
-
-def _as_ready(futures: Sequence[Future[Sequence[Answer]]]) -> Iterator[list[Answer]]:
-    """Yield the results of those that are done by then, in their order, until all are; nothing of one that has raised."""
-    waiting = set(futures)
-    while waiting:
-        ready, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-        results = [result for future in futures if future in ready and future.exception() is None for result in future.result()]
-        if results:
-            yield results
-
-
-#: Fewer items than this are not worth a thread of their own.
-SMALLEST_PART = 8
-
-
-def _parts(items: Sequence[Item], number: int) -> Iterator[Sequence[Item]]:
-    size = max(1, -(-len(items) // number)) if len(items) <= number else max(SMALLEST_PART, -(-len(items) // number))
-    for start in range(0, len(items), size):
-        yield items[start:start + size]
-
-
-def next_look(plugins: QueuePlugins, worker: Worker, now: float) -> float:
-    """Return when to look at an unchanged worker in the batch system again, seconds since 1970: at the same times as at others."""
-    # A monitor that asks for many at a time may say when it will: to look before that tells nothing new.
-    if (at := _next_answer(plugins)) > now:
-        return at
-    # A monitor that asks a server, and not its own machine, may say that it is not to be asked every second.
-    shortest_s = float(getattr(plugins.monitor, "shortest_look_s", 1.0))
-    return together(now, next_look_s(worker, plugins.queue.poll_s, now, shortest_s))
-
-
-def _next_answer(plugins: QueuePlugins) -> float:
-    tells = getattr(plugins.monitor, "next_answer", None)
-    return float(tells()) if callable(tells) else 0.0
 
 
 def by_queue(items: Iterable[Item], queue_of: Callable[[Item], str]) -> dict[str, list[Item]]:

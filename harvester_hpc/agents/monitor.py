@@ -5,8 +5,9 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from harvester_hpc.agents import attributes
-from harvester_hpc.agents.base import Agent, Surroundings, by_queue, next_look
+from harvester_hpc.agents.base import Agent, Surroundings, by_queue
 from harvester_hpc.agents.event_news import take_back_ranges
+from harvester_hpc.agents.looks import next_look
 from harvester_hpc.agents.unwanted_jobs import UnwantedJobs
 from harvester_hpc.agents.worker_ends import WorkerEnds
 from harvester_hpc.model.job import BOUND, WITH_ITS_WORKER_S, step
