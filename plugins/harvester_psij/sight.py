@@ -81,7 +81,7 @@ def _by_end(worker: Worker, row: Row, meaning: Meaning, ended: Exit | None, batc
         return Unseen(why=f"{meaning.word} in the batch system, but its exit status has not shown up", gone=True)
     exit_code = ended.exit_code if ended else row.exit_code
     if worker.kill and _may_be_our_kill(meaning):
-        # Not every batch system tells that it was asked to: the script has ended by the signal.
+        # Torque does not tell a batch job that was deleted from one whose script failed, if the script ends in an orderly manner.
         meaning = Meaning(meaning.word, WorkerState.CANCELLED, cause=Cause.KILLED)
     return Seen(
         state=WorkerState.FAILED if meaning.state is WorkerState.FINISHED else meaning.state,
