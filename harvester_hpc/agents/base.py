@@ -14,6 +14,7 @@ from typing import ClassVar, TypeVar
 from harvester_hpc.agents.side_by_side import as_ready, parts
 from harvester_hpc.clock import Clock
 from harvester_hpc.errors import CredentialRefused, LeaseLost, StoreError, Unavailable
+from harvester_hpc.model.facility import Facility
 from harvester_hpc.policy.backoff import LONGEST_WITH_SPREAD_S, pause_s
 from harvester_hpc.policy.credential import Rules
 from harvester_hpc.ports.communicator import Communicator
@@ -60,6 +61,7 @@ class Surroundings:
         keep_jobs_s: seconds for which an ended and told job stays visible.
         reached: called at the named fault points.
         draw: a random number in [0, 1).
+        facility: the computing centre, whose limits are kept; None: it has none.
     """
 
     database: Database
@@ -78,6 +80,7 @@ class Surroundings:
     reached: Callable[[str], None] = _pass_by
     draw: Callable[[], float] = random.random
     credentials: Mapping[str, Kept] = field(default_factory=dict)
+    facility: Facility | None = None
 
 
 @dataclass(slots=True)
