@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from harvester_compat.answers import text
 from harvester_hpc.errors import Unavailable
 
 BUSY_S = 10.0
@@ -55,7 +56,7 @@ class Memory:
 
 
 def _written(value: Any) -> Any:
-    return {"__time__": value.isoformat()} if isinstance(value, datetime) else str(value)
+    return {"__time__": value.isoformat()} if isinstance(value, datetime) else text(value)
 
 
 def _read(value: dict[str, Any]) -> Any:

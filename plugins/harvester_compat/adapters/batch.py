@@ -31,7 +31,7 @@ STATES: Mapping[str, WorkerState] = {
     WorkSpec.ST_failed: WorkerState.FAILED, WorkSpec.ST_cancelled: WorkerState.CANCELLED, WorkSpec.ST_missed: WorkerState.FAILED,
 }
 #: Attributes of workers that a plugin leaves for the next one: submitter, monitor and sweeper share them.
-KEPT = ("batchID", "workAttributes", "workParams", "computingElement", "submissionHost", "nodeID", "queueName", "errorCode", "errorDiag")
+KEPT = ("workAttributes", "workParams", "computingElement", "submissionHost", "nodeID", "queueName", "errorCode", "errorDiag")
 
 
 class OfWorkers(Adapted):
