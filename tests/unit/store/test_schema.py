@@ -41,6 +41,7 @@ MAY_SCAN = {
     ("transfer", "tried_again"): "a partial index of what waits, once a status",
     ("dialog", "next_due"): "the first entry of a partial index",
     ("dialog", "newest"): "so many entries of an index, for people",
+    ("job_call", "under_way"): "one row a queue, once a start",
     ("command", "newest"): "few commands, for people",
     ("statistics", "known"): "one row a site",
     ("wish", "all"): "a few rows a queue",
