@@ -33,7 +33,7 @@ ruff: $(VENV)/.test
 	$(BIN)/ruff check .
 
 mypy: $(VENV)/.test
-	$(BIN)/mypy harvester_hpc launchers/harvester_launch plugins/harvester_psij plugins/harvester_local plugins/harvester_workers plugins/harvester_globus plugins/harvester_rucio plugins/harvester_command plugins/harvester_panda plugins/harvester_mariadb
+	$(BIN)/mypy harvester_hpc launchers/harvester_launch plugins/harvester_psij plugins/harvester_local plugins/harvester_workers plugins/harvester_globus plugins/harvester_rucio plugins/harvester_command plugins/harvester_panda plugins/harvester_creds plugins/harvester_mariadb plugins/harvester_compat
 
 imports: $(VENV)/.test
 	$(BIN)/lint-imports --no-cache

@@ -63,6 +63,10 @@ setup(
         "harvester_hpc.communicator": [
             "local = harvester_local.communicator:LocalCommunicator", "panda = harvester_panda.communicator:PandaCommunicator",
         ],
+        "harvester_hpc.credential": [
+            "voms = harvester_creds.voms:VomsCredential", "oidc = harvester_creds.oidc:OidcCredential",
+            "plain = harvester_creds.plain:PlainCredential",
+        ],
         "harvester_hpc.preparator": [
             "local = harvester_local.preparator:LocalPreparator", "local_batches = harvester_local.batches:LocalBatches",
             "command = harvester_command.copier:CommandCopier",
@@ -85,6 +89,7 @@ setup(
         "harvester_hpc.submitter": ["psij = harvester_psij.submitter:PsijSubmitter"],
         "harvester_hpc.monitor": ["psij = harvester_psij.monitor:PsijMonitor"],
         "harvester_hpc.sweeper": ["psij = harvester_psij.sweeper:PsijSweeper"],
+        "harvester_hpc.adapter": ["published = harvester_compat.adapter"],
         "harvester_hpc.fifo": ["sqlite = harvester_hpc.fifo.sqlite:SqliteFifos", "mariadb = harvester_mariadb.fifo:MariadbFifos"],
         "harvester_hpc.cli": [
             "globus = harvester_globus.cli:command", "wms = harvester_local.cli:command", "panda = harvester_panda.cli:command",

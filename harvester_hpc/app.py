@@ -20,6 +20,7 @@ from harvester_hpc.model.turn import (
     AGENTS,
     COMMAND_MANAGER,
     CONVEYOR,
+    CRED_MANAGER,
     EVENT_FEEDER,
     JOB_FETCHER,
     MESSENGER,
@@ -32,11 +33,11 @@ from harvester_hpc.model.turn import (
 )
 
 if TYPE_CHECKING:
-    from harvester_hpc.agents.base import Agent, Surroundings
+    from harvester_hpc.agents.base import Agent, Kept, Surroundings
     from harvester_hpc.config.load import Configuration
     from harvester_hpc.daemon.service import Service
     from harvester_hpc.ports.communicator import Communicator
-    from harvester_hpc.ports.plugins import QueuePlugins
+    from harvester_hpc.registry import Loaded
     from harvester_hpc.store.database import Database
 
 STORE = "store.db"
@@ -88,15 +89,10 @@ def send_command(state_dir: Path, kind: CommandKind, ids: tuple[int, ...] = (), 
 
 def communicator(configuration: Configuration) -> Communicator:
     """Make the communicator alone, for commands that talk to the workload management system."""
-    from harvester_hpc.ports.context import Context
     from harvester_hpc.registry import Registry
 
     make_folders(configuration.state_dir)
-    context = Context(
-        instance=configuration.instance, tag=configuration.tag, state_dir=configuration.state_dir, facility=configuration.facility,
-    )
-    made: Communicator = Registry().load("communicator", configuration.communicator, context, where="communicator")
-    return made
+    return Registry().communicator_of(configuration)
 
 
 @contextmanager
@@ -124,7 +120,7 @@ def service(configuration: Configuration, *, clock: Clock | None = None, stop: t
     lease = acquire(path, clock=clock, limit_s=settings.lease_limit_s, beat_s=settings.lease_beat_s, wait=stop.wait)
     bells = Bells(AGENTS)
     with Database(path, clock, lease=lease, ring=bells.ring) as database:
-        house = _surroundings(configuration, database, loaded.queues, loaded.communicator, clock)
+        house = _surroundings(configuration, database, loaded, clock)
         built: list[Agent] = []
         made = Service(built, database, lease, bells, stop, clock, settings.lease_beat_s)
         built += agents(house, settings.period_s, made.stop)
@@ -140,6 +136,7 @@ def agents(house: Surroundings, period_s: Mapping[str, float], stop: Callable[[]
     """
     from harvester_hpc.agents.command_manager import CommandManager
     from harvester_hpc.agents.conveyor import Conveyor
+    from harvester_hpc.agents.cred_manager import CredManager
     from harvester_hpc.agents.event_feeder import EventFeeder
     from harvester_hpc.agents.job_fetcher import JobFetcher
     from harvester_hpc.agents.messenger import MessengerAgent
@@ -151,6 +148,7 @@ def agents(house: Surroundings, period_s: Mapping[str, float], stop: Callable[[]
     from harvester_hpc.agents.sweeper import SweeperAgent
 
     return [
+        CredManager(house, period_s[CRED_MANAGER]),
         CommandManager(house, period_s[COMMAND_MANAGER], stop),
         JobFetcher(house, period_s[JOB_FETCHER]),
         PreparatorAgent(house, period_s[PREPARATOR]),
@@ -166,16 +164,31 @@ def agents(house: Surroundings, period_s: Mapping[str, float], stop: Callable[[]
 
 
 def _surroundings(
-    configuration: Configuration, database: Database, served: Mapping[str, QueuePlugins], talker: Communicator, clock: Clock
+    configuration: Configuration, database: Database, loaded: Loaded, clock: Clock
 ) -> Surroundings:
     from harvester_hpc.agents.base import Surroundings
 
     settings = configuration.agents
     return Surroundings(
-        database=database, queues=served, communicator=talker, clock=clock, instance=configuration.instance, tag=configuration.tag,
+        database=database, queues=loaded.queues, communicator=loaded.communicator, clock=clock,
+        instance=configuration.instance, tag=configuration.tag,
         node_name=socket.gethostname(), inbox=configuration.state_dir / INBOX, rows=settings.batch, parallel=settings.pool,
         heartbeat_s=settings.heartbeat_s, reached=_fault_points(os.environ.get(FAULT, "")),
+        credentials=_kept(configuration, loaded),
     )
+
+
+def _kept(configuration: Configuration, loaded: Loaded) -> Mapping[str, Kept]:
+    from harvester_hpc.agents.base import Kept
+    from harvester_hpc.policy.credential import Rules
+
+    return {
+        name: Kept(manager=manager, rules=Rules(
+            renews=manager.renews, renew_before_s=configuration.credentials[name].renew_before_s,
+            warn_before_s=configuration.credentials[name].warn_before_s,
+        ))
+        for name, manager in loaded.credentials.items()
+    }
 
 
 def make_folders(state_dir: Path) -> None:

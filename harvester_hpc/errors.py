@@ -13,7 +13,8 @@
     ├── ForbiddenMove                a step that the lifecycle does not have (a defect of the caller)
     ├── FifoLost                     a queue beside the store is not the one that was opened
     └── Unavailable                  the outside gave no answer: nothing is known, nothing changes
-        └── AnswerLost               it was asked for what it gives once, and may have given it
+        ├── AnswerLost               it was asked for what it gives once, and may have given it
+        └── CredentialRefused        it does not want our credential, or there is none to show
 
 An error about one job, worker or file is no exception; it is a value (see ``ports.outcome``).
 """
@@ -113,3 +114,17 @@ class Unavailable(HarvesterError):
 
 class AnswerLost(Unavailable):
     """The outside was asked for what it gives once; what it gave, if it did, cannot be asked for again."""
+
+
+class CredentialRefused(Unavailable):
+    """The outside does not take our credential, or there is none that could be shown. Nothing of it is in the message.
+
+    Args:
+        credential: its name in the section ``credentials``; "" if it does not stand there: then nobody renews it.
+        mark: which content was refused (``secret_file.mark_of``); "" if there was none to be read.
+    """
+
+    def __init__(self, what: str, *, credential: str = "", mark: str = "", why: str = "", remedy: str = "") -> None:
+        super().__init__(what, why=why, remedy=remedy)
+        self.credential = credential
+        self.mark = mark

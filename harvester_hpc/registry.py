@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from harvester_hpc.errors import ConfigurationError, HarvesterError, PluginMissing, did_you_mean
 from harvester_hpc.model.facility import Facility
 from harvester_hpc.model.queue import Queue
+from harvester_hpc.ports.adapter import Adapter
 from harvester_hpc.ports.batch import Monitor, Submitter, Sweeper
 from harvester_hpc.ports.carrier import Carrier, Copier
 from harvester_hpc.ports.communicator import Communicator
 from harvester_hpc.ports.context import Commons, Context
+from harvester_hpc.ports.credential import CredentialManager
 from harvester_hpc.ports.messenger import Messenger
 from harvester_hpc.ports.plugins import InBatches, QueuePlugins
 from harvester_hpc.ports.staging import Preparator, Stager
@@ -39,9 +41,14 @@ PORTS: Mapping[str, type[Any]] = MappingProxyType(
         "stager": Stager,
         "sweeper": Sweeper,
         "communicator": Communicator,
+        "credential": CredentialManager,
     }
 )
-COMMUNICATOR = "communicator"
+COMMUNICATOR, CREDENTIAL = "communicator", "credential"
+#: Kinds that an instance has, and no queue.
+OF_THE_INSTANCE = frozenset({COMMUNICATOR, CREDENTIAL})
+#: Entry points of those who know another interface.
+ADAPTERS = f"{GROUP}adapter"
 
 #: Ports that a plugin of these kinds may have instead: it moves batches.
 MOVERS: Mapping[str, tuple[type[Any], ...]] = MappingProxyType({"preparator": (Carrier, Copier), "stager": (Carrier, Copier)})
@@ -68,6 +75,16 @@ class QueueSections(Protocol):
     def where(self) -> Mapping[str, str]: ...
 
 
+class CredentialSection(Protocol):
+    """What is used of ``config.values.CredentialConfiguration``, and means the same here."""
+
+    @property
+    def section(self) -> Mapping[str, Any]: ...
+
+    @property
+    def where(self) -> str: ...
+
+
 class Configured(Protocol):
     """What is used of ``config.values.Configuration``, and means the same here."""
 
@@ -89,6 +106,9 @@ class Configured(Protocol):
     @property
     def communicator(self) -> Mapping[str, Any]: ...
 
+    @property
+    def credentials(self) -> Mapping[str, CredentialSection]: ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
@@ -96,6 +116,7 @@ class Loaded:
 
     communicator: Communicator
     queues: Mapping[str, QueuePlugins]
+    credentials: Mapping[str, CredentialManager] = dataclasses.field(default_factory=dict)
 
 
 def installed() -> Iterable[EntryPoint]:
@@ -115,6 +136,7 @@ class Registry:
     def __init__(self, find: Callable[[], Iterable[EntryPoint]] = installed) -> None:
         self._find = find
         self._shared: list[tuple[type[Any], Any, Context, Any]] = []
+        self._keepers: tuple[Configured, Mapping[str, CredentialManager]] | None = None
         self._commons = Commons()
 
     def names(self, kind: str) -> tuple[str, ...]:
@@ -164,7 +186,7 @@ class Registry:
         problems: list[str] = []
         made: dict[str, Any] = {}
         for kind in PORTS:
-            if kind != COMMUNICATOR:
+            if kind not in OF_THE_INSTANCE:
                 place = (where or {}).get(kind, f"queues.{queue.name}.{kind}")
                 with _collected(problems):
                     made[kind] = self._plugin_or_hops(kind, sections.get(kind, {}), context, place)
@@ -191,17 +213,54 @@ class Registry:
             raise ConfigurationError(f"{where}: cannot be used", (line,))
         return made
 
+    def credentials_of(self, configuration: Configured) -> Mapping[str, CredentialManager]:
+        """Return who keeps the credentials, by their names; the same ones each time for one configuration.
+
+        Raises:
+            ConfigurationError: the problems of all of them together.
+        """
+        if self._keepers is not None and self._keepers[0] is configuration:
+            return self._keepers[1]
+        problems: list[str] = []
+        made: dict[str, CredentialManager] = {}
+        for name, one in configuration.credentials.items():
+            with _collected(problems):
+                made[name] = self.load(CREDENTIAL, one.section, self._surroundings(configuration), where=one.where)
+        problems += _in_one_place(made, configuration)
+        if problems:
+            raise ConfigurationError("the credentials cannot be used", tuple(dict.fromkeys(problems)))
+        self._keepers = configuration, MappingProxyType(made)
+        return self._keepers[1]
+
+    def context_of(self, configuration: Configured) -> Context:
+        """Return the surroundings of the plugins of an instance, without a queue.
+
+        Raises:
+            ConfigurationError: the problems of the credentials.
+        """
+        return dataclasses.replace(self._surroundings(configuration), credentials=self.credentials_of(configuration))
+
+    def communicator_of(self, configuration: Configured) -> Communicator:
+        """Return the communicator alone.
+
+        Raises:
+            ConfigurationError: its problems, or those of the credentials.
+        """
+        made: Communicator = self.load(COMMUNICATOR, configuration.communicator, self.context_of(configuration), where=COMMUNICATOR)
+        return made
+
     def plugins_of(self, configuration: Configured) -> Mapping[str, QueuePlugins]:
         """Return the plugins of all queues, by the queue's name.
 
         Raises:
-            ConfigurationError: the problems of all plugins of all queues together.
+            ConfigurationError: the problems of all plugins of all queues together, or those of the credentials.
         """
+        context = self.context_of(configuration)
         problems: list[str] = []
         made: dict[str, QueuePlugins] = {}
         for name, queue in configuration.queues.items():
             with _collected(problems):
-                made[name] = self.plugins_for(queue.queue, queue.sections, self._surroundings(configuration), where=queue.where)
+                made[name] = self.plugins_for(queue.queue, queue.sections, context, where=queue.where)
         if problems:
             raise ConfigurationError("the plugins cannot be used", tuple(dict.fromkeys(problems)))
         return MappingProxyType(made)
@@ -210,18 +269,20 @@ class Registry:
         """Return all plugins of an instance.
 
         Raises:
-            ConfigurationError: the problems of the communicator and of all plugins of all queues together.
+            ConfigurationError: the problems of the credentials; if they have none those of the communicator and of all plugins of all
+                queues together.
         """
+        keepers = self.credentials_of(configuration)
         problems: list[str] = []
         communicator: Any = None
         queues: Mapping[str, QueuePlugins] = {}
         with _collected(problems):
-            communicator = self.load(COMMUNICATOR, configuration.communicator, self._surroundings(configuration), where=COMMUNICATOR)
+            communicator = self.communicator_of(configuration)
         with _collected(problems):
             queues = self.plugins_of(configuration)
         if problems:
             raise ConfigurationError("the plugins cannot be used", tuple(problems))
-        return Loaded(communicator=communicator, queues=queues)
+        return Loaded(communicator=communicator, queues=queues, credentials=keepers)
 
     def _surroundings(self, configuration: Configured) -> Context:
         return Context(
@@ -242,13 +303,31 @@ class Registry:
         name, module = section.get("name"), section.get("module")
         if not isinstance(name, str) or not isinstance(module, str | None):
             raise PluginMissing(f"{where}: names no {kind}", remedy='say {"name": ...}, with "module" unless it is an entry point')
-        found = self._installed_class(kind, name, where) if module is None else _class_in(module, name, where)
+        found = self._installed_class(kind, name, where) if module is None else self._named_class(kind, module, name, where)
         missing = min((_missing(found, port) for port in (PORTS[kind], *MOVERS.get(kind, ()))), key=len)
         if not isinstance(found, type) or missing:
             raise PluginMissing(f"{where}: {name} is no {kind}", why=f"it has no {', '.join(missing)}" if missing else "it is no class")
         if not dataclasses.is_dataclass(getattr(found, "Settings", None)):
             raise PluginMissing(f"{where}: {kind} {name} cannot be used", why="it has no Settings (a frozen dataclass)")
         return found
+
+    def _named_class(self, kind: str, module: str, name: str, where: str) -> Any:
+        """Return a class by its module; one that was written to another interface as one of ours."""
+        try:
+            found = _class_in(module, name, where)
+        except PluginMissing as error:
+            if not isinstance(error.__cause__, ModuleNotFoundError):
+                raise
+            for adapter in self._adapters:
+                adapter.prepare_imports()
+            found = _class_in(module, name, where)
+        if not isinstance(found, type) or dataclasses.is_dataclass(getattr(found, "Settings", None)):
+            return found
+        return next((one for adapter in self._adapters if (one := adapter.adapted(kind, found)) is not None), found)
+
+    @cached_property
+    def _adapters(self) -> tuple[Adapter, ...]:
+        return tuple(one.load() for one in self._find() if one.group == ADAPTERS)
 
     def _installed_class(self, kind: str, name: str, where: str) -> Any:
         entry_point = self._entry_points[kind].get(name)
@@ -293,6 +372,15 @@ def _moves_batches(kind: str, plugin: type[Any]) -> bool:
 def _methods(port: type[Any]) -> Iterator[str]:
     own = (one for one in reversed(port.__mro__) if one.__module__ == port.__module__)
     return (name for one in own for name, member in vars(one).items() if callable(member) and not name.startswith("_"))
+
+
+def _in_one_place(made: Mapping[str, CredentialManager], configuration: Configured) -> list[str]:
+    """Return who would write to the file of another one."""
+    first: dict[Path, str] = {}
+    wrong = [(name, first.setdefault(one.path, name)) for name, one in made.items()]
+    return [
+        f"{configuration.credentials[name].where}: its file is that of credential {other!r}" for name, other in wrong if name != other
+    ]
 
 
 def _said(error: Exception) -> str:

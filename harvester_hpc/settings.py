@@ -17,6 +17,8 @@ def settings_of(plugin: type[Any], section: Mapping[str, Any], ignored: Collecti
         ignored: keys of the section that are not the plugin's.
         where: ``file: path`` of the section, for messages.
 
+    A field with ``metadata={"rest": True}`` gets all keys as they are.
+
     Raises:
         ConfigurationError: unknown keys, missing keys and wrong types, all together.
     """
@@ -30,10 +32,13 @@ def _made(model: type[Any], section: Mapping[str, Any], ignored: Collection[str]
     """Return ``section`` as ``model``, a dataclass, and why it cannot be."""
     fields = {key_of(field): field for field in dataclasses.fields(model) if field.init}
     hints = get_type_hints(model, include_extras=True)
+    rest = next((field.name for field in fields.values() if field.metadata.get("rest")), "")
     problems: list[str] = []
-    given: dict[str, Any] = {}
+    given: dict[str, Any] = {rest: {}} if rest else {}
     for key, value in section.items():
-        if key in fields:
+        if rest:
+            given[rest] |= {} if key in ignored else {key: value}
+        elif key in fields:
             name = fields[key].name
             given[name], wrong = _value(hints[name], value, f"{where}.{key}")
             problems += wrong

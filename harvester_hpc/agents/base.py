@@ -6,22 +6,28 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
 from typing import ClassVar, TypeVar
 
 from harvester_hpc.clock import Clock
-from harvester_hpc.errors import LeaseLost, StoreError, Unavailable
+from harvester_hpc.errors import CredentialRefused, LeaseLost, StoreError, Unavailable
 from harvester_hpc.model.worker import Worker
 from harvester_hpc.policy.backoff import LONGEST_WITH_SPREAD_S, pause_s
+from harvester_hpc.policy.credential import Rules
 from harvester_hpc.policy.patience import next_look_s, together
 from harvester_hpc.ports.communicator import Communicator
+from harvester_hpc.ports.credential import CredentialManager
 from harvester_hpc.ports.plugins import QueuePlugins
+from harvester_hpc.store import credential as credentials
 from harvester_hpc.store import health
 from harvester_hpc.store.database import Database
 
 log = logging.getLogger(__name__)
+
+#: From this try on the pause is the longest.
+SELDOM = 8
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -32,11 +38,20 @@ def _pass_by(point: str) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A credential that is looked after: who does it, and what the user wants."""
+
+    manager: CredentialManager
+    rules: Rules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """All that an agent works with; made once, by the app.
 
     Attributes:
         queues: PanDA queue -> its plugins.
+        credentials: name in the section ``credentials`` -> who keeps it.
         instance, tag: as in ``ports.context.Context``.
         inbox: folder into which the command line drops commands.
         rows: at most so many rows in one look at the store.
@@ -63,14 +78,20 @@ class Surroundings:
     keep_jobs_s: float = 72 * 3600.0
     reached: Callable[[str], None] = _pass_by
     draw: Callable[[], float] = random.random
+    credentials: Mapping[str, Kept] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Waiting:
-    """How long this agent leaves one queue alone."""
+    """How long this agent leaves one queue alone.
+
+    Attributes:
+        refused: (name, mark) of the credential content that was refused: another one ends the waiting.
+    """
 
     count: int
     until: float
+    refused: tuple[str, str] | None = None
 
 
 class Agent(ABC):
@@ -133,6 +154,9 @@ class Agent(ABC):
             answer = call()
         except (StoreError, LeaseLost):
             raise
+        except CredentialRefused as error:
+            self._wait_for_credential(queue, error)
+            return None
         except Unavailable as error:
             self.begin_to_wait(queue, str(error))
             return None
@@ -156,7 +180,9 @@ class Agent(ABC):
         """Tell whether the queue is left alone at the moment."""
         waiting = self._waiting.get(queue)
         # Longer than any pause of ours: the clock was set back.
-        return waiting is not None and 0.0 < waiting.until - self.clock.now() <= LONGEST_WITH_SPREAD_S
+        if waiting is None or not 0.0 < waiting.until - self.clock.now() <= LONGEST_WITH_SPREAD_S:
+            return False
+        return waiting.refused is None or not self._is_renewed(*waiting.refused)
 
     def waits_until(self, queue: str) -> float:
         """Return until when the queue is left alone; now if it is not."""
@@ -165,9 +191,14 @@ class Agent(ABC):
 
     def works(self, queue: str) -> None:
         """The outside has answered: the trouble, if there was one, is over."""
-        if queue in self._waiting:
-            log.info("works again agent=%s queue=%s", self.name, queue or "-")
-            self.forget_trouble(queue)
+        waiting = self._waiting.get(queue)
+        if waiting is None:
+            return
+        log.info("works again agent=%s queue=%s", self.name, queue or "-")
+        if waiting.refused is not None:
+            with self.database.write() as write:
+                credentials.accepted(write, *waiting.refused)
+        self.forget_trouble(queue)
 
     def forget_trouble(self, queue: str) -> None:
         """Take a trouble out of ``status``: it is over, or it is nobody's trouble any more."""
@@ -175,20 +206,41 @@ class Agent(ABC):
         with self.database.write() as write:
             health.no_trouble(write, self.name, queue)
 
-    def begin_to_wait(self, queue: str, why: str, count: int | None = None) -> None:
-        """Leave the queue alone for a while that grows with ``count`` (one more than last time if not given)."""
+    def _wait_for_credential(self, queue: str, error: CredentialRefused) -> None:
+        """Say that a credential was refused, and leave the queue alone until there is another one.
+
+        The server is not asked often in the meantime: what it does not take now it will not take in a second.
+        """
+        if not error.credential:
+            self.begin_to_wait(queue, str(error))
+            return
+        with self.database.write() as write:
+            credentials.refused(write, error.credential, error.mark, str(error))
+        before = self._waiting.get(queue)
+        self.begin_to_wait(queue, str(error), max(SELDOM, before.count + 1 if before else 1), (error.credential, error.mark))
+
+    def _is_renewed(self, name: str, mark: str) -> bool:
+        with self.database.read() as connection:
+            return credentials.is_another(connection, name, mark)
+
+    def begin_to_wait(self, queue: str, why: str, count: int | None = None, refused: tuple[str, str] | None = None) -> None:
+        """Leave the queue alone for a while that grows with ``count`` (one more than last time if not given).
+
+        Args:
+            refused: (name, mark) of a credential content; another one ends the waiting.
+        """
         now = self.clock.now()
         before = self._waiting.get(queue)
         if count is None:
             count = before.count + 1 if before else 1
         until = now + pause_s(count, self.house.draw())
-        self._waiting[queue] = Waiting(count, until)
+        self._waiting[queue] = Waiting(count, until, refused)
         log.log(
             logging.WARNING if count == 1 else logging.INFO,
             "waits agent=%s queue=%s seconds=%.0f try=%d why=%s", self.name, queue or "-", until - now, count, why,
         )
         with self.database.write() as write:
-            health.trouble(write, self.name, queue, until, why)
+            health.trouble(write, self.name, queue, until, why, refused[0] if refused else "")
 
     def in_parallel(self, items: Sequence[Item], act: Callable[[Sequence[Item]], Sequence[Answer]]) -> Iterator[list[Answer]]:
         """Yield what ``act`` says of parts of ``items`` as it is ready, with at most ``parallel`` threads.

@@ -52,7 +52,10 @@ class Dialogs:
         self._look_at = now
         with self.database.read() as connection:
             found = {(one.agent, one.queue): one for one in health.troubles(connection)}
-        long = {cause: one for cause, one in found.items() if now - one.since >= LONG_S and one.queue != DIALOGS}
+        # Of a credential those speak who look after it: once, and not each of those who wait for it.
+        long = {
+            cause: one for cause, one in found.items() if now - one.since >= LONG_S and one.queue != DIALOGS and not one.credential
+        }
         new = [one for cause, one in long.items() if self._long.get(cause) != one.since]
         ended = [cause for cause in self._long if cause not in found]
         self._long = {cause: one.since for cause, one in long.items()}

@@ -186,6 +186,7 @@ def _intent(queue: Queue, plan: WorkerPlan, chunk: Sequence[Job]) -> Intent:
     ids = () if queue.late else tuple(job.id for job in chunk)  # a late worker is of the size that these jobs want, and gets them later
     types = {job.resource_type for job in chunk}
     return Intent(
-        queue=queue.name, map_type=queue.map_type, plan=plan, batch_queue=queue.resources.batch_queue, job_ids=ids, late=queue.late,
+        queue=queue.name, map_type=queue.map_type, plan=plan, batch_queue=plan.batch_queue or queue.resources.batch_queue, job_ids=ids,
+        late=queue.late,
         resource_type=types.pop() if len(types) == 1 else queue.resource_type, sync=queue.syncs,
     )

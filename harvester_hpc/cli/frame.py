@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = {
     "dialogs": "List what an operator far away is told.",
     "kill": "Kill jobs or workers.",
     "retry": "Make new attempts of jobs that ended without success.",
+    "credentials": "List credentials with the time that is left, or renew some.",
     "config": "Check or show the configuration.",
     "store": "Check, copy, bring up to date or shrink the store.",
     "demo": "Run real jobs through the whole pipeline in a fresh folder.",

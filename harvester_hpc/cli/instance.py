@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from harvester_hpc.config.values import Configuration
+    from harvester_hpc.ports.context import Context
     from harvester_hpc.ports.plugins import QueuePlugins
 
 
@@ -85,6 +86,16 @@ class Instance:
         from harvester_hpc.config.load import load
 
         return load(self.home, self.environ)
+
+    def context(self) -> Context:
+        """Return the surroundings of the instance's plugins, for commands that plugins bring (slow).
+
+        Raises:
+            ConfigurationError: every problem.
+        """
+        from harvester_hpc.registry import Registry
+
+        return Registry().context_of(self.configuration())
 
     def plugins(self) -> Mapping[str, QueuePlugins]:
         """Make the plugins of all queues, by the queue's name, for commands that plugins bring (slow).

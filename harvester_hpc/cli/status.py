@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harvester_hpc.cli import options
+from harvester_hpc.cli import credential_lines, options
 from harvester_hpc.cli.exits import Exit
 from harvester_hpc.cli.instance import Instance
 from harvester_hpc.cli.paper import warn, write_json, write_table
@@ -67,6 +67,7 @@ class Standing:
     beats: tuple[Beat, ...]
     untold: tuple[int, float | None]
     lost: tuple[LostAnswer, ...] = ()
+    credentials: tuple[credential_lines.Line, ...] = ()
 
     @property
     def exit_code(self) -> Exit:
@@ -109,7 +110,7 @@ def look(instance: Instance) -> Standing:
                 presence=presence(found, instance.clock.now(), lease_limit_s(instance.home)),
                 jobs=_counts(connection, "job"), workers=_counts(connection, "worker"), troubles=tuple(health.troubles(connection)),
                 tried_again=_tried_again(connection), beats=tuple(health.beats(connection)),
-                untold=connection.execute(sentences("report")["untold"]).fetchone(),
+                untold=connection.execute(sentences("report")["untold"]).fetchone(), credentials=credential_lines.lines(connection),
                 lost=tuple(job_call.lost_since(connection, instance.clock.now() - job_call.GIVEN_UP_S)),
             )
     except StoreMissing:
@@ -134,6 +135,9 @@ def _write(instance: Instance, standing: Standing, now: float) -> None:
     for what, counts, states in (("jobs", standing.jobs, JOB_STATES), ("workers", standing.workers, WORKER_STATES)):
         click.echo()
         _write_counts(what, counts, states)
+    if standing.credentials:
+        click.echo()
+        write_table(credential_lines.HEADINGS, [credential_lines.row(one, now) for one in standing.credentials])
     number, oldest = standing.untold
     if number:
         click.echo()
@@ -193,6 +197,7 @@ def _facts(instance: Instance, standing: Standing) -> dict[str, Any]:
         "agents": {beat.agent: {"last_round": iso(beat.round), "rounds": beat.rounds, "changes": beat.changes} for beat in standing.beats},
         "lost_answers": [{"queue": one.queue, "asked": iso(one.asked), "jobs": one.wanted, "why": one.why} for one in standing.lost],
         "untold_reports": {"number": number, "oldest": iso(oldest)},
+        "credentials": credential_lines.facts(standing.credentials, instance.clock.now()),
     }
 
 

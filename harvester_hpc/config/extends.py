@@ -10,7 +10,7 @@ from harvester_hpc.config import source
 from harvester_hpc.config.expand import absolute, expanded
 from harvester_hpc.config.problems import Problem
 from harvester_hpc.config.source import Document
-from harvester_hpc.errors import did_you_mean
+from harvester_hpc.errors import ConfigurationError, did_you_mean
 
 
 def site_folders(home: Path) -> tuple[Path, ...]:
@@ -21,8 +21,25 @@ def site_folders(home: Path) -> tuple[Path, ...]:
 
 
 def facilities(home: Path) -> tuple[str, ...]:
-    """Return the names of all facilities that ``extends`` may name, in alphabetical order."""
-    return tuple(sorted({file.stem for folder in site_folders(home) for file in folder.glob("*.json")}))
+    """Return the names of all facilities that ``extends`` may name, in alphabetical order; common parts of several are none."""
+    nearest: dict[str, Path] = {}
+    for folder in site_folders(home):
+        for file in folder.glob("*.json"):
+            nearest.setdefault(file.stem, file)
+    return tuple(sorted(name for name, file in nearest.items() if not _common_part(file)))
+
+
+def common_part(document: Document) -> tuple[str, ...]:
+    """Return the sites that a file is only the common part of; empty if it is a site itself."""
+    said = document.values.get("commonPartOf")
+    return tuple(str(name) for name in said) if isinstance(said, list) else ()
+
+
+def _common_part(file: Path) -> bool:
+    try:
+        return bool(common_part(source.read(file)))
+    except ConfigurationError:  # who names it hears why
+        return False
 
 
 def chain(document: Document, home: Path, environ: Mapping[str, str]) -> tuple[list[Document], list[Problem]]:

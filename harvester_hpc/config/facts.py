@@ -90,9 +90,10 @@ def facts_of(layers: Sequence[Layer], stack: Stack) -> Facts:
     """Return the facts of files that lie over each other, the lowest first; ``stack`` is all of them."""
     known: list[tuple[int, Fact]] = []
     sources: dict[str, str] = {}
+    dated = ""
     for number, layer in enumerate(layers):
         sources |= {name: str(text) for name, text in _object(layer.values.get("sources")).items()}
-        dated = str(layer.values.get("checked", ""))
+        dated = str(layer.values.get("checked", dated))
         for path, said in _object(layer.values.get("facts")).items():
             keys = keys_of(stack.values, path)
             if keys is not None and isinstance(said, dict) and said.get("by") in BY:

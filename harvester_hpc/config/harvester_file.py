@@ -11,7 +11,7 @@ from harvester_hpc.config.kinds import MANY, OneLine
 from harvester_hpc.config.problems import Finding
 from harvester_hpc.config.queue_file import QueueSettings, SectionSettings
 from harvester_hpc.config.validate import FileModel
-from harvester_hpc.config.values import AGENTS, AgentSettings
+from harvester_hpc.config.values import AGENTS, AgentSettings, CredentialConfiguration, frozen
 
 Period = Annotated[float, Field(gt=0, le=86400)]
 
@@ -40,6 +40,7 @@ class AgentsSettings(FileModel):
     propagator: Annotated[AgentPeriod, Field(description="reports")] = _agent(AGENTS["propagator"])
     sweeper: Annotated[AgentPeriod, Field(description="kills and cleans up")] = _agent(AGENTS["sweeper"])
     command_manager: Annotated[AgentPeriod, Field(description="takes commands")] = _agent(AGENTS["command_manager"])
+    cred_manager: Annotated[AgentPeriod, Field(description="looks at credentials and renews them")] = _agent(AGENTS["cred_manager"])
     heartbeat: Annotated[float, Field(gt=0, le=MANY, description="seconds between two reports of a job that goes on")] = 1800.0
     batch: Annotated[int, Field(ge=1, le=100_000, description="rows that an agent takes in one round")] = 500
     pool: Annotated[int, Field(ge=1, le=64, description="threads for slow calls to the outside")] = 4
@@ -47,6 +48,20 @@ class AgentsSettings(FileModel):
         float, Field(ge=10, le=86400, description="seconds without a sign of life after which another process may take the store over")
     ] = 120.0
     leaseBeat: Annotated[float, Field(gt=0, le=86400, description="seconds between two signs of life")] = 20.0
+
+
+class CredentialSettings(SectionSettings):
+    """A credential: the plugin that keeps it, its settings, and when it is renewed and people are warned."""
+
+    renewBeforeHours: Annotated[
+        float, Field(ge=0, le=MANY, description="hours before its end at which it is renewed; one of less than 18 hours: its last third")
+    ] = 6.0
+    warnBeforeHours: Annotated[
+        float, Field(ge=0, le=MANY, description="hours before its end, or that of what it is renewed from, at which people are warned")
+    ] = 168.0
+
+
+CredentialName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=60)]
 
 
 class HarvesterFile(FileModel):
@@ -68,6 +83,9 @@ class HarvesterFile(FileModel):
     communicator: Annotated[SectionSettings, Field(description="plugin that talks to the workload management system")] = SectionSettings(
         name="local"
     )
+    credentials: Annotated[
+        dict[CredentialName, CredentialSettings], Field(description="credentials by name: proxies, tokens, files with secrets")
+    ] = {}
     agents: Annotated[AgentsSettings, Field(description="periods and sizes")] = AgentsSettings()
     queues: Annotated[dict[str, QueueSettings], Field(description="PanDA queues by name")] = {}
 
@@ -82,6 +100,18 @@ class FacilityFile(FacilitySettings):
     defaults: Annotated[
         QueueSettings, Field(description="attributes and plugin sections that lie below those of every queue")
     ] = QueueSettings()
+
+
+#: Members of a credential's section that the core reads itself.
+OF_THE_CORE = frozenset({"renewBeforeHours", "warnBeforeHours"})
+
+
+def credential_of(settings: CredentialSettings, where: str) -> CredentialConfiguration:
+    """Return one credential; ``where`` is the place of its section."""
+    return CredentialConfiguration(
+        section=frozen(settings.model_dump(exclude_unset=True, exclude=set(OF_THE_CORE))), where=where,
+        renew_before_s=settings.renewBeforeHours * 3600, warn_before_s=settings.warnBeforeHours * 3600,
+    )
 
 
 def agents_of(settings: AgentsSettings) -> AgentSettings:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harvester_hpc.config.batch_queue_file import BatchQueueSettings, NodeSettings
+from harvester_hpc.config.batch_queue_file import BatchQueueSettings, NodeBinSettings, NodeSettings, node_shape
 from harvester_hpc.config.facility_file import FacilitySettings
 from harvester_hpc.config.later import MAP_TYPES
 from harvester_hpc.config.problems import Finding
@@ -59,19 +59,21 @@ def _crowd_findings(settings: QueueSettings, facility: FacilitySettings | None) 
 
 
 def _resource_findings(settings: QueueSettings, facility: FacilitySettings) -> Iterator[Finding]:
-    wanted = settings.resources
-    yield from _node_findings(wanted, facility.node)
-    batch_queue = _batch_queue(wanted.batchQueue, facility.queues)
-    if batch_queue is not None:
-        yield from _batch_findings(settings, batch_queue)
-    elif facility.queues:
-        names = [queue.name for queue in facility.queues]
-        message = f"no batch queue {wanted.batchQueue!r}; there is: {', '.join(names)}{did_you_mean(wanted.batchQueue, names)}"
-        yield Finding(keys=("resources", "batchQueue"), message=message)
-
-
-def _batch_queue(name: str, queues: Sequence[BatchQueueSettings]) -> BatchQueueSettings | None:
-    return next((queue for queue in queues if name in ("", queue.name)), None)
+    """Give what is impossible in all the batch queues that the queue names; one of several that never fits is no harm."""
+    names = [queue.name for queue in facility.queues]
+    found: list[list[Finding]] = []
+    said = settings.resources.batchQueue
+    for name in [said] if isinstance(said, str) else said:
+        queue = next((queue for queue in facility.queues if name in ("", queue.name)), None)
+        if queue is not None:
+            found.append([*_node_findings(settings.resources, facility.node, queue), *_batch_findings(settings, queue)])
+        elif names:
+            message = f"no batch queue {name!r}; there is: {', '.join(names)}{did_you_mean(name, names)}"
+            yield Finding(keys=("resources", "batchQueue"), message=message)
+    if not found:
+        yield from _node_findings(settings.resources, facility.node, None)
+    elif all(found):
+        yield from (finding for one in found for finding in one)
 
 
 def _batch_findings(settings: QueueSettings, queue: BatchQueueSettings) -> Iterator[Finding]:
@@ -84,24 +86,33 @@ def _batch_findings(settings: QueueSettings, queue: BatchQueueSettings) -> Itera
     if queue.bins and not taken:
         there = ", ".join(f"{one.minNodes} to {one.maxNodes}" for one in queue.bins)
         yield Finding(keys=("resources", "nodes"), message=f"{nodes} is in no bin of batch queue {queue.name}; there is: {there}")
+    yield from _time_findings(settings, queue, taken)
+
+
+def _time_findings(settings: QueueSettings, queue: BatchQueueSettings, taken: Sequence[NodeBinSettings]) -> Iterator[Finding]:
     limits = [*([] if queue.maxWalltime is None else [queue.maxWalltime]), *(one.maxWalltime for one in taken[:1])]
-    if not limits:
-        return
-    of_size = f" with {nodes} node(s)" if taken else ""
+    of_size = f" with {settings.resources.nodes} node(s)" if taken else ""
     for keys, walltime in ((("resources", "walltime"), settings.resources.walltime), (("walltimeLimit",), settings.walltimeLimit)):
-        if walltime is not None and walltime > min(limits):
+        if walltime is not None and limits and walltime > min(limits):
             yield Finding(keys=keys, message=f"{walltime} s is longer than batch queue {queue.name} allows{of_size}, {min(limits)} s")
+        if walltime is not None and queue.minWalltime is not None and walltime < queue.minWalltime:
+            yield Finding(keys=keys, message=f"{walltime} s is less than batch queue {queue.name} accepts, {queue.minWalltime} s")
 
 
-def _node_findings(wanted: ResourceSettings, node: NodeSettings) -> Iterator[Finding]:
+def _node_findings(wanted: ResourceSettings, node: NodeSettings, queue: BatchQueueSettings | None) -> Iterator[Finding]:
+    own = queue.node if queue is not None else None
+    shape = node_shape(node) if own is None else node_shape(own, node)
     asked = (
-        ("coresPerNode", wanted.coresPerNode, "cores", node.cores),
-        ("memoryMB", wanted.memoryMB, "memoryMB", node.memoryMB or wanted.memoryMB),  # 0: unknown
-        ("gpusPerNode", wanted.gpusPerNode, "gpus", node.gpus),
+        ("coresPerNode", wanted.coresPerNode, "cores", shape.cores),
+        ("memoryMB", wanted.memoryMB, "memoryMB", shape.memory_mb or wanted.memoryMB),  # 0: unknown
+        ("gpusPerNode", wanted.gpusPerNode, "gpus", shape.gpus),
     )
     for key, number, of_node, limit in asked:
         if number > limit:
-            message = f"{number} is more than a node has, {limit} (facility.node.{of_node})"
+            of_queue = queue is not None and own is not None and of_node in own.model_fields_set
+            where = f"node of batch queue {queue.name}" if queue is not None and of_queue else "facility.node"
+            kept = f", without {shape.reserved_cores} reserved ones" if of_node == "cores" and shape.reserved_cores else ""
+            message = f"{number} is more than a node has, {limit} ({where}.{of_node}{kept})"
             yield Finding(keys=("resources", key), message=message)
 
 

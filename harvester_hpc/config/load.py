@@ -12,15 +12,15 @@ from types import MappingProxyType
 from typing import Any
 
 from harvester_hpc.config import extends, source
+from harvester_hpc.config.demands import demand_findings, facility_warnings
 from harvester_hpc.config.expand import absolute, expanded_values
 from harvester_hpc.config.facility_file import REMARKS, SHELL_LINES, FacilitySettings, facility_findings, facility_of, own_members
 from harvester_hpc.config.facts import fact_problems
-from harvester_hpc.config.harvester_file import HarvesterFile, agent_findings, agents_of
+from harvester_hpc.config.harvester_file import HarvesterFile, agent_findings, agents_of, credential_of
 from harvester_hpc.config.layers import Layer, Stack, stacked
 from harvester_hpc.config.locate import DEFAULT_STATE_DIR, FILE_NAME
 from harvester_hpc.config.problems import Finding, Problem, shown
 from harvester_hpc.config.queues import QueueReader
-from harvester_hpc.config.site_file import common_part
 from harvester_hpc.config.source import Document
 from harvester_hpc.config.validate import unsaid, validated
 from harvester_hpc.config.values import Configuration, frozen
@@ -84,6 +84,7 @@ class _Reading:
     home: Path
     environ: Mapping[str, str]
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     whole: bool = False  # every file that is named by an "extends" was found
 
     def configuration(self) -> Configuration | None:
@@ -94,7 +95,7 @@ class _Reading:
         self.whole = "extends" in document.values and not any(problem.path == "extends" for problem in problems)
         outer = self._outer(document)
         state_dir = absolute(outer.stateDir if outer else DEFAULT_STATE_DIR, self.home, self.environ)
-        if chain and (parts := common_part(chain[0])):
+        if chain and (parts := extends.common_part(chain[0])):
             message = f"{chain[0].file.stem!r} is only what several facilities have in common; extend one of: {', '.join(parts)}"
             self.problems.append(Problem.at(document.place.below("extends"), message))
             self.whole = False
@@ -123,8 +124,11 @@ class _Reading:
             facility=facility,
             queues=MappingProxyType(queues),
             communicator=frozen(outer.communicator.model_dump(exclude_unset=True)),
+            credentials=MappingProxyType({
+                name: credential_of(one, str(document.place.below("credentials", name))) for name, one in outer.credentials.items()
+            }),
             agents=agents_of(outer.agents),
-            warnings=tuple(dict.fromkeys(reader.warnings)),
+            warnings=tuple(dict.fromkeys([*self.warnings, *reader.warnings])),
             files=(document.file, *(file.file for file in chain)),
         )
 
@@ -158,6 +162,10 @@ class _Reading:
             return None, None
         name = chain[0].file.stem if chain else settings.scheduler
         facility = facility_of(settings, default_name=_word(name), home=self.home, environ=self.environ)
+        if not findings:
+            self._report(stack, demand_findings(settings, facility, self.environ))
+            found = facility_warnings(settings, facility, self.environ)
+            self.warnings += [str(Problem.at(stack.place(finding.keys), finding.message)) for finding in found]
         # limits that could not be read limit nothing
         limits_are_right = not any(finding.keys[:1] in (("queues",), ("node",)) for finding in findings)
         return settings if limits_are_right else None, facility

@@ -28,7 +28,13 @@ Keep = Annotated[float, Field(ge=0, le=MANY)]
 class ResourceSettings(FileModel):
     """What each worker of a queue gets."""
 
-    batchQueue: Annotated[str, Field(description="queue of the batch system, by its name in the facility; by default the first")] = ""
+    batchQueue: Annotated[
+        str | list[str],
+        Field(
+            description="queue of the batch system, by its name in the facility; by default the first; of several, the first that "
+            "takes a worker and has room for it"
+        ),
+    ] = ""
     nodes: Annotated[Number, Field(description="nodes of a worker; of one with many jobs, at most")] = 1
     walltime: Annotated[Walltime | None, Field(description="walltime of a worker; null: what the jobs ask for")] = None
     coresPerNode: Annotated[Count, Field(description="cores used on each node; 0: all the node has")] = 0
@@ -215,7 +221,8 @@ def queue_of(
         access_point=access_point,
         access_root=access_root,
         resources=Resources(
-            batch_queue=wanted.batchQueue,
+            batch_queue=wanted.batchQueue if isinstance(wanted.batchQueue, str) else wanted.batchQueue[0] if wanted.batchQueue else "",
+            batch_queues=() if isinstance(wanted.batchQueue, str) else tuple(wanted.batchQueue),
             nodes=wanted.nodes,
             walltime_s=settings.walltimeLimit if wanted.walltime is None else wanted.walltime,
             cores_per_node=wanted.coresPerNode,

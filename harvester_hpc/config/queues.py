@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from harvester_hpc.config.access import KEY, Access, access_of, collisions, forbidden_root
+from harvester_hpc.config.demands import option_demands, queue_demand_warnings
 from harvester_hpc.config.expand import absolute, expanded_values
 from harvester_hpc.config.facility_file import FacilitySettings
 from harvester_hpc.config.later import LATER, later_findings, without_later
@@ -81,6 +82,7 @@ class QueueReader:
         access = None if settings is None or _name_findings(name) else self._access(name, settings)
         if settings is not None:
             findings += unsaid(queue_findings(name, settings, self.settings), wrong)
+            findings += [] if wrong or self.facility is None else option_demands(settings, self.facility)
         if isinstance(access, str):
             findings += unsaid([Finding(keys=KEY, message=access)], wrong)
         elif access is not None:
@@ -88,7 +90,8 @@ class QueueReader:
         self._report(stack, findings)
         if findings or settings is None or not isinstance(access, Access):
             return None
-        self.warnings += [str(Problem.at(stack.place(finding.keys), finding.message)) for finding in queue_warnings(settings)]
+        unusual = [*queue_warnings(settings), *queue_demand_warnings(settings, self.facility, self.environ)] if self.facility else []
+        self.warnings += [str(Problem.at(stack.place(finding.keys), finding.message)) for finding in unusual]
         return QueueConfiguration(
             queue=queue_of(
                 name, settings, access.template, access.root, jobs_per_worker(settings), self._inputs_folder(settings.inputCache.folder)

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from harvester_hpc.config.batch_queue_file import BatchQueueSettings, LimitSettings, NodeBinSettings, NodeSettings, ShareSettings
 from harvester_hpc.config.facility_file import FacilitySettings
 from harvester_hpc.config.facts import FactSettings
-from harvester_hpc.config.harvester_file import AgentPeriod, AgentsSettings, FacilityFile, HarvesterFile
+from harvester_hpc.config.harvester_file import AgentPeriod, AgentsSettings, CredentialSettings, FacilityFile, HarvesterFile
 from harvester_hpc.config.later import LATER, MAP_TYPES
 from harvester_hpc.config.queue_file import (
     SECTIONS,
@@ -132,6 +132,7 @@ TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("harvester.json", "The user's file.", HarvesterFile),
     ("agents", "Member `agents` of harvester.json.", AgentsSettings),
     ("agents.NAME", "Each agent.", AgentPeriod),
+    ("credentials.NAME", "Each credential; the plugins' own settings are in credentials.md.", CredentialSettings),
     ("queues.NAME", "Each PanDA queue: the published attributes, ours, and a section for each plugin.", QueueSettings),
     ("queues.NAME.resources", "What each worker of a queue gets.", ResourceSettings),
     ("Plugin sections", "All other members are the plugin's own settings; see its documentation.", SectionSettings),

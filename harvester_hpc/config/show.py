@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harvester_hpc.config.show_facility import shown_facility
-from harvester_hpc.config.values import AgentSettings, Configuration, QueueConfiguration
+from harvester_hpc.config.values import AgentSettings, Configuration, CredentialConfiguration, QueueConfiguration
 from harvester_hpc.model.queue import InputCache, Queue, Resources
 
 _SECRET = re.compile(r"token|password|passphrase|secret", re.IGNORECASE)
@@ -29,9 +29,15 @@ def show(configuration: Configuration) -> dict[str, Any]:
         "stateDir": str(configuration.state_dir),
         "facility": shown_facility(configuration.facility),
         "communicator": _plain(configuration.communicator),
+        "credentials": {name: _credential(one) for name, one in configuration.credentials.items()},
         "agents": _agents(configuration.agents),
         "queues": {name: _queue(queue) for name, queue in configuration.queues.items()},
     }
+
+
+def _credential(one: CredentialConfiguration) -> dict[str, Any]:
+    hours = {"renewBeforeHours": one.renew_before_s / 3600, "warnBeforeHours": one.warn_before_s / 3600}
+    return {**_plain(one.section), **hours}
 
 
 def _agents(agents: AgentSettings) -> dict[str, Any]:
@@ -85,7 +91,7 @@ def _queue(configuration: QueueConfiguration) -> dict[str, Any]:
 
 def _resources(resources: Resources) -> dict[str, Any]:
     return {
-        "batchQueue": resources.batch_queue,
+        "batchQueue": list(resources.batch_queues) or resources.batch_queue,
         "nodes": resources.nodes,
         "walltime": resources.walltime_s,
         "coresPerNode": resources.cores_per_node,

@@ -72,7 +72,7 @@ def _site(files: list[Document], problems: list[Problem], environ: Mapping[str, 
     if settings is None:
         lines = tuple(str(Problem.at(stack.place(finding.keys), finding.message)) for finding in wrong)
         raise ConfigurationError(f"the site file {first.file} cannot be used", lines)
-    parts = common_part(first)
+    parts = extends.common_part(first)
     found = [*wrong, *(finding for finding in unsaid(facility_findings(settings), wrong) if not (parts and finding.keys == ("queues",)))]
     problems += [Problem.at(stack.place(finding.keys), finding.message) for finding in found]
     problems += fact_problems(layers)
@@ -81,9 +81,3 @@ def _site(files: list[Document], problems: list[Problem], environ: Mapping[str, 
         name=first.file.stem, file=first.file, files=tuple(file.file for file in files), values=stack.values, settings=settings,
         facility=facility, facts=facts_of(layers, stack), common_part_of=parts, problems=tuple(dict.fromkeys(problems)),
     )
-
-
-def common_part(document: Document) -> tuple[str, ...]:
-    """Return the sites that a file is only the common part of; empty if it is a site itself."""
-    said = document.values.get("commonPartOf")
-    return tuple(str(name) for name in said) if isinstance(said, list) else ()

@@ -24,6 +24,7 @@ AGENTS: Mapping[str, float] = MappingProxyType(
         "propagator": 30.0,
         "sweeper": 60.0,
         "command_manager": 2.0,
+        "cred_manager": 30.0,
     }
 )
 
@@ -65,6 +66,22 @@ class QueueConfiguration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialConfiguration:
+    """One credential.
+
+    Attributes:
+        section: frozen JSON, name and module included, without what the core reads itself.
+        renew_before_s, warn_before_s: seconds before its end.
+        where: ``file: path`` of the section, for messages.
+    """
+
+    section: Mapping[str, Any]
+    renew_before_s: float
+    warn_before_s: float
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
     """All that one instance is told.
 
@@ -75,6 +92,7 @@ class Configuration:
         tag: 5 characters of [a-z0-9], the same for the same instance, user and state folder.
         queues: by name, in the order of the file; at least one.
         communicator: its section; frozen JSON, name included.
+        credentials: by name.
         warnings: what is possible and probably not meant, one line each.
         files: the files that were read, the user's first.
     """
@@ -87,6 +105,7 @@ class Configuration:
     queues: Mapping[str, QueueConfiguration]
     communicator: Mapping[str, Any]
     agents: AgentSettings = field(default_factory=AgentSettings)
+    credentials: Mapping[str, CredentialConfiguration] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
 

@@ -16,6 +16,7 @@ class Resources:
 
     Attributes:
         batch_queue: queue or partition of the batch system; "" for the facility's first.
+        batch_queues: several of them, in the order in which they are tried, ``batch_queue`` the first; empty: that one only.
         nodes: nodes of a worker.
         walltime_s: seconds; None: what the jobs ask for, within the queue's limit.
         cores_per_node: cores used on each node; 0: all the node has.
@@ -24,11 +25,17 @@ class Resources:
     """
 
     batch_queue: str = ""
+    batch_queues: tuple[str, ...] = ()
     nodes: int = 1
     walltime_s: int | None = None
     cores_per_node: int = 0
     memory_mb: int = 0
     gpus_per_node: int = 0
+
+    @property
+    def all_batch_queues(self) -> tuple[str, ...]:
+        """All that a worker may go to, in order; at least one."""
+        return self.batch_queues or (self.batch_queue,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

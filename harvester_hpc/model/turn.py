@@ -19,10 +19,12 @@ CONVEYOR = "conveyor"
 PROPAGATOR = "propagator"
 SWEEPER = "sweeper"
 COMMAND_MANAGER = "command_manager"
+CRED_MANAGER = "cred_manager"
 
 #: In the order in which one bounded round of all of them runs, so that a job goes as far as it can.
 AGENTS = (
-    COMMAND_MANAGER, JOB_FETCHER, PREPARATOR, SUBMITTER, EVENT_FEEDER, MESSENGER, MONITOR, STAGER, CONVEYOR, PROPAGATOR, SWEEPER,
+    CRED_MANAGER, COMMAND_MANAGER, JOB_FETCHER, PREPARATOR, SUBMITTER, EVENT_FEEDER, MESSENGER, MONITOR, STAGER, CONVEYOR, PROPAGATOR,
+    SWEEPER,
 )
 
 JOB_TURN: Mapping[JobState, str] = {

@@ -61,6 +61,7 @@ class WorkerPlan:
         walltime_s: seconds.
         ram_mb: MB on each node; 0 leaves it to the batch system.
         gpus_per_node: GPUs on each node.
+        batch_queue: queue or partition for which it is made, where the PanDA queue names several; "" for the one it names.
     """
 
     nodes: int
@@ -68,6 +69,7 @@ class WorkerPlan:
     walltime_s: int
     ram_mb: int = 0
     gpus_per_node: int = 0
+    batch_queue: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,13 +2,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from harvester_hpc.model.facility import Facility
 from harvester_hpc.model.queue import Queue
+from harvester_hpc.ports.credential import CredentialManager
 
 Thing = TypeVar("Thing")
 
@@ -46,6 +47,7 @@ class Context:
         tag: 5 characters of [a-z0-9] that start the names of this instance's batch jobs.
         state_dir: absolute folder of the instance's own files; a plugin may use ``state_dir/<kind>-<name>``.
         queue: the PanDA queue it is made for; None for the communicator.
+        credentials: those of the section ``credentials``, by name.
         commons: what all plugins of the instance share.
     """
 
@@ -54,6 +56,7 @@ class Context:
     state_dir: Path
     facility: Facility
     queue: Queue | None = None
+    credentials: Mapping[str, CredentialManager] = field(default_factory=dict)
     commons: Commons = field(default_factory=Commons, compare=False, repr=False)
 
 

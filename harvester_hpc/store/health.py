@@ -17,6 +17,7 @@ class Trouble:
         queue: the PanDA queue concerned; "" for the agent as a whole.
         since, until: seconds since 1970: when it began, when it is tried again.
         count: tries without success so far.
+        credential: the one that is waited for; "" if it is none.
     """
 
     agent: str
@@ -25,6 +26,7 @@ class Trouble:
     until: float
     count: int
     why: str
+    credential: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +39,9 @@ class Beat:
     changes: int
 
 
-def trouble(write: Write, agent: str, queue: str, until: float, why: str) -> None:
+def trouble(write: Write, agent: str, queue: str, until: float, why: str, credential: str = "") -> None:
     """Keep that something does not work; the time of its beginning stays."""
-    write.connection.execute(sentences("health")["trouble"], (agent, queue, write.now, until, why))
+    write.connection.execute(sentences("health")["trouble"], (agent, queue, write.now, until, why, credential))
 
 
 def no_trouble(write: Write, agent: str, queue: str) -> None:
@@ -55,7 +57,7 @@ def no_trouble_at_all(write: Write) -> None:
 def troubles(connection: sqlite3.Connection) -> list[Trouble]:
     """Return all that does not work now, the oldest first."""
     return [
-        Trouble(agent=row[0], queue=row[1], since=row[2], until=row[3], count=row[4], why=row[5])
+        Trouble(agent=row[0], queue=row[1], since=row[2], until=row[3], count=row[4], why=row[5], credential=row[6])
         for row in connection.execute(sentences("health")["troubles"])
     ]
 

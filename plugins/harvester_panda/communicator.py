@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harvester_hpc.errors import AnswerLost, Unavailable
@@ -16,6 +16,7 @@ from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.orders import command_of
 from harvester_panda import methods, worker_reports
 from harvester_panda.cleaning import marked_time, parts, short, time_of, whole, without_nothing
+from harvester_panda.credentials import credential_problems, settings_with_files
 from harvester_panda.events import Events
 from harvester_panda.job_reports import reply_words
 from harvester_panda.job_telling import JobTelling
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 ASKED = 100
 #: What a server says when it has no job for us; that is no error.
 NO_JOBS = "no jobs"
+TIMED_OUT = 10
+NO_JOBS_CODE = 20
 #: States of a job that nobody is to go on with. One that has finished may be a pilot's that is about to end.
 OVER = frozenset({"failed", "cancelled", "closed", "unknown"})
 TO_BE_KILLED = Accepted(commands=("tobekilled",))
@@ -51,11 +54,17 @@ class PandaCommunicator:
     Settings = PandaSettings
 
     def __init__(self, settings: PandaSettings, context: Context) -> None:
+        settings = settings_with_files(settings, context)
         self.settings = settings
         self._instance = context.instance
         self._server = Server(settings)
         self._events = Events(self._server, settings)
         self._jobs = JobTelling(self._server, settings, context.instance)
+
+    @staticmethod
+    def problems(settings: PandaSettings, context: Context) -> Iterator[str]:
+        """Give what is wrong with the settings among the others of the instance."""
+        return credential_problems(settings, context)
 
     def close(self) -> None:
         """Close all connections."""
@@ -150,7 +159,7 @@ class PandaCommunicator:
         answers: list[bool] = []
         items = [worker_reports.item_of(worker, host, self.settings.log_urls) for worker in workers]
         for bunch in parts(items, self.settings.items_per_call):
-            answers += Piecemeal(self._tell_workers, lambda why: False).tell(bunch)
+            answers += Piecemeal(self._tell_workers, lambda item, why: False).tell(bunch)
         return answers
 
     def _tell_workers(self, items: Sequence[Mapping[str, Any]]) -> Sequence[bool]:
@@ -190,7 +199,7 @@ class PandaCommunicator:
     def send_dialog_messages(self, dialogs: Sequence[Mapping[str, str]]) -> None:
         """Send messages; one that the server refuses holds up no other."""
         for some in parts([_dialog(one) for one in dialogs], DIALOGS):
-            Piecemeal(self._tell_dialogs, lambda why: False).tell(some)
+            Piecemeal(self._tell_dialogs, lambda item, why: False).tell(some)
 
     def _tell_dialogs(self, items: Sequence[Mapping[str, Any]]) -> Sequence[bool]:
         self._server.tell(methods.DIALOGS, {"harvester_id": self._instance, "dialogs": list(items)})
@@ -218,8 +227,12 @@ def _jobs_in(data: Any) -> Sequence[Mapping[str, Any]]:
         raise AnswerLost("the PanDA server gives no jobs and does not say why", why=str(data)[:200])
     if "PandaID" in data:
         return [data]
-    if data.get("StatusCode") not in (0, None):
+    if data.get("StatusCode") == NO_JOBS_CODE:
         return []
+    if data.get("StatusCode") not in (0, None):
+        # What has run out of time there goes on in the background.
+        kind = AnswerLost if data["StatusCode"] == TIMED_OUT else Refused
+        raise kind("the PanDA server gives no jobs", why=f"{data.get('StatusCode')} {data.get('errorDialog') or ''}".strip())
     jobs = data.get("jobs")
     if not isinstance(jobs, list):
         raise AnswerLost("the PanDA server gives no list of jobs", why=str(data)[:200])

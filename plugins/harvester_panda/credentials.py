@@ -1,21 +1,49 @@
 """Who we are to the server: a token or a certificate from a file, read again when it changes."""
 from __future__ import annotations
 
-import stat
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harvester_hpc.errors import Unavailable
+from harvester_hpc.errors import CredentialRefused, Unavailable
+from harvester_hpc.ports.context import Context
+from harvester_hpc.ports.credential import Form
+from harvester_hpc.secret_file import mark_of, read_token
 from harvester_panda.settings import PandaSettings
 
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-#: What tells one content of a file from another: inode, size, time of the last change in ns.
-Mark = tuple[str, int, int, int]
-LARGEST_TOKEN = 1 << 16
+REMEDY = "renew the token or proxy, and see that its user may do this"
+#: What a server says of a certificate that it does not take, while the connection is made (alerts of TLS).
+ALERTS = ("CERTIFICATE", "UNKNOWN CA", "UNKNOWN_CA", "ACCESS DENIED", "ACCESS_DENIED")
+
+
+def settings_with_files(settings: PandaSettings, context: Context) -> PandaSettings:
+    """Return the settings with the file of the credential that they name."""
+    manager = context.credentials.get(settings.credential)
+    if manager is None:
+        return settings
+    if manager.form is Form.PROXY:
+        return replace(settings, proxy_file=str(manager.path))
+    return replace(settings, token_file=str(manager.path))
+
+
+def credential_problems(settings: PandaSettings, context: Context) -> Iterator[str]:
+    """Give what is wrong with the name of the credential."""
+    if not settings.credential:
+        return
+    manager = context.credentials.get(settings.credential)
+    if manager is None:
+        there = ", ".join(context.credentials) or "none"
+        yield f"credential: there is no {settings.credential!r} in the section credentials of harvester.json; there is: {there}"
+    elif manager.form is Form.FILE:
+        yield f"credential: {settings.credential!r} holds neither a token nor a proxy"
+    elif manager.form is Form.TOKEN and not settings.origin:
+        yield "origin: is missing; for which vo or vo.role is the token?"
 
 
 class Credential:
@@ -24,8 +52,35 @@ class Credential:
     def __init__(self, settings: PandaSettings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._token: tuple[Mark, str] | None = None
-        self._context: tuple[tuple[Mark, ...], SSLContext] | None = None
+        self._token: tuple[str, str] | None = None
+        self._context: tuple[tuple[str, ...], SSLContext] | None = None
+
+    def mark(self) -> str:
+        """Return what tells the content that is shown now from any other; "" if there is none."""
+        name = self._settings.token_file or self._settings.proxy_file or self._settings.key_file
+        try:
+            return mark_of(Path(name)) if name else ""
+        except Unavailable:
+            return ""
+
+    def refusal(self, mark: str, what: str, why: str) -> CredentialRefused:
+        """Return what to raise when the server does not take the content with this mark."""
+        return CredentialRefused(what, credential=self._settings.credential, mark=mark, why=why, remedy=REMEDY)
+
+    @contextmanager
+    def asking(self) -> Iterator[str]:
+        """Give the mark of what is shown, and sort out what the server says of a certificate while the connection is made.
+
+        Raises:
+            CredentialRefused: it does not take it.
+        """
+        mark = self.mark()
+        try:
+            yield mark
+        except Unavailable as error:
+            if isinstance(error, CredentialRefused) or not _is_alert(error):
+                raise
+            raise self.refusal(mark, f"the PanDA server {self._settings.url} does not take our certificate", error.why) from error
 
     def headers(self) -> Mapping[str, str]:
         """Return the headers that say who we are; none with a certificate.
@@ -36,11 +91,12 @@ class Credential:
         if not self._settings.token_file:
             return {}
         path = Path(self._settings.token_file)
-        mark = _mark(path, secret=True)
-        with self._lock:
-            if self._token is None or self._token[0] != mark:
-                self._token = (mark, _token_in(path))
-            return {"Authorization": f"Bearer {self._token[1]}", "Origin": self._settings.origin}
+        with self._named():
+            mark = mark_of(path)
+            with self._lock:
+                if self._token is None or self._token[0] != mark:
+                    self._token = read_token(path)
+                return {"Authorization": f"Bearer {self._token[1]}", "Origin": self._settings.origin}
 
     def context(self) -> SSLContext:
         """Return how to secure a connection; another one when a certificate was renewed.
@@ -48,11 +104,24 @@ class Credential:
         Raises:
             Unavailable: a file is missing, readable by others, or holds no certificate.
         """
-        marks = tuple(_mark(path, secret=secret) for path, secret in self._files())
-        with self._lock:
-            if self._context is None or self._context[0] != marks:
-                self._context = (marks, self._made())
-            return self._context[1]
+        with self._named():
+            marks = tuple(f"{path} {mark_of(path, secret=secret)}" for path, secret in self._files())
+            with self._lock:
+                if self._context is None or self._context[0] != marks:
+                    self._context = (marks, self._made())
+                return self._context[1]
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Say of a credential that somebody keeps whose it is, so that it is renewed."""
+        try:
+            yield
+        except Unavailable as error:
+            name = self._settings.credential
+            if not name:
+                raise
+            mark = self.mark()
+            raise CredentialRefused(error.what, credential=name, mark=mark, why=error.why, remedy=error.remedy) from error
 
     def _files(self) -> list[tuple[Path, bool]]:
         """Return files that the connection is made of, and whether others must not read them."""
@@ -75,29 +144,12 @@ class Credential:
         return context
 
 
-def _mark(path: Path, *, secret: bool) -> Mark:
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise Unavailable(f"{path} cannot be read", why=error.strerror or str(error), remedy="put the credential there") from error
-    if secret and found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise Unavailable(f"{path} is not used", why="others may read it", remedy=f"chmod 600 {path}")
-    return str(path), found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _token_in(path: Path) -> str:
-    """Return the token in a file, without the white space around it.
-
-    Raises:
-        Unavailable: the file cannot be read, or holds something else.
-    """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(LARGEST_TOKEN)
-    except OSError as error:
-        raise Unavailable(f"{path} cannot be read", why=error.strerror or str(error), remedy="put the token there") from error
-    words = raw.split()
-    if len(words) != 1 or not words[0].isascii() or not words[0].decode("ascii").isprintable():
-        why = "it is empty" if not words else "it has more than one word, or characters that no token has"
-        raise Unavailable(f"{path} holds no token", why=why, remedy="put the token there, and nothing else")
-    return words[0].decode("ascii")
+def _is_alert(error: BaseException) -> bool:
+    """Tell whether the server has ended the connection because of our certificate."""
+    cause: BaseException | None = error
+    while cause is not None:
+        words = str(cause).upper()
+        if isinstance(cause, OSError) and "ALERT" in words and any(alert in words for alert in ALERTS):
+            return True
+        cause = cause.__cause__
+    return False

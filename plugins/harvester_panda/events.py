@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 AT_ONCE = 10_000
 #: Jobs in one question: the request line has a limit.
 ASKED = 50
+#: So often a range is refused alone, while the server takes others, before it is given up; so many are remembered.
+PERSISTENT, MOST_REFUSED = 10, 10_000
 NOTHING = Statuses({}, has_any=False)
 
 
@@ -43,6 +46,7 @@ class Events:
     def __init__(self, server: Server, settings: PandaSettings) -> None:
         self._server = server
         self._settings = settings
+        self._refusals: Counter[str] = Counter()
         self._stores = ObjectStores(
             number=settings.object_store, numbers=settings.object_stores, path_convention=settings.path_convention,
         )
@@ -78,19 +82,36 @@ class Events:
         """Report ranges; each gets a reply.
 
         Raises:
-            Unavailable: nobody knows which of them were taken.
+            Unavailable: nobody knows which of them were taken; those that the server does not refuse are told all the same.
         """
         everything = [Told(job_id=job_id, report=report) for job_id, ones in reports.items() for report in ones]
         problems = {id(one): problem_of(one) for one in everything}
         fit = [one for one in everything if not problems[id(one)]]
         replies = {key: EventReply(taken=False, why=why) for key, why in problems.items() if why}
         for some in parts(fit, AT_ONCE):
-            answers = Piecemeal(self._tell, _never, patient=False).tell(some)
-            replies |= {id(one): answer for one, answer in zip(some, answers, strict=True)}
+            piecemeal = Piecemeal[Told, EventReply | None](self._tell, lambda one, why: None)
+            for one, answer in zip(some, piecemeal.tell(some), strict=True):
+                reply = self._refused(one, others_work=piecemeal.works) if answer is None else answer
+                replies |= {} if reply is None else {id(one): reply}
+        if any(id(one) not in replies for one in everything):
+            raise Unavailable("the PanDA server refuses event ranges", why=f"{len(everything) - len(replies)} of {len(everything)}")
         found: dict[JobId, list[EventReply]] = {job_id: [] for job_id in reports}
         for one in everything:
             found[one.job_id].append(replies[id(one)])
         return found
+
+    def _refused(self, told: Told, *, others_work: bool) -> EventReply | None:
+        """Return the answer to a range that is refused alone; None: it may be the server's fault, and it is told again later.
+
+        A range that is done has cost hours of a machine: it is given up only if it was refused again and again while others were taken.
+        """
+        if not others_work:
+            return None
+        name = told.report.range_id
+        if len(self._refusals) >= MOST_REFUSED:
+            self._refusals.clear()
+        self._refusals[name] += 1
+        return EventReply(taken=False, why="the server does not take it") if self._refusals[name] >= PERSISTENT else None
 
     def _tell(self, told: Sequence[Told]) -> Sequence[EventReply]:
         text, ordered = groups_of(told, self._stores)
@@ -139,13 +160,24 @@ class Events:
 
     def _statuses(self, asked: Sequence[tuple[JobId, int]], wanted: Wanted) -> dict[JobId, Statuses]:
         found: dict[JobId, dict[str, str]] = {}
-        for some in parts(asked, ASKED):
+        for some in _questions(asked):
             question = json.dumps([{"task_id": task, "panda_id": int(job_id)} for job_id, task in some])
             read = partial(statuses_in, wanted=wanted)
             answer = self._server.tell(methods.RANGE_STATUSES, {"job_task_ids": question}, read)
             for job_id, ranges in answer.items():
                 found.setdefault(job_id, {}).update(ranges)
         return {job_id: Statuses(names, has_any=True) for job_id, names in found.items()}
+
+
+def _questions(asked: Sequence[tuple[JobId, int]]) -> Iterator[Sequence[tuple[JobId, int]]]:
+    """Yield (job, task) in parts of which each names a job once: the answer is by job."""
+    rounds: dict[int, list[tuple[JobId, int]]] = {}
+    times: Counter[JobId] = Counter()
+    for job_id, task in asked:
+        rounds.setdefault(times[job_id], []).append((job_id, task))
+        times[job_id] += 1
+    for once in rounds.values():
+        yield from parts(once, ASKED)
 
 
 def _ids(job_id: JobId, wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,7 +189,3 @@ def _chosen(known: Statuses, names: Sequence[str] | None) -> dict[str, str]:
         return known.open()
     found = ((name, known.of(name)) for name in names)
     return {name: status for name, status in found if status is not None}
-
-
-def _never(why: str) -> EventReply:
-    return EventReply(taken=False, why=why)

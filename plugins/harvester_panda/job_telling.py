@@ -85,7 +85,7 @@ def _complaint(answer: Any) -> str:
     return found[1] if found and found[1] not in NEEDED else ""
 
 
-def _not_taken(why: str) -> JobReply:
+def _not_taken(report: JobReport, why: str) -> JobReply:
     return NotAccepted(why=why)
 
 

@@ -21,18 +21,15 @@ class Piecemeal(Generic[Item, Answer]):
 
     Args:
         send: tells some and returns the answer to each. Raises Refused if the server has refused them as a whole.
-        refused: the answer to one that is refused even alone, from the server's words.
-        patient: one that is refused is told again later, so it is no loss if it is refused for no fault of its own.
+        refused: the answer to one that is refused even alone, from it and the server's words. That must be no end of it: it may be
+            refused for no fault of its own.
     """
 
-    def __init__(
-        self, send: Callable[[Sequence[Item]], Sequence[Answer]], refused: Callable[[str], Answer], *, patient: bool = True
-    ) -> None:
+    def __init__(self, send: Callable[[Sequence[Item]], Sequence[Answer]], refused: Callable[[Item, str], Answer]) -> None:
         self._send = send
         self._refused = refused
-        self._patient = patient
         self._alone: list[Refused] = []
-        self._works = False
+        self.works = False
 
     def tell(self, items: Sequence[Item]) -> list[Answer]:
         """Return the answer to each item.
@@ -42,7 +39,7 @@ class Piecemeal(Generic[Item, Answer]):
             Unavailable: it does not answer.
         """
         answers = self._tell(items)
-        if self._alone and not self._works and (not self._patient or any(error.broke for error in self._alone)):
+        if not self.works and any(error.broke for error in self._alone):
             raise self._alone[-1]
         for error in self._alone:
             log.warning("the PanDA server refuses an item why=%s", error.why)
@@ -55,7 +52,7 @@ class Piecemeal(Generic[Item, Answer]):
             answers = list(self._send(items))
         except Refused as error:
             return self._in_halves(items, error)
-        self._works = True
+        self.works = True
         return answers
 
     def _in_halves(self, items: Sequence[Item], error: Refused) -> list[Answer]:
@@ -63,6 +60,6 @@ class Piecemeal(Generic[Item, Answer]):
             middle = len(items) // 2
             return [*self._tell(items[:middle]), *self._tell(items[middle:])]
         self._alone.append(error)
-        if not self._works and len(self._alone) >= ENOUGH:
+        if not self.works and len(self._alone) >= ENOUGH:
             raise error
-        return [self._refused(error.why)]
+        return [self._refused(items[0], error.why)]

@@ -1,14 +1,14 @@
 """Questions to a server that tell whether it takes us, and change nothing there but our sign of life."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from harvester_hpc.errors import ConfigurationError, Unavailable
 from harvester_hpc.model.job import JobId
 from harvester_hpc.ports.context import Context
 from harvester_hpc.settings import problems_of, settings_of
-from harvester_panda.cli import Configured
 from harvester_panda.communicator import PandaCommunicator
 
 #: A job that there is on no server.
@@ -24,13 +24,13 @@ class Answer:
     said: str
 
 
-def asked(configuration: Configured) -> list[Answer]:
+def asked(section: Mapping[str, Any], context: Context) -> list[Answer]:
     """Ask everything, even if some of it fails; without a connection only the first.
 
     Raises:
         ConfigurationError: the section cannot be used.
     """
-    panda = _made(configuration)
+    panda = _made(section, context)
     questions: tuple[tuple[str, Callable[[], object]], ...] = (
         ("form of the API", panda.dialect), ("sign of life", lambda: _greeted(panda)),
         ("types of resources", lambda: ", ".join(str(one.get("resource_name")) for one in panda.get_resource_types()) or "none"),
@@ -48,11 +48,9 @@ def asked(configuration: Configured) -> list[Answer]:
     return answers
 
 
-def _made(configuration: Configured) -> PandaCommunicator:
-    where, section = "communicator", configuration.communicator
+def _made(section: Mapping[str, Any], context: Context) -> PandaCommunicator:
+    where = "communicator"
     settings = settings_of(PandaCommunicator, section, {"name", "module"}, where)
-    context = Context(
-        instance=configuration.instance, tag=configuration.tag, state_dir=configuration.state_dir, facility=configuration.facility)
     problems = tuple(problems_of(PandaCommunicator, settings, context, where))
     if problems:
         raise ConfigurationError(f"{where}: cannot be used", problems)

@@ -52,10 +52,6 @@ class Reader(Protocol):
         ...
 
 
-class TurnedAway(Unavailable):
-    """The server does not want us, by its status (401, 403): a renewed credential may help."""
-
-
 class Refused(Unavailable):
     """The server has answered that the call as a whole did not work. Parts of it may have been done.
 
@@ -73,7 +69,8 @@ class Server:
 
     def __init__(self, settings: PandaSettings) -> None:
         self._settings = settings
-        self._connections = Connections(settings, Credential(settings))
+        self._credential = Credential(settings)
+        self._connections = Connections(settings, self._credential)
         self._dialect = None if settings.dialect == "ask" else Dialect(settings.dialect)
         self._asking = threading.Lock()
 
@@ -90,15 +87,16 @@ class Server:
 
         Raises:
             Refused: it says that the whole call broke (500).
-            TurnedAway: it does not know us, or our credential is over.
+            CredentialRefused: it does not know us, or our credential is over (401, 403).
             Unavailable: it says nothing usable, or does not want us.
         """
         dialect = self.dialect()
         request = _v1(method, arguments, packs=self._settings.gzip) if dialect is Dialect.V1 else _old(method, arguments)
         if read is not None:
             request = replace(request, read=partial(read, enveloped=dialect is Dialect.V1))
-        reply = self._connections.exchange(request)
-        envelope = self._read(method, dialect, reply)
+        with self._credential.asking() as mark:
+            reply = self._connections.exchange(request)
+        envelope = self._read(method, dialect, reply, mark)
         if not envelope.success:
             _see_who_is_meant(method, envelope.message)
         return envelope
@@ -128,24 +126,28 @@ class Server:
             return self._dialect
 
     def _found(self) -> Dialect:
+        with self._credential.asking() as mark:
+            return self._answered(mark)
+
+    def _answered(self, mark: str) -> Dialect:
         new = self._connections.exchange(Request(verb=Verb.GET, target="/api/v1/system/is_alive", repeatable=True))
         if new.status == 200 and _is_envelope(new.body):
             return Dialect.V1
         if new.status not in (403, 404):
-            raise _strange("system/is_alive", new)
+            raise self._strange("system/is_alive", new, mark)
         old = self._connections.exchange(Request(verb=Verb.GET, target="/server/panda/isAlive", repeatable=True))
         if old.status == 200 and old.body.strip() == b"alive=yes":
             return Dialect.OLD
-        raise _strange("system/is_alive", new)
+        raise self._strange("system/is_alive", new, mark)
 
-    def _read(self, method: Method, dialect: Dialect, reply: Reply) -> Envelope:
+    def _read(self, method: Method, dialect: Dialect, reply: Reply, mark: str) -> Envelope:
         name = method.path if dialect is Dialect.V1 else method.old
         if reply.status == 404 or (reply.status == 403 and b"is forbidden" in reply.body):
             self._forget()
         if reply.status == 500:
             raise Refused(f"the PanDA server broke at {name}", why=_shown(reply.body) or "500", broke=True)
         if reply.status != 200:
-            raise _strange(name, reply, method)
+            raise self._strange(name, reply, mark, method)
         try:
             if reply.found is not None:
                 beside, found = reply.found
@@ -155,6 +157,14 @@ class Server:
         except (ValueError, RecursionError) as error:
             kind = Unavailable if method.repeatable else AnswerLost
             raise kind(f"the PanDA server has answered {name} with something else", why=f"{error}: {_shown(reply.body)}") from error
+
+    def _strange(self, name: str, reply: Reply, mark: str, method: Method | None = None) -> Unavailable:
+        what = f"the PanDA server answers {reply.status} to {name}"
+        if reply.status in (401, 403) and b"is forbidden" not in reply.body:
+            return self._credential.refusal(mark, what, _shown(reply.body))
+        # Somebody between us and the server has lost patience with it.
+        given_once = reply.status in (502, 504) and method is not None and not method.repeatable
+        return (AnswerLost if given_once else Unavailable)(what, why=_shown(reply.body))
 
     def _forget(self) -> None:
         """It does not know a method that it should: perhaps it was updated, so it is asked again what it speaks."""
@@ -216,15 +226,6 @@ def _see_who_is_meant(method: Method, message: str) -> None:
         # What has run out of time there goes on in the background, and may be done in the end.
         kind = Unavailable if method.repeatable else AnswerLost
         raise kind(f"the PanDA server has no time for {method.path}", why=message[:SHOWN])
-
-
-def _strange(name: str, reply: Reply, method: Method | None = None) -> Unavailable:
-    what, why = f"the PanDA server answers {reply.status} to {name}", _shown(reply.body)
-    if reply.status in (401, 403):
-        return TurnedAway(what, why=why, remedy="renew the token or proxy, and see that its user may do this")
-    # Somebody between us and the server has lost patience with it.
-    given_once = reply.status in (502, 504) and method is not None and not method.repeatable
-    return (AnswerLost if given_once else Unavailable)(what, why=why)
 
 
 def _shown(body: bytes) -> str:

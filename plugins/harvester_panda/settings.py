@@ -34,6 +34,7 @@ class PandaSettings:
         proxy_file: certificate and key in one file (a VOMS proxy), of mode 0600.
         certificate_file, key_file: the same in two files; the key of mode 0600.
         token_file: file of mode 0600 with an OIDC token; read again when it changes.
+        credential: name of a token or proxy in the section ``credentials``, in the place of these files: it is renewed.
         origin: ``vo`` or ``vo.role`` that the token is for.
         dialect: ``v1``, ``old``, or ``ask``: v1 if the server has it.
         connect_s: seconds until the server must have taken a connection.
@@ -57,6 +58,7 @@ class PandaSettings:
     certificate_file: str = ""
     key_file: str = ""
     token_file: str = ""
+    credential: str = ""
     origin: str = ""
     dialect: str = "ask"
     connect_s: float = 10.0
@@ -115,12 +117,14 @@ class PandaSettings:
             yield f"ca_file: there is no file {self.ca_file}"
         if bool(self.certificate_file) != bool(self.key_file):
             yield "key_file: certificateFile and keyFile go together"
-        if sum(map(bool, (self.proxy_file, self.certificate_file, self.token_file))) > 1:
-            yield "token_file: only one of proxyFile, certificateFile and tokenFile can say who we are"
+        if sum(map(bool, (self.proxy_file, self.certificate_file, self.token_file, self.credential))) > 1:
+            yield "token_file: only one of credential, proxyFile, certificateFile and tokenFile can say who we are"
         if self.token_file and not ORIGIN.fullmatch(self.origin):
             yield f"origin: must be vo or vo.role, for which the token is, not {self.origin!r}"
-        if self.url.startswith("https") and not (self.proxy_file or self.certificate_file or self.token_file):
-            yield "token_file: nothing says who we are; name a proxyFile, certificateFile and keyFile, or tokenFile and origin"
+        if self.url.startswith("https") and not (
+            self.proxy_file or self.certificate_file or self.token_file or self.credential
+        ):
+            yield "credential: nothing says who we are; name credential, proxyFile, certificateFile and keyFile, or tokenFile and origin"
 
     def _numbers(self) -> Iterator[str]:
         for name, most in (("jobs_per_call", 500), ("items_per_call", 1000), ("ranges_per_call", 100_000)):

@@ -54,8 +54,9 @@ class FreeRoom:
 
     def _usable(self) -> list[Slot]:
         """Return the slots that hold the smallest worker."""
-        batch_queue = batch_queue_of(self.facility, self.queue.resources.batch_queue if self.queue else "")
-        least = 1 if isinstance(batch_queue, Failed) else batch_queue.min_nodes
+        names = self.queue.resources.all_batch_queues if self.queue else ("",)
+        queues = [queue for name in names if not isinstance(queue := batch_queue_of(self.facility, name), Failed)]
+        least = min((queue.min_nodes for queue in queues), default=1)
         return [slot for slot in self.slots or () if slot.nodes >= least]
 
 

@@ -3,16 +3,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harvester_hpc.model.event import EventLoad
+from harvester_hpc.model.facility import BatchQueue
+from harvester_hpc.model.fitting import shortest
 from harvester_hpc.model.job import Job
 from harvester_hpc.model.queue import Queue, Resources
 from harvester_hpc.model.worker import WorkerPlan
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.outcome import Failed, Retry
 from harvester_workers.dynamic import FreeRoom, problems_of_command
-from harvester_workers.limits import batch_queue_of, problems_of_plan
+from harvester_workers.limits import planned_in_any, problems_of_plan
 from harvester_workers.simple import SimpleWorkerMaker
 from harvester_workers.sizing import Limits, Load, Node, size_for_pieces
 
@@ -61,23 +63,9 @@ class JumboWorkerMaker:
 
     def make_worker(self, jobs: Sequence[Job], queue: Queue, resource_type: str) -> WorkerPlan | Retry | Failed:
         """Return the plan of one of the workers."""
-        fixed = self._one.make_worker(jobs, queue, resource_type)
         if not self.settings.dynamic_sizing:
-            return fixed
-        batch_queue = batch_queue_of(self.facility, queue.resources.batch_queue)
-        if isinstance(batch_queue, Failed):
-            return batch_queue
-        limits = Limits(
-            queue=batch_queue, most_nodes=queue.resources.nodes, fixed_s=queue.resources.walltime_s,
-            walltime_s=self.settings.longest_s or None,
-        )
-        load = jobs[0].events if jobs else None
-        known = load is not None and load.left and load.core_s
-        sizes = (self._size(load, queue.resources, one) for one in self._free.limits(limits)) if load is not None and known else iter(())
-        size = next((size for size in sizes if size is not None), None)
-        if size is None:  # what a range has cost is a guess, and no reason to give a job up
-            return fixed if isinstance(fixed, Failed) else self._in_free_room(fixed, limits)
-        return self._checked(size, queue.resources, limits)
+            return self._one.make_worker(jobs, queue, resource_type)
+        return planned_in_any(self.facility, queue.resources, lambda batch_queue: self._planned(jobs, queue, resource_type, batch_queue))
 
     def get_num_jobs_per_worker(self, n_workers: int) -> int:
         """One."""
@@ -99,9 +87,24 @@ class JumboWorkerMaker:
         """No job waits for others."""
         return 0.0
 
+    def _planned(self, jobs: Sequence[Job], queue: Queue, resource_type: str, batch_queue: BatchQueue) -> WorkerPlan | Retry | Failed:
+        here = replace(queue, resources=replace(queue.resources, batch_queue=batch_queue.name, batch_queues=()))
+        fixed = self._one.make_worker(jobs, here, resource_type)
+        limits = Limits(
+            queue=batch_queue, most_nodes=queue.resources.nodes, fixed_s=queue.resources.walltime_s,
+            walltime_s=self.settings.longest_s or None, least_s=shortest(batch_queue, self.facility),
+        )
+        load = jobs[0].events if jobs else None
+        known = load is not None and load.left and load.core_s
+        sizes = (self._size(load, queue.resources, one) for one in self._free.limits(limits)) if load is not None and known else iter(())
+        size = next((size for size in sizes if size is not None), None)
+        if size is None:  # what a range has cost is a guess, and no reason to give a job up
+            return fixed if isinstance(fixed, Failed) else self._in_free_room(fixed, limits)
+        return self._checked(size, queue.resources, limits)
+
     def _size(self, load: EventLoad, resources: Resources, limits: Limits) -> tuple[int, int] | None:
         """Return (nodes, seconds) for one worker's part of what is left; None if these limits leave no size."""
-        node = Node(cores=resources.cores_per_node or self.facility.node.cores)
+        node = Node(cores=resources.cores_per_node or self.facility.node_of(limits.queue).cores)
         ranges = math.ceil((load.left or 0) / self.settings.n_workers_per_job)
         piece = Load(cores=load.cores, walltime_s=max(1, math.ceil((load.core_s or 0.0) / load.cores)))
         size = size_for_pieces(ranges, piece, node, limits, self.settings.reserve_s)
@@ -117,7 +120,7 @@ class JumboWorkerMaker:
     def _checked(self, size: tuple[int, int], resources: Resources, limits: Limits) -> WorkerPlan | Failed:
         nodes, seconds = size
         plan = WorkerPlan(
-            nodes=nodes, cores=nodes * (resources.cores_per_node or self.facility.node.cores), walltime_s=seconds,
+            nodes=nodes, cores=nodes * (resources.cores_per_node or self.facility.node_of(limits.queue).cores), walltime_s=seconds,
             ram_mb=resources.memory_mb, gpus_per_node=resources.gpus_per_node,
         )
         problems = tuple(problems_of_plan(plan, resources, limits.queue, self.facility))

@@ -2,14 +2,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from harvester_hpc.model.facility import BatchQueue, Facility
 from harvester_hpc.model.fitting import refusals, wish_of
 from harvester_hpc.model.queue import Resources
 from harvester_hpc.model.worker import WorkerPlan
-from harvester_hpc.ports.outcome import Failed
+from harvester_hpc.ports.outcome import Failed, Retry
 
 
 def batch_queue_of(facility: Facility, name: str) -> BatchQueue | Failed:
@@ -25,6 +25,31 @@ def batch_queue_of(facility: Facility, name: str) -> BatchQueue | Failed:
     near = difflib.get_close_matches(name, names, 1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     return Failed(why=f"{facility.name} has no batch queue {name!r}; there is: {', '.join(names)}{hint}")
+
+
+def planned_in_any(
+    facility: Facility, resources: Resources, plan_in: Callable[[BatchQueue], WorkerPlan | Retry | Failed]
+) -> WorkerPlan | Retry | Failed:
+    """Return the plan for the first batch queue of ``resources`` that takes such a worker.
+
+    Args:
+        plan_in: the plan for one batch queue.
+
+    Returns:
+        Where none takes it now: a Retry, if one of them may take it later; else why each of them does not.
+    """
+    waiting: Retry | None = None
+    problems: list[str] = []
+    for name in resources.all_batch_queues:
+        queue = batch_queue_of(facility, name)
+        answer = queue if isinstance(queue, Failed) else plan_in(queue)
+        if isinstance(answer, WorkerPlan):
+            return replace(answer, batch_queue=name) if resources.batch_queues else answer
+        if isinstance(answer, Retry):
+            waiting = waiting or answer
+        elif answer.why not in problems:
+            problems.append(answer.why)
+    return waiting or Failed(why="; ".join(problems))
 
 
 def problems_of_plan(plan: WorkerPlan, resources: Resources, batch_queue: BatchQueue, facility: Facility) -> Iterator[str]:

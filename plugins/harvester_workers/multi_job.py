@@ -5,13 +5,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harvester_hpc.model.facility import BatchQueue
+from harvester_hpc.model.fitting import shortest
 from harvester_hpc.model.job import Job
 from harvester_hpc.model.queue import Queue, Resources
 from harvester_hpc.model.worker import WorkerPlan
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.outcome import Failed, Retry
 from harvester_workers.dynamic import FreeRoom, problems_of_command
-from harvester_workers.limits import batch_queue_of, problems_of_plan
+from harvester_workers.limits import planned_in_any, problems_of_plan
 from harvester_workers.sizing import Limits, Load, Node, nodes_for, size_for, time_for
 
 
@@ -73,12 +74,14 @@ class MultiJobWorkerMaker:
 
         Jobs that do not all come to their turn within the longest walltime are no failure: the rest goes to another worker.
         """
-        resources = queue.resources
-        batch_queue = batch_queue_of(self.facility, resources.batch_queue)
-        if isinstance(batch_queue, Failed):
-            return batch_queue
-        node = Node(cores=resources.cores_per_node or self.facility.node.cores, memory_mb=resources.memory_mb)
-        limits = Limits(queue=batch_queue, most_nodes=self._most_nodes(resources, batch_queue), fixed_s=resources.walltime_s)
+        return planned_in_any(self.facility, queue.resources, lambda batch_queue: self._planned(jobs, queue.resources, batch_queue))
+
+    def _planned(self, jobs: Sequence[Job], resources: Resources, batch_queue: BatchQueue) -> WorkerPlan | Retry | Failed:
+        node = Node(cores=resources.cores_per_node or self.facility.node_of(batch_queue).cores, memory_mb=resources.memory_mb)
+        limits = Limits(
+            queue=batch_queue, most_nodes=self._most_nodes(resources, batch_queue), fixed_s=resources.walltime_s,
+            least_s=shortest(batch_queue, self.facility),
+        )
         problems = [problem for job in jobs for problem in self._of_job(job, node, limits)]
         if problems:
             return Failed(why="; ".join(problems))
@@ -143,11 +146,10 @@ class MultiJobWorkerMaker:
         if not loads or not all(load.walltime_s for load in loads):
             asked = max((load.walltime_s for load in loads), default=0)
             return longest or max(asked + self.settings.reserve_s, self.settings.default_walltime_s)
-        needed = time_for(loads, nodes, node) + self.settings.reserve_s
-        return needed if longest is None else min(needed, longest)
+        return limits.asked_s(nodes, time_for(loads, nodes, node) + self.settings.reserve_s)
 
     def _of_job(self, job: Job, node: Node, limits: Limits) -> Iterator[str]:
-        memory_mb = node.memory_mb or self.facility.node.memory_mb
+        memory_mb = node.memory_mb or self.facility.node_of(limits.queue).memory_mb
         times = [limits.longest_s(nodes) for nodes in limits.sizes()]
         longest_s = None if not times or None in times else max(time for time in times if time is not None)
         for thing, asked, given in (

@@ -4,13 +4,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harvester_hpc.model.facility import BatchQueue, Facility
+from harvester_hpc.model.facility import BatchQueue, NodeShape
+from harvester_hpc.model.fitting import shortest
 from harvester_hpc.model.job import Job
 from harvester_hpc.model.queue import Queue, Resources
 from harvester_hpc.model.worker import WorkerPlan
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.outcome import Failed, Retry
-from harvester_workers.limits import batch_queue_of, problems_of_plan
+from harvester_workers.limits import planned_in_any, problems_of_plan
 
 
 class SimpleWorkerMaker:
@@ -39,13 +40,7 @@ class SimpleWorkerMaker:
 
         Source: Plugin API specifications, "WorkerMaker".
         """
-        resources = queue.resources
-        batch_queue = batch_queue_of(self.facility, resources.batch_queue)
-        if isinstance(batch_queue, Failed):
-            return batch_queue
-        plan = self._plan(jobs, resources, batch_queue)
-        problems = [*problems_of_plan(plan, resources, batch_queue, self.facility), *_of_jobs(jobs, plan, resources, self.facility)]
-        return Failed(why="; ".join(problems)) if problems else plan
+        return planned_in_any(self.facility, queue.resources, lambda batch_queue: self._planned(jobs, queue.resources, batch_queue))
 
     def get_num_jobs_per_worker(self, n_workers: int) -> int:
         """One."""
@@ -67,21 +62,29 @@ class SimpleWorkerMaker:
         """No limit."""
         return None
 
-    def _plan(self, jobs: Sequence[Job], resources: Resources, batch_queue: BatchQueue) -> WorkerPlan:
+    def _planned(self, jobs: Sequence[Job], resources: Resources, batch_queue: BatchQueue) -> WorkerPlan | Failed:
+        node = self.facility.node_of(batch_queue)
+        plan = self._plan(jobs, resources, batch_queue, node)
+        problems = [*problems_of_plan(plan, resources, batch_queue, self.facility), *_of_jobs(jobs, plan, resources, node)]
+        return Failed(why="; ".join(problems)) if problems else plan
+
+    def _plan(self, jobs: Sequence[Job], resources: Resources, batch_queue: BatchQueue, node: NodeShape) -> WorkerPlan:
         asked = max((job.walltime_s for job in jobs), default=0)
+        # a short job may take the least time that the batch queue takes; what the user says is said to be too short
+        asked = max(asked, shortest(batch_queue, self.facility)) if asked else 0
         walltime_s = resources.walltime_s or asked or batch_queue.longest_s(resources.nodes) or self.settings.default_walltime_s
         return WorkerPlan(
-            nodes=resources.nodes, cores=resources.nodes * (resources.cores_per_node or self.facility.node.cores), walltime_s=walltime_s,
+            nodes=resources.nodes, cores=resources.nodes * (resources.cores_per_node or node.cores), walltime_s=walltime_s,
             ram_mb=resources.memory_mb, gpus_per_node=resources.gpus_per_node,
         )
 
 
-def _of_jobs(jobs: Sequence[Job], plan: WorkerPlan, resources: Resources, facility: Facility) -> Iterator[str]:
+def _of_jobs(jobs: Sequence[Job], plan: WorkerPlan, resources: Resources, node: NodeShape) -> Iterator[str]:
     who = f"job {jobs[0].id}" if len(jobs) == 1 else f"{len(jobs)} jobs together"
     cores = sum(job.cores for job in jobs)
     if cores > plan.cores:
         yield f"{who}: {cores} cores asked, {plan.nodes} node(s) x {plan.cores // plan.nodes} cores = {plan.cores} given"
-    memory_mb = resources.memory_mb or facility.node.memory_mb
+    memory_mb = resources.memory_mb or node.memory_mb
     ram_mb = sum(job.ram_mb for job in jobs)
     if memory_mb and ram_mb > plan.nodes * memory_mb:
         yield f"{who}: {ram_mb} MB asked, {plan.nodes} node(s) x {memory_mb} MB = {plan.nodes * memory_mb} MB given"

@@ -34,12 +34,14 @@ class Limits:
         most_nodes: at most so many nodes; of the user, or what is free now.
         walltime_s: at most so many seconds, of the user, or as long as nodes are free; None: as the batch queue has it.
         fixed_s: exactly so many seconds, of the user; None: as the load needs.
+        least_s: at least so many seconds, of the batch queue.
     """
 
     queue: BatchQueue
     most_nodes: int
     walltime_s: int | None = None
     fixed_s: int | None = None
+    least_s: int = 0
 
     def sizes(self) -> list[int]:
         """Return the numbers of nodes that a worker may have, in order."""
@@ -50,6 +52,12 @@ class Limits:
         """Return the longest walltime of a worker of so many nodes; None: no limit known."""
         limits = [one for one in (self.queue.longest_s(nodes), self.walltime_s, self.fixed_s) if one is not None]
         return min(limits, default=None)
+
+    def asked_s(self, nodes: int, needed_s: int) -> int:
+        """Return the seconds to ask for where so many are needed: no fewer than the batch queue takes, no more than it gives."""
+        longest = self.longest_s(nodes)
+        asked = max(needed_s, self.least_s)
+        return asked if longest is None else min(asked, longest)
 
     def within(self, nodes: int, seconds: int) -> bool:
         """Tell whether a worker of so many nodes may have so many seconds."""
@@ -75,9 +83,7 @@ def size_for(loads: Sequence[Load], node: Node, limits: Limits, reserve_s: int) 
     filled = nodes_for(loads, node)
     enough = [nodes for nodes in sizes if nodes >= filled]
     nodes = enough[0] if enough else sizes[-1]
-    needed = time_for(loads, nodes, node) + reserve_s
-    longest = limits.longest_s(nodes)
-    return nodes, needed if longest is None else min(needed, longest)
+    return nodes, limits.asked_s(nodes, time_for(loads, nodes, node) + reserve_s)
 
 
 def size_for_pieces(pieces: int, piece: Load, node: Node, limits: Limits, reserve_s: int) -> tuple[int, int] | None:
@@ -101,8 +107,7 @@ def size_for_pieces(pieces: int, piece: Load, node: Node, limits: Limits, reserv
         return -(-pieces // (nodes * of_node)) * piece.walltime_s + reserve_s
 
     nodes = next((nodes for nodes in useful if limits.within(nodes, needed(nodes))), useful[-1])
-    longest = limits.longest_s(nodes)
-    return nodes, needed(nodes) if longest is None else min(needed(nodes), longest)
+    return nodes, limits.asked_s(nodes, needed(nodes))
 
 
 def fits(load: Load, node: Node) -> bool:

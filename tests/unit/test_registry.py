@@ -124,13 +124,14 @@ def everything_with_bases(port: type[Any]) -> type[Any]:
 
 ACarrier, ACopier = everything_with_bases(Carrier), everything_with_bases(Copier)
 
-AllPreparator, AllWorkerMaker, AllSubmitter, AllMessenger, AllMonitor, AllStager, AllSweeper, AllCommunicator = map(
+AllPreparator, AllWorkerMaker, AllSubmitter, AllMessenger, AllMonitor, AllStager, AllSweeper, AllCommunicator, AllCredential = map(
     everything, PORTS.values()
 )
 ALL = dict(
     zip(
         PORTS,
-        ("AllPreparator", "AllWorkerMaker", "AllSubmitter", "AllMessenger", "AllMonitor", "AllStager", "AllSweeper", "AllCommunicator"),
+        ("AllPreparator", "AllWorkerMaker", "AllSubmitter", "AllMessenger", "AllMonitor", "AllStager", "AllSweeper", "AllCommunicator",
+         "AllCredential"),
         strict=True,
     )
 )
@@ -163,8 +164,8 @@ def problems(section: Mapping[str, Any]) -> list[str]:
     return [line.removeprefix(WHERE) for line in caught.value.problems]
 
 
-def test_the_kinds_are_the_sections_of_a_queue_and_the_communicator() -> None:
-    assert tuple(PORTS) == (*SECTIONS, "communicator")
+def test_the_kinds_are_the_sections_of_a_queue_and_those_of_the_instance() -> None:
+    assert tuple(PORTS) == (*SECTIONS, "communicator", "credential")
     assert CORE_OWNED["messenger"] | NAMING == set(MessengerSettings.model_fields)
 
 

@@ -1,7 +1,7 @@
 -- name: trouble
 -- Something does not work since, and is tried again at.
-INSERT INTO trouble (agent, queue, since, until, count, why) VALUES (?, ?, ?, ?, 1, ?)
-ON CONFLICT (agent, queue) DO UPDATE SET until = excluded.until, count = count + 1, why = excluded.why;
+INSERT INTO trouble (agent, queue, since, until, count, why, credential) VALUES (?, ?, ?, ?, 1, ?, ?)
+ON CONFLICT (agent, queue) DO UPDATE SET until = excluded.until, count = count + 1, why = excluded.why, credential = excluded.credential;
 
 -- name: no_trouble
 -- It works again.
@@ -13,7 +13,7 @@ DELETE FROM trouble;
 
 -- name: troubles
 -- All that does not work now.
-SELECT agent, queue, since, until, count, why FROM trouble ORDER BY since;
+SELECT agent, queue, since, until, count, why, credential FROM trouble ORDER BY since;
 
 -- name: beat
 -- An agent's last round.

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
-from harvester_hpc.model.file import File, FileKind, FileState
 from harvester_hpc.model.job import JobId
-from harvester_hpc.model.worker import MapType, Worker, WorkerId, WorkerPlan, WorkerState
 from harvester_hpc.ports.communicator import EVENT_OPEN, Accepted, Communicator, EventReport, JobReply, JobReport, NotAccepted
+from harvester_hpc.testing.contracts.conformance import report_of, some_worker, wants_its_end
+
+__all__ = [
+    "ALREADY_DONE", "CommunicatorContract", "answer_to", "fetch", "lease", "report_of", "some_worker", "wants_its_end", "wish",
+]
 
 ALREADY_DONE = Accepted(commands=("alreadydone",))
 
@@ -33,34 +36,10 @@ def wish(job_id: int, number: int) -> dict[str, Any]:
     return {"pandaID": job_id, "taskID": job_id, "jobsetID": job_id, "nRanges": number}
 
 
-def report_of(job: Mapping[str, Any], status: str, *, sub_status: str = "") -> JobReport:
-    """Return a whole report about a fetched job; all its outputs are there when it has finished."""
-    names = [name for name in str(job.get("outFiles") or "").split(",") if name] if status == "finished" else []
-    outputs = tuple(
-        File(job_id=job["PandaID"], kind=FileKind.OUTPUT, lfn=name, state=FileState.FINISHED, size=1, checksum="ad:00000001")
-        for name in names
-    )
-    return JobReport(job_id=JobId(job["PandaID"]), attempt=job["attemptNr"], status=status, sub_status=sub_status, outputs=outputs)
-
-
 def answer_to(communicator: Communicator, report: JobReport) -> JobReply:
     """Send one report."""
     (reply,) = communicator.update_jobs([report], "contract")
     return reply
-
-
-def wants_its_end(reply: JobReply) -> bool:
-    """Tell whether the job of this reply is to be killed; it may be told other things at the same time."""
-    return isinstance(reply, Accepted) and "tobekilled" in reply.commands
-
-
-def some_worker(number: int) -> Worker:
-    """Return a worker to tell of."""
-    plan = WorkerPlan(nodes=1, cores=1, walltime_s=60)
-    return Worker(
-        id=WorkerId(number), queue="LOCAL", map_type=MapType.ONE_TO_ONE, state=WorkerState.SUBMITTED, key=f"habcde-{number}",
-        access_point=f"/access/{number}", plan=plan, batch_id=str(number),
-    )
 
 
 class CommunicatorContract:

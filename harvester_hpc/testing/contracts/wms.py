@@ -5,25 +5,32 @@ the embedded system, over the same one served in every form of the API, and over
 """
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from harvester_hpc.model.job import JobId
 from harvester_hpc.model.worker import WorkerState
 from harvester_hpc.ports.communicator import Accepted, Communicator, EventReport, NotAccepted, ZipReport
 from harvester_hpc.testing.contracts.communicator import ALREADY_DONE, CommunicatorContract, answer_to, fetch, lease, report_of, some_worker
-
-#: What workers may say of a job that no server takes as it is.
-ODD_ATTRIBUTES: dict[str, Any] = {
-    "transExitCode": "0", "nEvents": 12.0, "maxRSS": "100000", "coreCount": "8", "cpuConsumptionTime": 3.7, "cpuConversionFactor": "1.5",
-    "pilotErrorDiag": "x" * 5000, "node": "n" * 500, "startTime": "2026-11-21 10:00:00", "endTime": "2026-11-21T11:00:00Z",
-    "metaData": {"files": {"output": []}}, "foo": "bar", "jobMetrics": None, "avgPSS": "much", "jobStatus": "running", "timeout": [1],
-    "totRBYTES": float("nan"), "pilotID": "\ud800", "exeErrorCode": True,
-}
+from harvester_hpc.testing.contracts.conformance import CHECKS, ODD_ATTRIBUTES, Bench, Check
 
 
 class WmsContract(CommunicatorContract):
     """Run over every system that a communicator talks to."""
+
+    @pytest.mark.parametrize("check", CHECKS, ids=[check.rule for check in CHECKS])
+    def test_it_is_as_every_system(self, communicator: Communicator, check: Check) -> None:
+        def take(number: int) -> Sequence[Mapping[str, Any]]:
+            if "event ranges" in check.rule:
+                self.add_event_job(communicator, 5)
+            else:
+                self.add_jobs(communicator, number)
+            return fetch(communicator, number)
+
+        check.run(Bench(communicator=communicator, first_worker=1, queue="LOCAL", take=take))
 
     def test_what_a_worker_says_in_odd_types_is_taken_all_the_same(self, communicator: Communicator) -> None:
         self.add_jobs(communicator, 1)

@@ -5,12 +5,13 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harvester_hpc.errors import HarvesterError
-from harvester_hpc.testing.schedulers.behaviour import BEHAVIOUR, Behaviour, Fault, Queue
+from harvester_hpc.testing.schedulers.behaviour import BEHAVIOUR, Fault, Queue
 from harvester_hpc.testing.schedulers.dialect import DIALECTS
-from harvester_hpc.testing.schedulers.emulated import Emulated
+from harvester_hpc.testing.schedulers.emulated import Emulated, usual
 from harvester_hpc.testing.schedulers.faults import KINDS
 from harvester_hpc.testing.schedulers.orders import ON_A_JOB
 from harvester_hpc.testing.slurm.guard import dismissed
@@ -27,8 +28,8 @@ EXAMPLES = """
 def up(options: argparse.Namespace) -> None:
     """Start it, or go on with the one that is there; print shell code that sets PATH."""
     known = (options.folder / BEHAVIOUR).exists()
-    behaviour = None if known else Behaviour(
-        dialect=options.dialect, nodes=options.nodes, cpus=options.cpus, memory_mb=options.memory, gpus=options.gpus,
+    behaviour = None if known else replace(
+        usual(options.dialect), nodes=options.nodes, cpus=options.cpus, memory_mb=options.memory, gpus=options.gpus,
         queues=tuple(Queue(name=name) for name in options.queue or ["batch"]),
     )
     site = Emulated(options.folder, "" if known else options.dialect, behaviour)

@@ -95,6 +95,7 @@ class Books:
 
 
 def _job(said: dict[str, Any]) -> Job:
-    request = Request(**said.pop("request"))
+    asked = said.pop("request")
+    request = Request(**(asked | {"script_arguments": tuple(asked["script_arguments"])}))
     causes = {name: Cause(said[name]) if said[name] else None for name in ("ending", "cause")}
     return Job(**(said | causes | {"request": request, "state": State(said["state"]), "hosts": tuple(said["hosts"])}))

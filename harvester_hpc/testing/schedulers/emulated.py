@@ -33,6 +33,11 @@ class EmulationError(HarvesterError):
     """An emulated batch system cannot be started, or was never."""
 
 
+def usual(dialect: str) -> Behaviour:
+    """Return how a batch system of this dialect is built if nobody says otherwise."""
+    return Behaviour(dialect=dialect, server="pbs" if dialect.startswith("pbs") else "cluster")
+
+
 class Emulated:
     """An emulated batch system; all its state lies in one folder.
 
@@ -49,7 +54,7 @@ class Emulated:
         known = (self.folder / BEHAVIOUR).exists()
         if not known and dialect not in DIALECTS:
             raise EmulationError(f"no dialect '{dialect}'", why=f"there is: {', '.join(DIALECTS)}")
-        self._fresh = None if known and behaviour is None else replace(behaviour or Behaviour(dialect=dialect), dialect=dialect)
+        self._fresh = None if known and behaviour is None else replace(behaviour or usual(dialect), dialect=dialect)
         self._guard: Guard | None = None
         self._server: subprocess.Popen[bytes] | None = None
 

@@ -223,8 +223,8 @@ class Engine:
         variables = running.environment_in(spool) | dict(self._furnish(job, self.behaviour, spool))
         stdout, stderr = (self._named(path, job, self.behaviour) for path in (request.stdout, request.stderr))
         return running.Start(
-            spool=spool, shell=request.shell, cwd=request.cwd, stdout=stdout, stderr=stderr, append=request.append or job.restarts > 0,
-            environment=variables,
+            spool=spool, shell=request.shell, arguments=tuple(request.script_arguments), cwd=request.cwd, stdout=stdout, stderr=stderr,
+            append=request.append or job.restarts > 0, environment=variables,
         )
 
 

@@ -30,6 +30,7 @@ class Start:
 
     spool: Path
     shell: str
+    arguments: tuple[str, ...]
     cwd: str
     stdout: str
     stderr: str
@@ -154,7 +155,7 @@ def _become(order: Start) -> NoReturn:
         os.dup2(os.open(order.stdout or os.devnull, way, 0o644), 1)
         os.dup2(1 if order.stderr == order.stdout else os.open(order.stderr or os.devnull, way, 0o644), 2)
         script = str(order.spool / "script")
-        os.execve(order.shell or script, [order.shell, script] if order.shell else [script], dict(order.environment))
+        os.execve(order.shell or script, [*([order.shell] if order.shell else []), script, *order.arguments], dict(order.environment))
     finally:
         os._exit(CANNOT_RUN)
 

@@ -41,6 +41,7 @@ class Problem(StrEnum):
     TOO_MANY_NODES = "too many nodes"
     TOO_MANY_CORES = "too many cores on a node"
     TOO_LONG = "time limit too long"
+    BAD_OPTION = "no such option"
     BAD_REQUEST = "request not understood"
 
 
@@ -70,6 +71,7 @@ class Request:
         stdout, stderr: paths as the job will use them; "" for /dev/null.
         shell: runs the script; "" for its own first line.
         environment: what the job finds, before the dialect adds its own.
+        arguments: of the submit command, for the listing; script_arguments: of the script.
         array: text of an array's range; such a job is only listed, and never runs.
     """
 
@@ -93,6 +95,7 @@ class Request:
     shell: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     arguments: str = ""
+    script_arguments: tuple[str, ...] = ()
     array: str = ""
     comment: str = ""
 

@@ -58,6 +58,11 @@ class Faults:
         with self._lock:
             self._coming += [(kind, method)] * times
 
+    def clear(self) -> None:
+        """Let everything go well from now on."""
+        with self._lock:
+            self._coming.clear()
+
     def take(self, path: str) -> FaultKind | None:
         """Return what goes wrong with this request; None if nothing."""
         name = path.rpartition("/")[2]

@@ -67,6 +67,7 @@ class ServedSystem:
         faults: what is to go wrong.
         asked: paths of all requests, in order.
         packed: how many of them came packed.
+        late: how many were done, and are, or were, kept waiting for their answer.
         system: what is served.
     """
 
@@ -79,6 +80,7 @@ class ServedSystem:
         self.faults = Faults()
         self.asked: list[str] = []
         self.packed = 0
+        self.late = 0
         self._delay = threading.Event()
         self._server = _Server((host, port), self)
         if self.service.certificate is not None:
@@ -137,6 +139,7 @@ class ServedSystem:
             case FaultKind.GARBAGE:
                 return 200, HTML
             case FaultKind.DELAY:
+                self.late += 1
                 self._delay.wait(self.service.delay_s)
             case FaultKind.TRUNCATED:
                 return -found[0], found[1]

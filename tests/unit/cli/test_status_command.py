@@ -26,6 +26,7 @@ FORBIDDEN = ("pydantic", "psij", "asyncio", "http", "rich", "filelock", "harvest
 KEYS = {
     "status", "home", "state_dir", "time", "running", "holder", "jobs", "workers", "troubles", "tried_again", "agents", "untold_reports",
     "lost_answers",
+    "credentials",
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from harvester_hpc.config.extends import facilities
 from harvester_hpc.config.load import load, tag_of, user_name
 from harvester_hpc.config.queue_file import SECTIONS
 from harvester_hpc.config.values import AGENTS
@@ -84,7 +85,8 @@ def test_every_attribute_of_a_queue_arrives(tmp_path: Path) -> None:
         "transfer_patience_s": 7200.0,
         "access_point": f"{tmp_path}/work/Q/${{workerID}}", "access_root": f"{tmp_path}/work/Q",
         "resources": {
-            "batch_queue": "regular", "nodes": 8, "walltime_s": 43200, "cores_per_node": 64, "memory_mb": 256000, "gpus_per_node": 4,
+            "batch_queue": "regular", "batch_queues": (), "nodes": 8, "walltime_s": 43200,
+            "cores_per_node": 64, "memory_mb": 256000, "gpus_per_node": 4,
         },
     }  # fmt: skip
 
@@ -148,13 +150,15 @@ def test_a_facility_may_be_told_in_the_users_file_alone(tmp_path: Path) -> None:
 def test_without_a_facility_the_names_are_listed(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load(plain(tmp_path, {"queues": {"Q": {}}}), ENVIRON)
-    line = f"{tmp_path}/harvester.json: extends: is missing: which facility is this? There is: local, slurm-generic"
-    assert line in caught.value.problems
+    there = ", ".join(facilities(tmp_path))
+    assert "slurm-generic" in there
+    assert f"{tmp_path}/harvester.json: extends: is missing: which facility is this? There is: {there}" in caught.value.problems
 
 
 def test_an_unknown_facility_is_answered_with_the_nearest(tmp_path: Path) -> None:
-    line = "harvester.json: extends: no facility 'slurm-genric'; there is: here, local, slurm-generic (did you mean 'slurm-generic'?)"
-    assert line in problems(tmp_path, {"extends": "slurm-genric"})
+    lines = problems(tmp_path, {"extends": "slurm-genric"})
+    there = ", ".join(facilities(tmp_path))
+    assert f"harvester.json: extends: no facility 'slurm-genric'; there is: {there} (did you mean 'slurm-generic'?)" in lines
 
 
 def test_facilities_extend_each_other_and_the_nearest_to_the_user_wins(tmp_path: Path) -> None:

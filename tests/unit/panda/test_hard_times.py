@@ -16,7 +16,9 @@ from harvester_hpc.ports.communicator import Accepted, EventReport, NotAccepted,
 from harvester_hpc.testing.contracts.communicator import ALREADY_DONE, report_of, some_worker
 from harvester_local.served.faults import FaultKind, Quirks
 from harvester_local.served.server import Service
+from harvester_local.served.system import SaysNoError
 from harvester_panda import worker_reports
+from harvester_panda.events import PERSISTENT
 from tests.unit.panda.served import Pair, communicator, pair
 
 #: What a server has done by then; of the others nothing.
@@ -62,6 +64,27 @@ def test_a_server_that_was_not_reached_has_given_nothing(tmp_path: Path) -> None
     with pytest.raises(Unavailable) as raised:
         nobody.get_jobs("LOCAL", "node", "managed", "node", 10, {})
     assert not isinstance(raised.value, AnswerLost)
+
+
+@pytest.mark.parametrize(("data", "said"), [
+    ({"StatusCode": 60, "errorDialog": "production role required"}, "60 production role"), ({"StatusCode": 10}, "10"),
+    ({"StatusCode": 0}, "no list"), (None, "does not say why"), ([], "does not say why"),
+])
+def test_an_answer_without_jobs_that_is_an_error_is_told_from_one_that_is_none(
+    both: Pair, data: Any, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = {"20": {"StatusCode": 20, "errorDialog": "no jobs in PanDA"}, "odd": data}
+    which = ["20"]
+
+    def take(**_: Any) -> Any:
+        return answers[which[0]]
+
+    monkeypatch.setattr("harvester_local.served.server.bound", lambda method, given, casts: given)
+    monkeypatch.setattr(both.served.system, "methods", {**both.served.system.methods, "pilot/acquire_jobs": ("POST", take)})
+    assert both.panda.get_jobs("LOCAL", "node", "managed", "node", 1, {}) == []
+    which[0] = "odd"
+    with pytest.raises(Unavailable, match=said):
+        both.panda.get_jobs("LOCAL", "node", "managed", "node", 1, {})
 
 
 def test_jobs_are_taken_in_bunches_small_enough_to_lose(tmp_path: Path) -> None:
@@ -190,6 +213,41 @@ def test_ranges_are_told_as_taken_only_if_the_server_says_so(both: Pair, kind: F
     known = both.panda.event_statuses({job_id: [one.range_id for one in reports]})[job_id]
     done = kind in (FaultKind.LOST_AFTER, FaultKind.GARBAGE)
     assert set(known.values()) == {"finished" if done else "sent"}
+
+
+def test_a_range_that_is_refused_for_a_moment_is_not_given_up(both: Pair) -> None:
+    (job,) = both.jobs(1, events=3)
+    job_id = JobId(job["PandaID"])
+    reports = [EventReport(range_id=name, status="finished") for name in _lease(both, job_id, 3)]
+    both.served.faults.add(FaultKind.BROKEN_BEFORE, "update_event_ranges", 2)
+    with pytest.raises(Unavailable):
+        both.panda.update_event_ranges({job_id: reports})
+    assert [reply.taken for reply in both.panda.update_event_ranges({job_id: reports})[job_id]] == [True] * 3
+
+
+def test_a_range_that_is_refused_again_and_again_while_others_are_taken_is_given_up_in_the_end(
+    both: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (job,) = both.jobs(1, events=40)
+    job_id = JobId(job["PandaID"])
+    poisoned, *good = [EventReport(range_id=name, status="finished") for name in _lease(both, job_id, 40)]
+    plain = both.served.system.update_event_ranges
+
+    def take(event_ranges: str, version: int) -> Any:
+        if poisoned.range_id in event_ranges:
+            raise SaysNoError("database error")
+        return plain(event_ranges, version=version)
+
+    monkeypatch.setattr(both.served.system, "methods", {**both.served.system.methods, "event/update_event_ranges": ("POST", take)})
+    for number in range(PERSISTENT + 3):
+        with pytest.raises(Unavailable):
+            both.panda.update_event_ranges({job_id: [poisoned]})  # alone: it may be that nothing works
+        if number >= PERSISTENT - 1:
+            assert [reply.taken for reply in both.panda.update_event_ranges({job_id: [poisoned, good[number]]})[job_id]] == [False, True]
+            continue
+        with pytest.raises(Unavailable):
+            both.panda.update_event_ranges({job_id: [poisoned, good[number]]})
+        assert both.panda.event_statuses({job_id: [good[number].range_id]})[job_id] == {good[number].range_id: "finished"}
 
 
 def test_the_ranges_of_a_job_whose_task_nobody_knows_are_not_guessed(both: Pair) -> None:

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from harvester_hpc.errors import HarvesterError
 from harvester_hpc.model.facility import Facility
+from harvester_hpc.ports.context import Context
 from harvester_local.served.faults import FaultKind
 from harvester_local.served.server import ServedSystem
 from harvester_panda.cli import command
@@ -27,6 +28,9 @@ class Instance:
 
     def configuration(self) -> Instance:
         return self
+
+    def context(self) -> Context:
+        return Context(instance=self.instance, tag=self.tag, state_dir=self.state_dir, facility=self.facility)
 
 
 def _checked(folder: Path, section: dict[str, Any]) -> Result:

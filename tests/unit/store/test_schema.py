@@ -11,6 +11,7 @@ import pytest
 
 import harvester_hpc.store
 from harvester_hpc.model.command import CommandKind
+from harvester_hpc.model.credential import CredentialState
 from harvester_hpc.model.dialog import Level
 from harvester_hpc.model.event import EventState
 from harvester_hpc.model.file import FileKind, FileState
@@ -42,6 +43,9 @@ MAY_SCAN = {
     ("dialog", "next_due"): "the first entry of a partial index",
     ("dialog", "newest"): "so many entries of an index, for people",
     ("job_call", "under_way"): "one row a queue, once a start",
+    ("credential", "all"): "a handful of rows",
+    ("credential", "standing"): "a handful of rows",
+    ("credential", "only"): "a handful of rows, once a start",
     ("command", "newest"): "few commands, for people",
     ("statistics", "known"): "one row a site",
     ("wish", "all"): "a few rows a queue",
@@ -66,7 +70,7 @@ def schema() -> Iterator[sqlite3.Connection]:
     ("file", "kind", FileKind), ("file", "state", FileState), ("report", "state", JobState), ("command", "kind", CommandKind),
     ("event", "state", EventState), ("event_call", "what", Call), ("input", "state", InputState), ("transfer", "state", TransferState),
     ("transfer", "direction", Direction), ("parcel", "state", ItemState), ("parcel", "direction", Direction),
-    ("dialog", "level", Level),
+    ("dialog", "level", Level), ("credential", "state", CredentialState),
 ])
 def test_a_check_holds_exactly_the_states_of_the_model(schema: sqlite3.Connection, table: str, column: str, states: type[StrEnum]) -> None:
     text = schema.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()[0]

@@ -244,7 +244,8 @@ DIALECT = Dialect(
         Problem.TOO_MANY_NODES: (FAILED, "Too many processors requested. Job not submitted."),
         Problem.TOO_MANY_CORES: (FAILED, "Too many processors requested. Job not submitted."),
         Problem.TOO_LONG: (FAILED, "RUNLIMIT: Cannot exceed queue's hard limit(s). Job not submitted."),
-        Problem.BAD_REQUEST: (FAILED, "{detail}: Illegal option. Job not submitted."),
+        Problem.BAD_OPTION: (FAILED, "{detail}: Illegal option. Job not submitted."),
+        Problem.BAD_REQUEST: (FAILED, "{detail}: Bad argument. Job not submitted."),
     },
     batch_id=lambda job, site: str(job.number),
 )

@@ -34,7 +34,7 @@ def options_of(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
         elif name in WITH_VALUE and rest:
             said[name] = rest.pop(0)
         else:
-            raise Refused(Problem.BAD_REQUEST, name)
+            raise Refused(Problem.BAD_OPTION, name)
     return said, rest
 
 

@@ -39,7 +39,7 @@ def parsed(words: Sequence[str], short: str, long: Sequence[str] = ()) -> tuple[
     try:
         return getopt.gnu_getopt(list(words), f"+{short}", list(long))
     except getopt.GetoptError as error:
-        raise Refused(Problem.BAD_REQUEST, error.opt) from error
+        raise Refused(Problem.BAD_OPTION, f"--{error.opt}" if len(error.opt) > 1 else error.opt) from error
 
 
 def seconds(text: str) -> int:

@@ -200,6 +200,7 @@ DIALECT = Dialect(
         Problem.TOO_MANY_NODES: (15036 % 256, "qsub: Job violates queue and/or server resource limits"),
         Problem.TOO_MANY_CORES: (15036 % 256, "qsub: Job violates queue and/or server resource limits"),
         Problem.TOO_LONG: (15036 % 256, "qsub: Job violates queue and/or server resource limits"),
+        Problem.BAD_OPTION: (2, "qsub: invalid option -- '{detail}'\nusage: qsub [-a date_time] [-A account_string] [-q queue] [script]"),
         Problem.BAD_REQUEST: (2, "qsub: illegal option or value: {detail}"),
     },
     batch_id=batch_id,

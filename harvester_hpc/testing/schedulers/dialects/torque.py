@@ -237,6 +237,7 @@ DIALECT = Dialect(
         Problem.TOO_LONG: (
             15036 % 256, "qsub: submit error (Job exceeds queue resource limits MSG=cannot satisfy queue max walltime requirement)",
         ),
+        Problem.BAD_OPTION: (2, "qsub: invalid option -- '{detail}'\nusage: qsub [-a date_time] [-A account_string] [-q queue] [script]"),
         Problem.BAD_REQUEST: (2, "qsub: illegal option or value: {detail}"),
     },
     batch_id=batch_id,

@@ -1,0 +1,1 @@
+"""One adapter for each kind of plugin: our port outside, a plugin of the published interface inside."""

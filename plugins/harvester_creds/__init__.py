@@ -1,0 +1,1 @@
+"""Credentials: VOMS proxies, OIDC tokens, and files that others keep fresh."""
