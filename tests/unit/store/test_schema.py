@@ -47,6 +47,7 @@ MAY_SCAN = {
     ("transfer", "tried_again"): "a partial index of what waits, once a status",
     ("dialog", "next_due"): "the first entry of a partial index",
     ("dialog", "newest"): "so many entries of an index, for people",
+    ("job_call", "under_way"): "one row a queue, once a start",
     ("credential", "all"): "a handful of rows",
     ("credential", "standing"): "a handful of rows",
     ("credential", "only"): "a handful of rows, once a start",
