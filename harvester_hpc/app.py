@@ -24,6 +24,7 @@ from harvester_hpc.model.turn import (
     CRED_MANAGER,
     EVENT_FEEDER,
     JOB_FETCHER,
+    LOG_EXPOSER,
     MESSENGER,
     MONITOR,
     PREPARATOR,
@@ -142,6 +143,7 @@ def agents(house: Surroundings, period_s: Mapping[str, float], stop: Callable[[]
     from harvester_hpc.agents.cred_manager import CredManager
     from harvester_hpc.agents.event_feeder import EventFeeder
     from harvester_hpc.agents.job_fetcher import JobFetcher
+    from harvester_hpc.agents.log_exposer import LogExposerAgent
     from harvester_hpc.agents.messenger import MessengerAgent
     from harvester_hpc.agents.monitor import MonitorAgent
     from harvester_hpc.agents.preparator import PreparatorAgent
@@ -161,6 +163,7 @@ def agents(house: Surroundings, period_s: Mapping[str, float], stop: Callable[[]
         MonitorAgent(house, period_s[MONITOR]),
         StagerAgent(house, period_s[STAGER]),
         Conveyor(house, period_s[CONVEYOR]),
+        LogExposerAgent(house, period_s[LOG_EXPOSER]),
         PropagatorAgent(house, period_s[PROPAGATOR]),
         SweeperAgent(house, period_s[SWEEPER]),
     ]

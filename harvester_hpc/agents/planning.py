@@ -226,6 +226,6 @@ def _intent(queue: Queue, plan: WorkerPlan, chunk: Sequence[Job]) -> Intent:
     types = {job.resource_type for job in chunk}
     return Intent(
         queue=queue.name, map_type=queue.map_type, plan=plan, batch_queue=plan.batch_queue or queue.resources.batch_queue, job_ids=ids,
-        late=queue.late,
+        late=queue.late, logs=queue.logs is not None,
         resource_type=types.pop() if len(types) == 1 else queue.resource_type, sync=queue.syncs,
     )

@@ -13,8 +13,8 @@ UPDATE counter SET value = max(value, ?) WHERE name = 'worker';
 -- name: insert
 -- The intent: a worker that is about to be submitted.
 INSERT INTO worker (worker_id, queue, map_type, state, key, access_point, nodes, cores, walltime_s, ram_mb, gpus_per_node,
-                    batch_queue, submissions, created, changed, due, late, job_type, resource_type, sync)
-VALUES (?, ?, ?, 'planned', ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?);
+                    batch_queue, submissions, created, changed, due, late, logs, job_type, resource_type, sync)
+VALUES (?, ?, ?, 'planned', ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: bond
 -- A job gets a worker.
