@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harvester_hpc.clock import Clock, SystemClock
+from harvester_hpc.login_proxy import use_login_proxy
 from harvester_hpc.model.command import CommandKind
 from harvester_hpc.model.turn import (
     AGENTS,
@@ -23,6 +24,7 @@ from harvester_hpc.model.turn import (
     CRED_MANAGER,
     EVENT_FEEDER,
     JOB_FETCHER,
+    LOG_EXPOSER,
     MESSENGER,
     MONITOR,
     PREPARATOR,
@@ -92,6 +94,7 @@ def communicator(configuration: Configuration) -> Communicator:
     from harvester_hpc.registry import Registry
 
     make_folders(configuration.state_dir)
+    use_login_proxy(configuration.facility.network, os.environ)
     return Registry().communicator_of(configuration)
 
 
@@ -112,6 +115,7 @@ def service(configuration: Configuration, *, clock: Clock | None = None, stop: t
     from harvester_hpc.store.migrate import migrate
 
     clock, stop = clock or SystemClock(), stop or threading.Event()
+    use_login_proxy(configuration.facility.network, os.environ)
     loaded = Registry().load_all(configuration)
     path = store_path(configuration.state_dir)
     make_folders(configuration.state_dir)
@@ -139,6 +143,7 @@ def agents(house: Surroundings, period_s: Mapping[str, float], stop: Callable[[]
     from harvester_hpc.agents.cred_manager import CredManager
     from harvester_hpc.agents.event_feeder import EventFeeder
     from harvester_hpc.agents.job_fetcher import JobFetcher
+    from harvester_hpc.agents.log_exposer import LogExposerAgent
     from harvester_hpc.agents.messenger import MessengerAgent
     from harvester_hpc.agents.monitor import MonitorAgent
     from harvester_hpc.agents.preparator import PreparatorAgent
@@ -158,6 +163,7 @@ def agents(house: Surroundings, period_s: Mapping[str, float], stop: Callable[[]
         MonitorAgent(house, period_s[MONITOR]),
         StagerAgent(house, period_s[STAGER]),
         Conveyor(house, period_s[CONVEYOR]),
+        LogExposerAgent(house, period_s[LOG_EXPOSER]),
         PropagatorAgent(house, period_s[PROPAGATOR]),
         SweeperAgent(house, period_s[SWEEPER]),
     ]
@@ -174,7 +180,7 @@ def _surroundings(
         instance=configuration.instance, tag=configuration.tag,
         node_name=socket.gethostname(), inbox=configuration.state_dir / INBOX, rows=settings.batch, parallel=settings.pool,
         heartbeat_s=settings.heartbeat_s, reached=_fault_points(os.environ.get(FAULT, "")),
-        credentials=_kept(configuration, loaded),
+        credentials=_kept(configuration, loaded), facility=configuration.facility,
     )
 
 

@@ -20,6 +20,7 @@ from harvester_hpc.store import command as commands
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import report as reports
 from harvester_hpc.store import worker as workers
+from harvester_hpc.store import worker_log as worker_logs
 from harvester_hpc.store.database import Write
 from harvester_hpc.store.report import Report
 
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 #: Why the workload management system does not want a job any more.
 UNWANTED = frozenset({"tobekilled", "softkill"})
+#: What else it answers in the ordinary course of things.
+EXPECTED = frozenset({"alreadydone"})
 
 
 class PropagatorAgent(Agent):
@@ -125,6 +128,9 @@ class PropagatorAgent(Agent):
     def _taken(self, write: Write, report: Report, reply: Accepted) -> None:
         self._over(write, report)
         unwanted = sorted(UNWANTED.intersection(reply.commands))
+        others = sorted(set(reply.commands) - UNWANTED - EXPECTED)
+        if others and not report.told:
+            log.info("a word that means nothing here job=%s state=%s words=%s", report.job_id, report.state, others)
         if unwanted and not JOB_LIFECYCLE.is_final(report.state):
             commands.insert(write, [Command(
                 id=f"wms-kill-{report.job_id}-{report.seq}", kind=CommandKind.KILL_JOBS, ids=(report.job_id,),
@@ -152,7 +158,7 @@ class PropagatorAgent(Agent):
             return 0
         sent = self.clock.now()
         with self.database.read() as connection:
-            waiting = workers.to_tell(connection, sent, self.house.bunch)
+            waiting = worker_logs.with_addresses(connection, workers.to_tell(connection, sent, self.house.bunch))
         if not waiting:
             return 0
         taken = self.attempt_each("workers", waiting, lambda: self.house.communicator.update_workers(waiting), bool)

@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, str] = {
     "retry": "Make new attempts of jobs that ended without success.",
     "credentials": "List credentials with the time that is left, or renew some.",
     "config": "Check or show the configuration.",
+    "site": "List, show, find, check or make the files that describe computing centres.",
     "store": "Check, copy, bring up to date or shrink the store.",
     "demo": "Run real jobs through the whole pipeline in a fresh folder.",
     "completion": "Print the completion script of a shell.",

@@ -14,10 +14,15 @@ from harvester_hpc.errors import ConfigurationError, did_you_mean
 
 
 def site_folders(home: Path) -> tuple[Path, ...]:
-    """Return where facility files are looked for, the nearest first: the user's, those of a checkout, the installed ones."""
+    """Return where facility files are looked for, the nearest first: the instance's, the user's, a checkout's, the installed ones."""
     checkout = Path(__file__).resolve().parents[2] / "site_configs"
     installed = (Path(prefix) / "share" / "harvester_hpc" / "site_configs" for prefix in (sys.prefix, site.getuserbase()))
-    return (home / "site_configs", checkout, *installed)
+    return tuple(dict.fromkeys((home / "site_configs", own_folder(), checkout, *installed)))
+
+
+def own_folder() -> Path:
+    """Return where the user keeps facility files for all of his instances."""
+    return Path("~/.harvester_hpc/site_configs").expanduser()
 
 
 def facilities(home: Path) -> tuple[str, ...]:

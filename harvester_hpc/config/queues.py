@@ -6,20 +6,20 @@ import os
 import pwd
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from harvester_hpc.config.access import KEY, Access, access_of, collisions, forbidden_root
-from harvester_hpc.config.demands import option_demands, queue_demand_warnings
+from harvester_hpc.config.demands import kept_cache, option_demands, queue_demand_warnings
 from harvester_hpc.config.expand import absolute, expanded_values
 from harvester_hpc.config.facility_file import FacilitySettings
 from harvester_hpc.config.later import LATER, later_findings, without_later
 from harvester_hpc.config.layers import Layer, Stack, stacked
 from harvester_hpc.config.limits import jobs_per_worker, queue_findings, queue_warnings
 from harvester_hpc.config.problems import Finding, Keys, Problem, shown
-from harvester_hpc.config.queue_file import SECTIONS, QueueSettings, names_another_plugin, queue_of, section_findings
+from harvester_hpc.config.queue_file import LOG_EXPOSER, SECTIONS, QueueSettings, names_another_plugin, queue_of, section_findings
 from harvester_hpc.config.source import Document
 from harvester_hpc.config.validate import unsaid, validated
 from harvester_hpc.config.values import QueueConfiguration, frozen
@@ -92,12 +92,14 @@ class QueueReader:
             return None
         unusual = [*queue_warnings(settings), *queue_demand_warnings(settings, self.facility, self.environ)] if self.facility else []
         self.warnings += [str(Problem.at(stack.place(finding.keys), finding.message)) for finding in unusual]
+        queue = queue_of(
+            name, settings, access.template, access.root, jobs_per_worker(settings), self._inputs_folder(settings.inputCache.folder)
+        )
+        there = SECTIONS if settings.logExposer is None else (*SECTIONS, LOG_EXPOSER)
         return QueueConfiguration(
-            queue=queue_of(
-                name, settings, access.template, access.root, jobs_per_worker(settings), self._inputs_folder(settings.inputCache.folder)
-            ),
-            sections=MappingProxyType({kind: frozen(values[kind]) for kind in SECTIONS}),
-            where=MappingProxyType({kind: str(stack.place((kind,))) for kind in SECTIONS}),
+            queue=queue if self.facility is None else replace(queue, cache=kept_cache(queue.cache, self.facility, self.environ)),
+            sections=MappingProxyType({kind: frozen(values[kind]) for kind in there}),
+            where=MappingProxyType({kind: str(stack.place((kind,))) for kind in there}),
         )
 
     def _access(self, name: str, settings: QueueSettings) -> Access | str | None:
@@ -136,4 +138,4 @@ def _name_findings(name: str) -> list[Finding]:
 
 
 def _replaces(keys: Keys, below: Mapping[str, Any], above: Mapping[str, Any]) -> bool:
-    return len(keys) == 1 and keys[0] in SECTIONS and names_another_plugin(below, above)
+    return len(keys) == 1 and keys[0] in (*SECTIONS, LOG_EXPOSER) and names_another_plugin(below, above)

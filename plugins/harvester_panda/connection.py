@@ -4,13 +4,13 @@ from __future__ import annotations
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from harvester_hpc.errors import Unavailable
+from harvester_hpc.errors import AnswerLost, Unavailable
 from harvester_panda.credentials import Credential
 from harvester_panda.proxies import proxy_for
 from harvester_panda.settings import PandaSettings
@@ -31,14 +31,14 @@ class Request:
     """What is sent.
 
     Attributes:
-        repeatable: the server takes it twice without harm.
+        repeatable: the server takes it twice without harm, and the body can be given twice.
         read: reads a good answer (200) as it arrives; None to get it whole. Raises ValueError if it is none.
     """
 
     verb: str
     target: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
+    body: bytes | Iterable[bytes] | None = None
     repeatable: bool = False
     read: Callable[[Iterator[bytes]], Any] | None = None
 
@@ -183,7 +183,8 @@ class Connections:
         return Unavailable(f"the PanDA server {self._settings.url} cannot be reached", why=_words(error), remedy=remedy)
 
     def _silent(self, request: Request, error: BaseException) -> Unavailable:
-        return Unavailable(f"the PanDA server has not answered {request.path}", why=_words(error))
+        kind = Unavailable if request.repeatable else AnswerLost
+        return kind(f"the PanDA server has not answered {request.path}", why=_words(error))
 
 
 def _words(error: BaseException) -> str:

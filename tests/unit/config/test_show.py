@@ -109,8 +109,8 @@ def test_the_schema_is_named_by_files_without_a_problem(tmp_path: Path) -> None:
 
 
 def test_each_facility_that_comes_along_has_its_line_in_the_readme() -> None:
-    folder = site_folders(ROOT / "nowhere")[1]
-    assert folder == ROOT / "site_configs"
+    folder = ROOT / "site_configs"
+    assert folder in site_folders(ROOT / "nowhere")
     readme = (folder / "README.md").read_text(encoding="utf-8")
     names = sorted(file.name for file in folder.glob("*.json"))
     assert names

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harvester_hpc.config.extends import facilities, site_folders
+from harvester_hpc.config.extends import facilities
 from harvester_hpc.config.facility_file import SCHEDULERS
 from harvester_hpc.config.facts import BY
 from harvester_hpc.config.load import Configuration, load
@@ -19,8 +19,8 @@ from harvester_hpc.model.facility import BatchQueue
 from harvester_hpc.policy.fitting import Wish, best, fits
 
 NOWHERE = Path("/nowhere")
-SITES = facilities(NOWHERE)
-FOLDER = site_folders(NOWHERE)[1]
+FOLDER = Path(__file__).resolve().parents[3] / "site_configs"
+SITES = tuple(name for name in facilities(NOWHERE) if (FOLDER / f"{name}.json").is_file())
 USABLE = [name for name in SITES if site_named(name, NOWHERE, {}).facility.scheduler in SCHEDULERS]
 GENERIC = {"local", "slurm-generic", "pbs-generic", "lsf-generic"}
 #: Members that state nothing about a place.

@@ -1,0 +1,1 @@
+"""Surveys: what the live batch system says of its queues, nodes and accounts."""
