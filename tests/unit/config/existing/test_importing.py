@@ -187,7 +187,8 @@ def test_what_is_written_can_be_read_as_our_configuration(tmp_path: Path) -> Non
         "submitter": {"module": "pandaharvester.harvestersubmitter.slurm_submitter", "name": "S", "nCore": 4, "nCorePerNode": 4},
         "workerMaker": {"module": "pandaharvester.harvesterworkermaker.simple_worker_maker", "name": "W"},
         "messenger": {
-            "module": "pandaharvester.harvestermessenger.shared_file_messenger", "name": "M", "accessPoint": f"{tmp_path}/work/${{workerID}}",
+            "module": "pandaharvester.harvestermessenger.shared_file_messenger", "name": "M",
+            "accessPoint": f"{tmp_path}/work/${{workerID}}",
         },
         "preparator": {"module": "pandaharvester.harvesterpreparator.dummy_preparator", "name": "P"},
         "stager": {"module": "pandaharvester.harvesterstager.dummy_stager", "name": "D"},
