@@ -92,7 +92,7 @@ def _is_outage(line: str) -> bool:
 
 
 def _listed(answer: Answer, read: Callable[[str], Listing]) -> Listing:
-    if answer.exit_code != 0 and not answer.out.strip():
+    if answer.exit_code != 0 and not any(mark in answer.out for mark in ("{", "<Job>")):
         return NOTHING_TOLD  # all of them are unknown
     return read(answer.out)
 
