@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 V1 = "/api/v1/"
 OLD_FORM = "/server/panda/"
+#: Bytes of the first line of a request (Apache's default).
+LONGEST_LINE = 8190
 HTML = b"<html><body>Please log in to the network</body></html>"
 
 
@@ -291,6 +293,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._do()
 
     def _do(self) -> None:
+        if len(self.requestline) > LONGEST_LINE:
+            self.close_connection = True
+            self.send_error(414)
+            return
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
             answer = self.server.served.answer(
