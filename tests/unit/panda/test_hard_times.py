@@ -96,6 +96,13 @@ def test_jobs_are_taken_in_bunches_small_enough_to_lose(tmp_path: Path) -> None:
         assert both.states() == {"sent": 6, "activated": 4}
 
 
+def test_no_question_has_a_line_that_is_too_long_for_a_server(both: Pair) -> None:
+    ids = [JobId(9_000_000_000 + number) for number in range(300)]
+    assert len(both.panda.check_jobs(ids)) == 300
+    tasks = dict.fromkeys(ids, 987_654_321_012)
+    assert both.panda.event_statuses(dict.fromkeys(ids), tasks) == {one: {} for one in ids}
+
+
 def test_a_connection_is_kept_and_made_anew_when_the_server_has_closed_it(both: Pair) -> None:
     (job,) = both.jobs(1)
     both.served.faults.add(FaultKind.LOST_BEFORE, "update_jobs_bulk")

@@ -31,6 +31,7 @@ MAY_SCAN = {
     ("health", "troubles"): "a handful of rows",
     ("health", "beats"): "one row an agent",
     ("health", "no_trouble_at_all"): "a handful of rows",
+    ("health", "credential_changed"): "a handful of rows",
     ("holdback", "all"): "one row a queue",
     ("holdback", "release_all"): "one row a queue",
     ("job", "counts"): "an index of states, once a status",
