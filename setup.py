@@ -89,6 +89,9 @@ setup(
         "harvester_hpc.submitter": ["psij = harvester_psij.submitter:PsijSubmitter"],
         "harvester_hpc.monitor": ["psij = harvester_psij.monitor:PsijMonitor"],
         "harvester_hpc.sweeper": ["psij = harvester_psij.sweeper:PsijSweeper"],
+        "harvester_hpc.logExposer": [
+            "directory = harvester_local.log_directory:LogDirectory", "panda = harvester_panda.log_upload:PandaLogs",
+        ],
         "harvester_hpc.surveyor": [
             "slurm = harvester_psij.survey.slurm:SlurmSurveyor",
             "pbs = harvester_psij.survey.pbs:PbsSurveyor",

@@ -23,6 +23,7 @@ from harvester_hpc.model.turn import (
     CRED_MANAGER,
     EVENT_FEEDER,
     JOB_FETCHER,
+    LOG_EXPOSER,
     MESSENGER,
     MONITOR,
     PREPARATOR,
@@ -139,6 +140,7 @@ def agents(house: Surroundings, period_s: Mapping[str, float], stop: Callable[[]
     from harvester_hpc.agents.cred_manager import CredManager
     from harvester_hpc.agents.event_feeder import EventFeeder
     from harvester_hpc.agents.job_fetcher import JobFetcher
+    from harvester_hpc.agents.log_exposer import LogExposerAgent
     from harvester_hpc.agents.messenger import MessengerAgent
     from harvester_hpc.agents.monitor import MonitorAgent
     from harvester_hpc.agents.preparator import PreparatorAgent
@@ -158,6 +160,7 @@ def agents(house: Surroundings, period_s: Mapping[str, float], stop: Callable[[]
         MonitorAgent(house, period_s[MONITOR]),
         StagerAgent(house, period_s[STAGER]),
         Conveyor(house, period_s[CONVEYOR]),
+        LogExposerAgent(house, period_s[LOG_EXPOSER]),
         PropagatorAgent(house, period_s[PROPAGATOR]),
         SweeperAgent(house, period_s[SWEEPER]),
     ]
@@ -174,7 +177,7 @@ def _surroundings(
         instance=configuration.instance, tag=configuration.tag,
         node_name=socket.gethostname(), inbox=configuration.state_dir / INBOX, rows=settings.batch, parallel=settings.pool,
         heartbeat_s=settings.heartbeat_s, reached=_fault_points(os.environ.get(FAULT, "")),
-        credentials=_kept(configuration, loaded),
+        credentials=_kept(configuration, loaded), facility=configuration.facility,
     )
 
 

@@ -20,6 +20,7 @@ from harvester_hpc.ports.carrier import Carrier, Copier
 from harvester_hpc.ports.communicator import Communicator
 from harvester_hpc.ports.context import Commons, Context
 from harvester_hpc.ports.credential import CredentialManager
+from harvester_hpc.ports.log_exposer import LogExposer
 from harvester_hpc.ports.messenger import Messenger
 from harvester_hpc.ports.plugins import InBatches, QueuePlugins
 from harvester_hpc.ports.staging import Preparator, Stager
@@ -40,6 +41,7 @@ PORTS: Mapping[str, type[Any]] = MappingProxyType(
         "monitor": Monitor,
         "stager": Stager,
         "sweeper": Sweeper,
+        "logExposer": LogExposer,
         "communicator": Communicator,
         "credential": CredentialManager,
     }
@@ -47,6 +49,8 @@ PORTS: Mapping[str, type[Any]] = MappingProxyType(
 COMMUNICATOR, CREDENTIAL = "communicator", "credential"
 #: Kinds that an instance has, and no queue.
 OF_THE_INSTANCE = frozenset({COMMUNICATOR, CREDENTIAL})
+#: A queue may have none, or one by the name of NOBODY.
+LOG_EXPOSER, NOBODY = "logExposer", "none"
 #: Entry points of those who know another interface.
 ADAPTERS = f"{GROUP}adapter"
 
@@ -58,7 +62,8 @@ HOPS = "hops"
 #: Keys of a section that say which plugin it is, and those that the core reads itself.
 NAMING = frozenset({"name", "module"})
 CORE_OWNED: Mapping[str, frozenset[str]] = MappingProxyType(
-    {"messenger": frozenset({"accessPoint"}), "workerMaker": frozenset({"maxWorkersPerJobInTotal", "maxWorkersPerJobPerCycle"})}
+    {"messenger": frozenset({"accessPoint"}), "workerMaker": frozenset({"maxWorkersPerJobInTotal", "maxWorkersPerJobPerCycle"}),
+     "logExposer": frozenset({"maxMB", "keepDays", "patience", "livePeriod"})}
 )
 
 
@@ -186,7 +191,7 @@ class Registry:
         problems: list[str] = []
         made: dict[str, Any] = {}
         for kind in PORTS:
-            if kind not in OF_THE_INSTANCE:
+            if kind not in OF_THE_INSTANCE and not _is_nobody(kind, sections):
                 place = (where or {}).get(kind, f"queues.{queue.name}.{kind}")
                 with _collected(problems):
                     made[kind] = self._plugin_or_hops(kind, sections.get(kind, {}), context, place)
@@ -195,7 +200,7 @@ class Registry:
         for kind, direction in (("preparator", "inward"), ("stager", "outward")):
             if isinstance(made[kind], tuple):
                 made[direction], made[kind] = made[kind], InBatches()
-        return QueuePlugins(queue=queue, worker_maker=made.pop("workerMaker"), **made)
+        return QueuePlugins(queue=queue, worker_maker=made.pop("workerMaker"), log_exposer=made.pop(LOG_EXPOSER, None), **made)
 
     def _plugin_or_hops(self, kind: str, section: Mapping[str, Any], context: Context, where: str) -> Any:
         """Return the plugin of a section; a tuple if it moves batches, with one for each hop."""
@@ -260,7 +265,8 @@ class Registry:
         made: dict[str, QueuePlugins] = {}
         for name, queue in configuration.queues.items():
             with _collected(problems):
-                made[name] = self.plugins_for(queue.queue, queue.sections, context, where=queue.where)
+                sections = _with_server(queue.sections, configuration.communicator)
+                made[name] = self.plugins_for(queue.queue, sections, context, where=queue.where)
         if problems:
             raise ConfigurationError("the plugins cannot be used", tuple(dict.fromkeys(problems)))
         return MappingProxyType(made)
@@ -381,6 +387,18 @@ def _in_one_place(made: Mapping[str, CredentialManager], configuration: Configur
     return [
         f"{configuration.credentials[name].where}: its file is that of credential {other!r}" for name, other in wrong if name != other
     ]
+
+
+def _is_nobody(kind: str, sections: Mapping[str, Mapping[str, Any]]) -> bool:
+    return kind == LOG_EXPOSER and sections.get(kind, {"name": NOBODY}).get("name") == NOBODY
+
+
+def _with_server(sections: Mapping[str, Mapping[str, Any]], communicator: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """Return the sections; a log exposer of the communicator's name has its settings (server, credential), unless it says otherwise."""
+    own = sections.get(LOG_EXPOSER, {})
+    if not own or own.get("name") != communicator.get("name") or "module" in own or "module" in communicator:
+        return sections
+    return {**sections, LOG_EXPOSER: {**communicator, **own}}
 
 
 def _said(error: Exception) -> str:

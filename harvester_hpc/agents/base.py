@@ -13,6 +13,7 @@ from typing import ClassVar, TypeVar
 
 from harvester_hpc.clock import Clock
 from harvester_hpc.errors import CredentialRefused, LeaseLost, StoreError, Unavailable
+from harvester_hpc.model.facility import Facility
 from harvester_hpc.model.worker import Worker
 from harvester_hpc.policy.backoff import LONGEST_WITH_SPREAD_S, pause_s
 from harvester_hpc.policy.credential import Rules
@@ -61,6 +62,7 @@ class Surroundings:
         keep_jobs_s: seconds for which an ended and told job stays visible.
         reached: called at the named fault points.
         draw: a random number in [0, 1).
+        facility: the computing centre, whose limits are kept; None: it has none.
     """
 
     database: Database
@@ -79,6 +81,7 @@ class Surroundings:
     reached: Callable[[str], None] = _pass_by
     draw: Callable[[], float] = random.random
     credentials: Mapping[str, Kept] = field(default_factory=dict)
+    facility: Facility | None = None
 
 
 @dataclass(slots=True)

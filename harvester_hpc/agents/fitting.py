@@ -1,7 +1,7 @@
 """Jobs meet their worker: what the worker maker says of a chunk, and who does not fit."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harvester_hpc.model.job import Job
@@ -44,6 +44,16 @@ def fitted(maker: WorkerMaker, queue: Queue, chunk: Sequence[Job]) -> Fitted:
     if isinstance(again, Failed):
         misfits += tuple((job, again.why) for job in rest)
     return Fitted(plan=None, misfits=misfits)
+
+
+def obeying(one: Fitted, queue: Queue, refusal: Callable[[WorkerPlan, str], str]) -> Fitted:
+    """Return the same, unless the batch queue would refuse such a worker: then its jobs fit into none.
+
+    Args:
+        refusal: why the batch queue of that name refuses a plan; "" if it takes it.
+    """
+    why = refusal(one.plan, one.plan.batch_queue or queue.resources.batch_queue) if one.plan is not None else ""
+    return Fitted(plan=None, misfits=(*one.misfits, *((job, why) for job in one.jobs))) if why else one
 
 
 def _ask(maker: WorkerMaker, queue: Queue, chunk: Sequence[Job]) -> object:

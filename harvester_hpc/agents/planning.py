@@ -8,14 +8,16 @@ from dataclasses import replace
 
 from harvester_hpc.agents.access_point import highest_number, is_any_there, place
 from harvester_hpc.agents.base import Agent
+from harvester_hpc.agents.batch_rooms import BatchRooms
 from harvester_hpc.agents.event_load import with_load
-from harvester_hpc.agents.fitting import fitted
+from harvester_hpc.agents.fitting import Fitted, fitted, obeying
 from harvester_hpc.agents.shared_jobs import more_workers, open_jobs
 from harvester_hpc.errors import Unavailable
 from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, look_again, step
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.worker import MapType, Worker, WorkerPlan, submit_key
+from harvester_hpc.policy.batch_room import Rooms
 from harvester_hpc.policy.chunks import chunks_of
 from harvester_hpc.policy.late_binding import ASKS_WITHIN_S, not_spoken_for
 from harvester_hpc.policy.wishes import ANY, Kind, granted, kind_for
@@ -43,6 +45,7 @@ class Planning:
         self.database = agent.database
         self.clock = agent.clock
         self.full_at: dict[str, float | None] = {}
+        self.rooms = BatchRooms(agent)
 
     def shared(self, connection: sqlite3.Connection, plugins: QueuePlugins) -> list[Job]:
         """Return jobs of a OneToMany queue that have workers and may get more."""
@@ -60,9 +63,14 @@ class Planning:
         if not maker.is_resource_ready():
             return []
         ready = maker.num_ready_resources()
-        room = room if ready is None else min(room, ready)
+        site = self.rooms.of(queue)
+        room = min(number for number in (room, ready, site.number) if number is not None)
+        if site.why:
+            self._hold_back(queue, site.why, wanted)
+        if not room:
+            return []
         now = self.clock.now()
-        found = [(fitted(maker, queue, chunk), number) for chunk, number in self._chunks(plugins, wanted, room)]
+        found = [(self._fitted(plugins, site, chunk), number) for chunk, number in self._chunks(plugins, wanted, room)]
         misfits = [
             step(job, JobState.FAILED, now, why=why, cause=Cause.TOO_LARGE, outcome=Outcome.FAILED)
             for one, _ in found for job, why in one.misfits
@@ -75,7 +83,30 @@ class Planning:
             for one, _ in found if one.wait
             for job in one.jobs if job.state is JobState.PREPARED and job.why != one.wait
         ]
-        return self._plan(queue, intents, [*misfits, *waiting])
+        return self._plan(queue, self._placed(queue, site, intents), [*misfits, *waiting])
+
+    def _fitted(self, plugins: QueuePlugins, site: Rooms, chunk: Sequence[Job]) -> Fitted:
+        """Return what becomes of a chunk in the batch queues that have room; who fits only into one that has none waits for it."""
+        queue, maker = plugins.queue, plugins.worker_maker
+        refusal = self.rooms.refusal
+        if len(site.open) == len(queue.resources.all_batch_queues):
+            return obeying(fitted(maker, queue, chunk), queue, refusal)
+        narrow = replace(queue, resources=replace(queue.resources, batch_queue=site.open[0], batch_queues=site.open))
+        one = obeying(fitted(maker, narrow, chunk), queue, refusal)
+        misfits = tuple((job, why) for job, why in one.misfits if not obeying(fitted(maker, queue, [job]), queue, refusal).plan)
+        late = {job.id for job, _ in one.misfits} - {job.id for job, _ in misfits}
+        self._say([job for job in chunk if job.id in late], f"waits for room: {site.why_closed}")
+        return replace(one, misfits=misfits)
+
+    def _placed(self, queue: Queue, site: Rooms, intents: Sequence[Intent]) -> list[Intent]:
+        """Return the intents for which the site has room; say so if there is none for some."""
+        placed = self.rooms.placed(site, intents)
+        self.rooms.say(queue, site.why_closed if len(placed) < len(intents) else "")
+        return placed
+
+    def _hold_back(self, queue: Queue, why: str, wanted: Sequence[Job] = ()) -> None:
+        self.rooms.say(queue, why)
+        self._say(wanted, f"waits for room: {why}")
 
     def intend_pull(self, plugins: QueuePlugins, room: int) -> list[Worker]:
         """Store the intent of at most ``room`` workers that fetch their jobs themselves, of the kinds that are wished; return them.
@@ -87,15 +118,23 @@ class Planning:
         if not maker.is_resource_ready():
             return []
         ready = maker.num_ready_resources()
-        room = room if ready is None else min(room, ready)
+        site = self.rooms.of(queue)
+        room = min(number for number in (room, ready, site.number) if number is not None)
+        if site.why:
+            self._hold_back(queue, site.why)
+        if not room:
+            return []
         intents: list[Intent] = []
         for kind, number in self._pull_kinds(queue, room).items():
             plan = maker.make_worker((), queue, "" if kind[1] == ANY else kind[1])
             if isinstance(plan, Failed):
                 raise Unavailable("no worker can be made", why=plan.why, remedy="check the queue's resources")
+            why = "" if isinstance(plan, Retry) else self.rooms.refusal(plan, plan.batch_queue or queue.resources.batch_queue)
+            if why:
+                raise Unavailable("no worker can be made", why=why, remedy="check the queue's resources")
             if not isinstance(plan, Retry):
                 intents += [replace(_intent(queue, plan, ()), job_type=kind[0], resource_type=kind[1])] * number
-        return self._plan(queue, intents)
+        return self._plan(queue, self._placed(queue, site, intents))
 
     def _pull_kinds(self, queue: Queue, room: int) -> Mapping[Kind, int]:
         """Return {(job type, resource type): how many pull workers}."""
@@ -187,6 +226,6 @@ def _intent(queue: Queue, plan: WorkerPlan, chunk: Sequence[Job]) -> Intent:
     types = {job.resource_type for job in chunk}
     return Intent(
         queue=queue.name, map_type=queue.map_type, plan=plan, batch_queue=plan.batch_queue or queue.resources.batch_queue, job_ids=ids,
-        late=queue.late,
+        late=queue.late, logs=queue.logs is not None,
         resource_type=types.pop() if len(types) == 1 else queue.resource_type, sync=queue.syncs,
     )

@@ -20,6 +20,7 @@ from harvester_hpc.store import command as commands
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import report as reports
 from harvester_hpc.store import worker as workers
+from harvester_hpc.store import worker_log as worker_logs
 from harvester_hpc.store.database import Write
 from harvester_hpc.store.report import Report
 
@@ -152,7 +153,7 @@ class PropagatorAgent(Agent):
             return 0
         sent = self.clock.now()
         with self.database.read() as connection:
-            waiting = workers.to_tell(connection, sent, self.house.bunch)
+            waiting = worker_logs.with_addresses(connection, workers.to_tell(connection, sent, self.house.bunch))
         if not waiting:
             return 0
         taken = self.attempt_each("workers", waiting, lambda: self.house.communicator.update_workers(waiting), bool)

@@ -82,6 +82,8 @@ class SubmitterAgent(Agent):
         if not prepared:
             self._settling.forget_noes(queue)
         wanted = [job for job in prepared if not job.cancel]
+        if not wanted or not room:
+            self._planning.rooms.say(queue, "")  # it is not the site that keeps us
         if not wanted or not room or self.waits(queue.name) or self._has_cause_to_rest(queue):
             return ended
         planned = self.attempt(queue.name, lambda: self._planning.intend(plugins, wanted, room))
@@ -97,6 +99,7 @@ class SubmitterAgent(Agent):
             room = self._room(connection, queue)
         if not room:
             self._settling.forget_noes(queue)
+            self._planning.rooms.say(queue, "")
         if not room or self.waits(queue.name) or self._rests(queue, SOON_S):
             return 0
         planned = self.attempt(queue.name, lambda: self._planning.intend_pull(plugins, room))

@@ -17,6 +17,7 @@ from harvester_hpc.store import command as commands
 from harvester_hpc.store import event as events
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import worker as workers
+from harvester_hpc.store import worker_log as worker_logs
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ RELEASE_AGAIN_S = 3600.0
 KILL_AGAIN_S = 60.0
 #: Event ranges that are forgotten in one transaction.
 RANGES_AT_ONCE = 20_000
-#: Seconds until a worker whose jobs are not through is looked at again.
+#: Seconds until a worker whose jobs are not through, or whose logs are not shown yet, is looked at again.
 LATER_S = 60.0
 #: Seconds between two looks through all that has ended for what may be forgotten, while there is nothing.
 FORGET_S = 300.0
@@ -94,7 +95,8 @@ class SweeperAgent(Agent):
         now = self.clock.now()
         with self.database.read() as connection:
             found = [worker for state in ENDED for worker in workers.due(connection, state, now, self.house.rows)]
-            busy = {worker.id for worker in found if workers.untold_jobs(connection, worker.id)}
+            unshown = worker_logs.wanted(connection, [worker.id for worker in found])
+            busy = {worker.id for worker in found if worker.id in unshown or workers.untold_jobs(connection, worker.id)}
         self._later([worker for worker in found if worker.id in busy], now + LATER_S)
         free = [worker for worker in found if worker.id not in busy]
         return sum(self._sweep_of(name, group) for name, group in by_queue(free, lambda worker: worker.queue).items())

@@ -16,6 +16,7 @@ from harvester_hpc.cli.times import iso, span
 from harvester_hpc.errors import StoreMissing
 from harvester_hpc.store import health
 from harvester_hpc.store.health import Beat, Trouble
+from harvester_hpc.store.holdback import Holdback, holdbacks
 from harvester_hpc.store.lease import holder
 from harvester_hpc.store.sql import sentences
 
@@ -62,6 +63,7 @@ class Standing:
     workers: Counts
     troubles: tuple[Trouble, ...]
     tried_again: tuple[TriedAgain, ...]
+    held_back: tuple[Holdback, ...]
     beats: tuple[Beat, ...]
     untold: tuple[int, float | None]
     credentials: tuple[credential_lines.Line, ...] = ()
@@ -106,11 +108,13 @@ def look(instance: Instance) -> Standing:
             return Standing(
                 presence=presence(found, instance.clock.now(), lease_limit_s(instance.home)),
                 jobs=_counts(connection, "job"), workers=_counts(connection, "worker"), troubles=tuple(health.troubles(connection)),
-                tried_again=_tried_again(connection), beats=tuple(health.beats(connection)),
+                tried_again=_tried_again(connection), held_back=tuple(holdbacks(connection)), beats=tuple(health.beats(connection)),
                 untold=connection.execute(sentences("report")["untold"]).fetchone(), credentials=credential_lines.lines(connection),
             )
     except StoreMissing:
-        return Standing(presence=Presence(holder=None), jobs={}, workers={}, troubles=(), tried_again=(), beats=(), untold=(0, None))
+        return Standing(
+            presence=Presence(holder=None), jobs={}, workers={}, troubles=(), tried_again=(), held_back=(), beats=(), untold=(0, None),
+        )
 
 
 def _counts(connection: sqlite3.Connection, aggregate: str) -> Counts:
@@ -144,6 +148,10 @@ def _write(instance: Instance, standing: Standing, now: float) -> None:
             ("trouble with", "queue", "since", "next try in", "tries", "why"),
             [(one.agent, one.queue, span(now - one.since), span(one.until - now), one.count, one.why) for one in standing.troubles],
         )
+    if standing.held_back:
+        click.echo()
+        rows = [(one.queue, span(now - one.since), one.why) for one in standing.held_back]
+        write_table(("held back by the site", "since", "limit"), rows)
     if standing.tried_again:
         click.echo()
         write_table(
@@ -186,6 +194,7 @@ def _facts(instance: Instance, standing: Standing) -> dict[str, Any]:
             {"state": one.state, "queue": one.queue, "jobs": one.number, "until": iso(one.due), "tries": one.tries, "why": one.why}
             for one in standing.tried_again
         ],
+        "held_back": [{"queue": one.queue, "since": iso(one.since), "why": one.why} for one in standing.held_back],
         "agents": {beat.agent: {"last_round": iso(beat.round), "rounds": beat.rounds, "changes": beat.changes} for beat in standing.beats},
         "untold_reports": {"number": number, "oldest": iso(oldest)},
         "credentials": credential_lines.facts(standing.credentials, instance.clock.now()),

@@ -9,7 +9,7 @@ from pydantic import Field
 from harvester_hpc.config.facility_file import FacilitySettings
 from harvester_hpc.config.kinds import MANY, OneLine
 from harvester_hpc.config.problems import Finding
-from harvester_hpc.config.queue_file import QueueSettings, SectionSettings
+from harvester_hpc.config.queue_file import LogExposerSettings, QueueSettings, SectionSettings
 from harvester_hpc.config.validate import FileModel
 from harvester_hpc.config.values import AGENTS, AgentSettings, CredentialConfiguration, frozen
 
@@ -37,6 +37,7 @@ class AgentsSettings(FileModel):
     monitor: Annotated[AgentPeriod, Field(description="looks at workers")] = _agent(AGENTS["monitor"])
     stager: Annotated[AgentPeriod, Field(description="stages outputs out")] = _agent(AGENTS["stager"])
     conveyor: Annotated[AgentPeriod, Field(description="moves batches of files")] = _agent(AGENTS["conveyor"])
+    log_exposer: Annotated[AgentPeriod, Field(description="shows the logs of workers")] = _agent(AGENTS["log_exposer"])
     propagator: Annotated[AgentPeriod, Field(description="reports")] = _agent(AGENTS["propagator"])
     sweeper: Annotated[AgentPeriod, Field(description="kills and cleans up")] = _agent(AGENTS["sweeper"])
     command_manager: Annotated[AgentPeriod, Field(description="takes commands")] = _agent(AGENTS["command_manager"])
@@ -87,6 +88,12 @@ class HarvesterFile(FileModel):
         dict[CredentialName, CredentialSettings], Field(description="credentials by name: proxies, tokens, files with secrets")
     ] = {}
     agents: Annotated[AgentsSettings, Field(description="periods and sizes")] = AgentsSettings()
+    logExposer: Annotated[
+        LogExposerSettings | None, Field(description="plugin that shows the logs of workers, of all queues that do not say otherwise")
+    ] = None
+    bigpandamon: Annotated[
+        str, Field(pattern=r"^https?://", description="address of the monitor that `logs --bigpandamon` names pages of")
+    ] = "https://bigpanda.cern.ch"
     queues: Annotated[dict[str, QueueSettings], Field(description="PanDA queues by name")] = {}
 
 

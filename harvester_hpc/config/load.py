@@ -20,6 +20,7 @@ from harvester_hpc.config.harvester_file import HarvesterFile, agent_findings, a
 from harvester_hpc.config.layers import Layer, Stack, stacked
 from harvester_hpc.config.locate import DEFAULT_STATE_DIR, FILE_NAME
 from harvester_hpc.config.problems import Finding, Problem, shown
+from harvester_hpc.config.queue_file import LOG_EXPOSER
 from harvester_hpc.config.queues import QueueReader
 from harvester_hpc.config.source import Document
 from harvester_hpc.config.validate import unsaid, validated
@@ -72,6 +73,12 @@ def user_name() -> str:
         return str(os.getuid())
 
 
+def _for_all_queues(document: Document) -> list[Layer]:
+    """Return what the user's file says of all queues outside of them."""
+    said = document.values.get(LOG_EXPOSER)
+    return [] if said is None else [Layer(place=document.place, values={LOG_EXPOSER: said})]
+
+
 def _word(text: str) -> str:
     """Return ``text`` as a name: letters, digits, and _ . - only."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", text)
@@ -110,7 +117,7 @@ class _Reading:
             facility=facility,
             sections_due=self.whole or facility is not None,
         )
-        own, defaults = self._member(document, "queues"), self._defaults(chain)
+        own, defaults = self._member(document, "queues"), [*self._defaults(chain), *_for_all_queues(document)]
         usable = not self.problems  # all but the queues is right
         queues = reader.read(own, document, defaults)
         self.problems.extend(reader.problems)
@@ -123,6 +130,7 @@ class _Reading:
             tag=tag_of(instance, user_name(), state_dir),
             facility=facility,
             queues=MappingProxyType(queues),
+            bigpandamon=outer.bigpandamon,
             communicator=frozen(outer.communicator.model_dump(exclude_unset=True)),
             credentials=MappingProxyType({
                 name: credential_of(one, str(document.place.below("credentials", name))) for name, one in outer.credentials.items()

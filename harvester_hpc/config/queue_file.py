@@ -12,9 +12,15 @@ from harvester_hpc.config.queue_words import Criteria, States
 from harvester_hpc.config.validate import FileModel
 from harvester_hpc.model.queue import InputCache, Queue, Resources
 from harvester_hpc.model.worker import MapType
+from harvester_hpc.model.worker_log import LogKeeping
 
 #: The plugin sections that every queue has, in the order of the flow.
 SECTIONS = ("preparator", "workerMaker", "submitter", "messenger", "monitor", "stager", "sweeper")
+
+#: A section that a queue may have besides.
+LOG_EXPOSER = "logExposer"
+#: In its place: nobody.
+NOBODY = "none"
 
 DEFAULT_QUEUED_WORKERS = 10
 DEFAULT_ACCESS_POINT = "${workDir}/${queueName}/${workerID}"
@@ -100,6 +106,21 @@ class MessengerSettings(SectionSettings):
     ] = DEFAULT_ACCESS_POINT
 
 
+class LogExposerSettings(SectionSettings):
+    """Who shows the logs of workers to people far away: as every plugin, and what is shown for how long."""
+
+    maxMB: Annotated[
+        float, Field(gt=0, le=100, description="megabytes of one log that are shown; of a longer one its head and tail")
+    ] = 10.0
+    keepDays: Annotated[float, Field(gt=0, le=3650, description="days after the end of a worker for which its logs are shown")] = 14.0
+    patience: Annotated[
+        Keep, Field(description="hours after the end for which it is tried when it does not work; so long the worker's folder stays")
+    ] = 24.0
+    livePeriod: Annotated[
+        float, Field(ge=0, le=86400, description="seconds between two copies of the logs of a running worker; 0: none before its end")
+    ] = 0.0
+
+
 class QueueSettings(FileModel):
     """A PanDA queue. A queue may be `{}` when the facility file holds defaults."""
 
@@ -174,6 +195,9 @@ class QueueSettings(FileModel):
     monitor: Annotated[SectionSettings | None, Field(description="plugin that looks at workers")] = None
     stager: Annotated[StagingSettings | None, Field(description="plugin that brings outputs away")] = None
     sweeper: Annotated[SectionSettings | None, Field(description="plugin that kills workers and cleans up")] = None
+    logExposer: Annotated[
+        LogExposerSettings | None, Field(description="plugin that shows the logs of workers; `none` for nobody")
+    ] = None
 
 
 def queue_of(
@@ -218,6 +242,7 @@ def queue_of(
             low=min(settings.inputCache.lowMB, settings.inputCache.highMB) * 1_000_000,
         ),
         transfer_patience_s=settings.transferPatience * 3600,
+        logs=_logs(settings.logExposer),
         access_point=access_point,
         access_root=access_root,
         resources=Resources(
@@ -253,6 +278,15 @@ def _kept(settings: QueueSettings) -> Mapping[str, float]:
         "missed": settings.keepMissed,
     }
     return {state: kept * 3600 for state, kept in hours.items()}
+
+
+def _logs(settings: LogExposerSettings | None) -> LogKeeping | None:
+    if settings is None or settings.name == NOBODY:
+        return None
+    return LogKeeping(
+        most=int(settings.maxMB * 1_000_000), keep_s=settings.keepDays * 86400, patience_s=settings.patience * 3600,
+        live_s=settings.livePeriod,
+    )
 
 
 def section_findings(values: Mapping[str, Any], *, due: bool) -> Iterator[Finding]:

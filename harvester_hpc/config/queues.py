@@ -19,7 +19,7 @@ from harvester_hpc.config.later import LATER, later_findings, without_later
 from harvester_hpc.config.layers import Layer, Stack, stacked
 from harvester_hpc.config.limits import jobs_per_worker, queue_findings, queue_warnings
 from harvester_hpc.config.problems import Finding, Keys, Problem, shown
-from harvester_hpc.config.queue_file import SECTIONS, QueueSettings, names_another_plugin, queue_of, section_findings
+from harvester_hpc.config.queue_file import LOG_EXPOSER, SECTIONS, QueueSettings, names_another_plugin, queue_of, section_findings
 from harvester_hpc.config.source import Document
 from harvester_hpc.config.validate import unsaid, validated
 from harvester_hpc.config.values import QueueConfiguration, frozen
@@ -92,12 +92,13 @@ class QueueReader:
             return None
         unusual = [*queue_warnings(settings), *queue_demand_warnings(settings, self.facility, self.environ)] if self.facility else []
         self.warnings += [str(Problem.at(stack.place(finding.keys), finding.message)) for finding in unusual]
+        there = SECTIONS if settings.logExposer is None else (*SECTIONS, LOG_EXPOSER)
         return QueueConfiguration(
             queue=queue_of(
                 name, settings, access.template, access.root, jobs_per_worker(settings), self._inputs_folder(settings.inputCache.folder)
             ),
-            sections=MappingProxyType({kind: frozen(values[kind]) for kind in SECTIONS}),
-            where=MappingProxyType({kind: str(stack.place((kind,))) for kind in SECTIONS}),
+            sections=MappingProxyType({kind: frozen(values[kind]) for kind in there}),
+            where=MappingProxyType({kind: str(stack.place((kind,))) for kind in there}),
         )
 
     def _access(self, name: str, settings: QueueSettings) -> Access | str | None:
@@ -136,4 +137,4 @@ def _name_findings(name: str) -> list[Finding]:
 
 
 def _replaces(keys: Keys, below: Mapping[str, Any], above: Mapping[str, Any]) -> bool:
-    return len(keys) == 1 and keys[0] in SECTIONS and names_another_plugin(below, above)
+    return len(keys) == 1 and keys[0] in (*SECTIONS, LOG_EXPOSER) and names_another_plugin(below, above)

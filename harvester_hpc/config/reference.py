@@ -17,6 +17,7 @@ from harvester_hpc.config.later import LATER, MAP_TYPES
 from harvester_hpc.config.queue_file import (
     SECTIONS,
     InputCacheSettings,
+    LogExposerSettings,
     MessengerSettings,
     QueueSettings,
     ResourceSettings,
@@ -139,6 +140,7 @@ TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("queues.NAME.preparator, queues.NAME.stager", "Plugins that move batches of files may stand in a row.", StagingSettings),
     ("queues.NAME.inputCache", "Inputs that come in batches are shared by the jobs that need them.", InputCacheSettings),
     ("queues.NAME.messenger", "The messenger has one member more, which the core reads.", MessengerSettings),
+    ("logExposer, queues.NAME.logExposer", "Who shows the logs of workers; see [logs](logs.md).", LogExposerSettings),
     ("queues.NAME.workerMaker", "The worker maker may have two limits of its queue, where published files have them.", WorkerMakerSettings),
     ("facility", "Member `facility` of harvester.json, and a facility file.", FacilitySettings),
     ("facility.queues[]", "Each queue or partition of the batch system.", BatchQueueSettings),

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from harvester_hpc.config.queue_file import LOG_EXPOSER, NOBODY
 from harvester_hpc.config.show_facility import shown_facility
 from harvester_hpc.config.values import AgentSettings, Configuration, CredentialConfiguration, QueueConfiguration
 from harvester_hpc.model.queue import InputCache, Queue, Resources
@@ -28,6 +29,7 @@ def show(configuration: Configuration) -> dict[str, Any]:
         "instance": configuration.instance,
         "stateDir": str(configuration.state_dir),
         "facility": shown_facility(configuration.facility),
+        "bigpandamon": configuration.bigpandamon,
         "communicator": _plain(configuration.communicator),
         "credentials": {name: _credential(one) for name, one in configuration.credentials.items()},
         "agents": _agents(configuration.agents),
@@ -53,7 +55,7 @@ def _agents(agents: AgentSettings) -> dict[str, Any]:
 
 def _queue(configuration: QueueConfiguration) -> dict[str, Any]:
     queue = configuration.queue
-    sections = {kind: _plain(section) for kind, section in configuration.sections.items()}
+    sections = {LOG_EXPOSER: {"name": NOBODY}, **{kind: _plain(section) for kind, section in configuration.sections.items()}}
     sections["messenger"]["accessPoint"] = queue.access_point
     return {
         "prodSourceLabel": queue.label,

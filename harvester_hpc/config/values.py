@@ -21,6 +21,7 @@ AGENTS: Mapping[str, float] = MappingProxyType(
         "monitor": 30.0,
         "stager": 30.0,
         "conveyor": 30.0,
+        "log_exposer": 60.0,
         "propagator": 30.0,
         "sweeper": 60.0,
         "command_manager": 2.0,
@@ -56,7 +57,8 @@ class QueueConfiguration:
 
     Attributes:
         queue: its limits and modes.
-        sections: {kind: section}, the seven of ``queue_file.SECTIONS``; frozen JSON, name and module included.
+        sections: {kind: section}, the seven of ``queue_file.SECTIONS``, and logExposer where there is one; frozen JSON, name and
+            module included.
         where: {kind: ``file: path`` where the section was written}, for messages.
     """
 
@@ -92,6 +94,7 @@ class Configuration:
         tag: 5 characters of [a-z0-9], the same for the same instance, user and state folder.
         queues: by name, in the order of the file; at least one.
         communicator: its section; frozen JSON, name included.
+        bigpandamon: address of the monitor whose pages people look at.
         credentials: by name.
         warnings: what is possible and probably not meant, one line each.
         files: the files that were read, the user's first.
@@ -105,6 +108,7 @@ class Configuration:
     queues: Mapping[str, QueueConfiguration]
     communicator: Mapping[str, Any]
     agents: AgentSettings = field(default_factory=AgentSettings)
+    bigpandamon: str = "https://bigpanda.cern.ch"
     credentials: Mapping[str, CredentialConfiguration] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()

@@ -17,7 +17,7 @@ from harvester_hpc.errors import LeaseLost, StoreError
 from harvester_hpc.model.job import JobState
 from harvester_hpc.model.turn import JOB_TURN, WORKER_TURN
 from harvester_hpc.model.worker import WorkerState
-from harvester_hpc.store import dues, health
+from harvester_hpc.store import dues, health, holdback
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import worker as workers
 from harvester_hpc.store.database import Database, Write
@@ -95,6 +95,7 @@ class Service:
     def _clear(self) -> None:
         with self.database.write() as write:
             health.no_trouble_at_all(write)
+            holdback.release_all(write)
             self._name_lost_queues(write)
             self._bring_forward(write)
 

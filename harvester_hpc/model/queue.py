@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harvester_hpc.model.worker import MapType
+from harvester_hpc.model.worker_log import LogKeeping
 
 #: What a pilot that reports itself says, so that we keep silent (published attribute truePilot).
 PILOT_SAYS = frozenset({"running", "transferring", "finished", "failed"})
@@ -86,6 +87,7 @@ class Queue:
         late_wait_s: seconds for which a worker that asks waits for a job before it hears that there is none.
         cache: where inputs lie that go in batches (inputCache).
         transfer_patience_s: how long a file waits for a service that does not work before it has failed (transferPatience, hours there).
+        logs: how the logs of its workers are shown (logExposer); None: they are not.
         access_point: template of a worker's folder, absolute, with ${workerID}.
         access_root: the folder below which every access point lies.
     """
@@ -119,6 +121,7 @@ class Queue:
     late_wait_s: float = 300.0
     cache: InputCache = InputCache()
     transfer_patience_s: float = 72 * 3600.0
+    logs: LogKeeping | None = None
     access_point: str = ""
     access_root: str = ""
     resources: Resources = Resources()

@@ -7,6 +7,7 @@ from harvester_hpc.model.event import EventState
 from harvester_hpc.model.job import JobState
 from harvester_hpc.model.transfer import ItemState, TransferState
 from harvester_hpc.model.worker import WorkerState
+from harvester_hpc.model.worker_log import LogState
 
 JOB_FETCHER = "job_fetcher"
 PREPARATOR = "preparator"
@@ -18,13 +19,14 @@ STAGER = "stager"
 CONVEYOR = "conveyor"
 PROPAGATOR = "propagator"
 SWEEPER = "sweeper"
+LOG_EXPOSER = "log_exposer"
 COMMAND_MANAGER = "command_manager"
 CRED_MANAGER = "cred_manager"
 
 #: In the order in which one bounded round of all of them runs, so that a job goes as far as it can.
 AGENTS = (
-    CRED_MANAGER, COMMAND_MANAGER, JOB_FETCHER, PREPARATOR, SUBMITTER, EVENT_FEEDER, MESSENGER, MONITOR, STAGER, CONVEYOR, PROPAGATOR,
-    SWEEPER,
+    CRED_MANAGER, COMMAND_MANAGER, JOB_FETCHER, PREPARATOR, SUBMITTER, EVENT_FEEDER, MESSENGER, MONITOR, STAGER, CONVEYOR, LOG_EXPOSER,
+    PROPAGATOR, SWEEPER,
 )
 
 JOB_TURN: Mapping[JobState, str] = {
@@ -56,3 +58,5 @@ EVENT_TURN: Mapping[EventState, str] = {
 TRANSFER_TURN: Mapping[TransferState, str] = {TransferState.PLANNED: CONVEYOR, TransferState.ACTIVE: CONVEYOR}
 
 ITEM_TURN: Mapping[ItemState, str] = {ItemState.WAITING: CONVEYOR, ItemState.MOVING: CONVEYOR}
+
+LOG_TURN: Mapping[LogState, str] = dict.fromkeys(LogState, LOG_EXPOSER)

@@ -93,6 +93,7 @@ class Worker:
         job_type, resource_type: for which jobs it is, in the words of the workload management system; "" for any.
         sync: the system is to end the jobs that it still has when it has ended: they report themselves.
         job_ids: jobs bound to it.
+        logs: {stdout, stderr, batch: address where people find that log}; filled where a worker is told of.
     """
 
     id: WorkerId
@@ -125,6 +126,7 @@ class Worker:
     resource_type: str = ""
     sync: bool = False
     job_ids: tuple[int, ...] = ()
+    logs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def begins_one_by_one(self) -> bool:

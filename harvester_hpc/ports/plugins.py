@@ -8,6 +8,7 @@ from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.transfer import Direction
 from harvester_hpc.ports.batch import Monitor, Submitter, Sweeper
 from harvester_hpc.ports.carrier import Carrier, Copier
+from harvester_hpc.ports.log_exposer import LogExposer
 from harvester_hpc.ports.messenger import Messenger
 from harvester_hpc.ports.outcome import Done, Failed, Result
 from harvester_hpc.ports.staging import Preparator, Stager
@@ -35,6 +36,7 @@ class QueuePlugins:
     Attributes:
         inward, outward: the hops over which inputs and outputs go, if the queue's preparator or stager moves batches; then the
             agents do not call ``preparator`` or ``stager``.
+        log_exposer: shows the logs of its workers; None: nobody does.
     """
 
     queue: Queue
@@ -47,6 +49,7 @@ class QueuePlugins:
     sweeper: Sweeper
     inward: tuple[Carrier | Copier, ...] = ()
     outward: tuple[Carrier | Copier, ...] = ()
+    log_exposer: LogExposer | None = None
 
     def hops(self, direction: Direction) -> tuple[Carrier | Copier, ...]:
         """Return the hops of one direction; () if the plugin moves the files of each job by itself."""

@@ -5,7 +5,7 @@ from harvester_hpc.model.turn import AGENTS
 from harvester_hpc.store.database import Write
 from harvester_hpc.store.sql import sentences
 
-WHAT = ("jobs", "workers", "kills", "looks", "tells", "reports", "job_requests", "transfers", "parcels")
+WHAT = ("jobs", "workers", "kills", "looks", "tells", "reports", "job_requests", "transfers", "parcels", "worker_logs")
 
 
 def bring_forward(write: Write, latest: float) -> int:

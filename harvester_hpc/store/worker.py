@@ -11,6 +11,7 @@ from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.job import WITH_ITS_WORKER_S, JobId
 from harvester_hpc.model.turn import MESSENGER, MONITOR, PROPAGATOR, SUBMITTER, SWEEPER, WORKER_TURN
 from harvester_hpc.model.worker import MapType, Worker, WorkerId, WorkerPlan, WorkerState, WorkerStep
+from harvester_hpc.store import worker_log
 from harvester_hpc.store.database import Write
 from harvester_hpc.store.sql import sentences
 
@@ -21,7 +22,7 @@ Row = tuple[Any, ...]
 class Intent:
     """A worker that is about to be planned, with the jobs that it gets.
 
-    late: it gets them when it asks; job_type, resource_type, sync: as in ``Worker``.
+    late: it gets them when it asks; logs: they are to be shown; job_type, resource_type, sync: as in ``Worker``.
     """
 
     queue: str
@@ -30,6 +31,7 @@ class Intent:
     batch_queue: str
     job_ids: tuple[JobId, ...]
     late: bool = False
+    logs: bool = False
     job_type: str = ""
     resource_type: str = ""
     sync: bool = False
@@ -91,7 +93,7 @@ def _planned(write: Write, number: WorkerId, intent: Intent, key: str, access_po
     write.connection.execute(
         sql["insert"],
         (number, intent.queue, intent.map_type, key, access_point, size.nodes, size.cores, size.walltime_s, size.ram_mb,
-         size.gpus_per_node, intent.batch_queue, write.now, write.now, write.now, intent.late,
+         size.gpus_per_node, intent.batch_queue, write.now, write.now, write.now, intent.late, intent.logs,
          intent.job_type, intent.resource_type, intent.sync),
     )
     write.connection.executemany(sql["bond"], [(number, job_id) for job_id in intent.job_ids])
@@ -119,6 +121,7 @@ def make(write: Write, steps: Iterable[WorkerStep]) -> list[WorkerId]:
         if told:
             write.ring(PROPAGATOR)
         if step.before is not step.after:
+            worker_log.want(write, step.worker_id, step.after)
             write.ring(SUBMITTER)  # there may be room for another one
             write.ring(MESSENGER)  # there may be a doorbell to listen to
         if step.before is not step.after or (step.due is not None and step.due <= now):
@@ -240,6 +243,12 @@ def queue_counts(connection: sqlite3.Connection, queue: str) -> dict[WorkerState
     """Return {state: number of workers} of one queue, without those that have ended."""
     rows = connection.execute(sentences("worker")["queue_counts"], (queue,))
     return {WorkerState(state): number for state, number in rows}
+
+
+def batch_queue_counts(connection: sqlite3.Connection) -> dict[tuple[str, WorkerState], int]:
+    """Return {(batch queue, state): number of workers} of all queues, without those that have ended."""
+    rows = connection.execute(sentences("worker")["batch_queue_counts"])
+    return {(name, WorkerState(state)): number for name, state, number in rows}
 
 
 def untold_jobs(connection: sqlite3.Connection, worker: WorkerId) -> int:

@@ -5,6 +5,7 @@ from harvester_hpc.testing.fake_batch import BatchSettings, FakeBatch, InstantMo
 from harvester_hpc.testing.fake_carrier import DepotSettings, FakeCarrier, FakeCopier
 from harvester_hpc.testing.fake_clock import FakeClock
 from harvester_hpc.testing.fake_communicator import FakeCommunicator
+from harvester_hpc.testing.fake_log_exposer import FakeLogExposer
 from harvester_hpc.testing.fake_messenger import FakeMessenger
 from harvester_hpc.testing.fake_staging import InstantPreparator, InstantStager
 from harvester_hpc.testing.fake_worker_maker import FixedWorkerMaker
@@ -18,6 +19,7 @@ __all__ = [
     "FakeClock",
     "FakeCommunicator",
     "FakeCopier",
+    "FakeLogExposer",
     "FakeMessenger",
     "Faults",
     "FixedWorkerMaker",

@@ -144,7 +144,7 @@ class PandaCommunicator:
         """Report workers in bunches."""
         host = socket.gethostname()
         answers: list[bool] = []
-        items = [worker_reports.item_of(worker, host, self.settings.log_urls) for worker in workers]
+        items = [worker_reports.item_of(worker, host) for worker in workers]
         for bunch in parts(items, self.settings.items_per_call):
             answers += Piecemeal(self._tell_workers, lambda item, why: False).tell(bunch)
         return answers

@@ -4,7 +4,7 @@ from __future__ import annotations
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -31,14 +31,14 @@ class Request:
     """What is sent.
 
     Attributes:
-        repeatable: the server takes it twice without harm.
+        repeatable: the server takes it twice without harm, and the body can be given twice.
         read: reads a good answer (200) as it arrives; None to get it whole. Raises ValueError if it is none.
     """
 
     verb: str
     target: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
+    body: bytes | Iterable[bytes] | None = None
     repeatable: bool = False
     read: Callable[[Iterator[bytes]], Any] | None = None
 

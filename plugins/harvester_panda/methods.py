@@ -148,3 +148,4 @@ METRICS = Method(
 )
 CURRENT_WORKER = Method(verb=Verb.GET, path="harvester/get_current_worker_id", old="get_max_worker_id", read_old=_bare)
 RESOURCE_TYPES = Method(verb=Verb.GET, path="metaconfig/get_resource_types", old="getResourceTypes", read_old=_bare)
+UPLOAD_LOG = Method(verb=Verb.POST, path="file_server/upload_jedi_log", old="uploadLog", read_old=_bare)

@@ -16,6 +16,7 @@ from harvester_hpc.errors import Unavailable
 from harvester_panda.connection import Connections, Reply, Request
 from harvester_panda.credentials import Credential
 from harvester_panda.methods import Envelope, Method, ShapeError, Verb
+from harvester_panda.multipart import Multipart
 from harvester_panda.settings import PandaSettings
 
 log = logging.getLogger(__name__)
@@ -111,6 +112,26 @@ class Server:
         envelope = self.ask(method, arguments, read)
         if not envelope.success:
             raise Refused(f"the PanDA server refuses {method.path}", why=envelope.message[:SHOWN])
+        return envelope.data
+
+    def upload(self, method: Method, body: Multipart) -> Any:
+        """Send one file; return the answer.
+
+        Raises:
+            Refused: it did not work.
+            Unavailable: as of ``ask``.
+        """
+        dialect = self.dialect()
+        target = f"/api/v1/{method.path}" if dialect is Dialect.V1 else f"/server/panda/{method.old}"
+        request = Request(verb=Verb.POST, target=target, headers=body.headers, body=body, repeatable=method.repeatable)
+        with self._credential.asking() as mark:
+            reply = self._connections.exchange(request)
+        if dialect is Dialect.OLD and reply.status == 200:
+            return reply.body.decode(errors="replace").strip()
+        envelope = self._read(method, dialect, reply, mark)
+        if not envelope.success:
+            _see_who_is_meant(method, envelope.message)
+            raise Refused(f"the PanDA server does not take {method.path}", why=envelope.message[:SHOWN])
         return envelope.data
 
     def dialect(self) -> Dialect:

@@ -45,8 +45,6 @@ class PandaSettings:
         jobs_per_call: asked for at once. An answer that is lost costs so many jobs half an hour, for the server gives each job once.
         items_per_call: jobs, workers or messages that are told at once.
         ranges_per_call: event ranges that are asked for at once.
-        log_urls: {folder: address under which the centre's web server shows it}; workers in such a folder are told with addresses of
-            their logs. Empty: without.
         object_store: number of the object store in which zips of event ranges lie; 0: they are told with the name of their endpoint.
         object_stores: {endpoint: its number}, for those that lie elsewhere.
         path_convention: number of the rule by which paths of zips are made in it (1000 and more); 0 for none.
@@ -68,7 +66,6 @@ class PandaSettings:
     jobs_per_call: int = 50
     items_per_call: int = 100
     ranges_per_call: int = 5120
-    log_urls: Mapping[str, str] = field(default_factory=dict)
     object_store: int = 0
     object_stores: Mapping[str, int] = field(default_factory=dict)
     path_convention: int = 0
@@ -138,6 +135,3 @@ class PandaSettings:
                 yield f"{name}: must be 0 or more, not {getattr(self, name)}"
         if any(number < 1 for number in self.object_stores.values()):
             yield "object_stores: must map endpoints to numbers from 1"
-        for folder, url in self.log_urls.items():
-            if not folder.startswith("/") or not url.startswith(("https://", "http://")):
-                yield f"log_urls: must map absolute folders to addresses, not {folder!r} to {url!r}"

@@ -4,13 +4,12 @@ Source: harvester/update_workers: keys are columns; a text longer than its colum
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from harvester_hpc.model.worker import Worker, WorkerState
+from harvester_hpc.model.worker_log import LogKind
 from harvester_panda.cleaning import LARGEST, marked_time, short, without_nothing
 from harvester_panda.error_codes import worker_code
-from harvester_panda.log_addresses import addresses_of
 
 #: {key: bytes} of the texts.
 LENGTHS = {
@@ -23,26 +22,33 @@ MOST_JOBS = 5_000
 SAID_AS = {WorkerState.PLANNED: "ready"}
 
 
-def item_of(worker: Worker, host: str, log_urls: Mapping[str, str]) -> dict[str, Any]:
+def item_of(worker: Worker, host: str) -> dict[str, Any]:
     """Return a worker with the server's keys.
 
     Args:
         host: where we run.
-        log_urls: {folder: address under which it is shown}.
     """
     item: dict[str, Any] = {
         "workerID": worker.id, "batchID": worker.batch_id, "queueName": worker.batch_queue or worker.queue,
         "status": str(SAID_AS.get(worker.state, worker.state)), "computingSite": worker.queue, "nCore": worker.plan.cores,
-        "nodeID": worker.node, "submitTime": marked_time(worker.submitted), "startTime": marked_time(worker.started),
+        "nodeID": worker.node, "submitTime": marked_time(worker.submitted or worker.created), "startTime": marked_time(worker.started),
         "endTime": marked_time(worker.ended), "nativeExitCode": _code(worker.exit_code), "nativeStatus": worker.native_status,
         "errorCode": worker_code(worker),
         "diagMessage": worker.why or worker.kill, "nJobs": len(worker.job_ids), "harvesterHost": host, "submissionHost": host,
         "jobType": worker.job_type, "resourceType": worker.resource_type, "syncLevel": 1 if worker.sync else None,
         "minRamCount": worker.plan.ram_mb or None, "pandaid_list": [int(one) for one in worker.job_ids][:MOST_JOBS] or None,
-        **addresses_of(worker, log_urls),
+        **_logs(worker),
     }
     cut = {key: short(str(item[key]), length) for key, length in LENGTHS.items() if item.get(key)}
     return without_nothing({**item, **cut})
+
+
+def _logs(worker: Worker) -> dict[str, str | None]:
+    """Return the addresses of its logs; a worker with no job or many has what the batch script prints for all of them."""
+    batch = worker.logs.get(LogKind.BATCH)
+    other = None if len(worker.job_ids) == 1 else batch
+    logs = {"stdOut": worker.logs.get(LogKind.STDOUT, other), "stdErr": worker.logs.get(LogKind.STDERR, other), "batchLog": batch}
+    return {key: url for key, url in logs.items() if url and len(url.encode()) <= LENGTHS[key]}  # one that is cut leads nowhere
 
 
 def _code(number: int | None) -> int | None:

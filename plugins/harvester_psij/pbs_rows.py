@@ -27,7 +27,7 @@ def pbs_rows(output: str, *, accounted: bool = False) -> Listing:
     """
     start = re.search(r"^\s*\{", output, re.MULTILINE)
     if start is None:
-        return Listing(unread=output)
+        return Listing(unread=output, cut=True)  # where there is no batch job, there is JSON without one
     text = output[start.start():]
     try:
         told = json.JSONDecoder(strict=False).raw_decode(text.lstrip())[0]

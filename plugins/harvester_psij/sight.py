@@ -30,6 +30,9 @@ def sight_of(worker: Worker, row: Row | None, claim: Claim | None, ended: Exit |
     if meaning is None:
         return Unseen(why=f"the batch system is in a state that is not known here: {row.code}")
     if meaning.state in ENDED:
+        if worker.kill and ended is not None and meaning.state is WorkerState.FAILED and not meaning.why:
+            # Torque does not tell a batch job that was deleted from one whose script failed, if the script ends in an orderly manner.
+            return _by_exit(worker, row, claim, ended, batch_id)
         return _by_end(worker, row, meaning, ended, batch_id)
     if row.accounted:
         # Accounting that never heard of the end: the queue, which knows better, has it no more.

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 
-from harvester_hpc.config.queue_file import SECTIONS, MessengerSettings
+from harvester_hpc.config.queue_file import LOG_EXPOSER, SECTIONS, LogExposerSettings, MessengerSettings
 from harvester_hpc.config.values import Configuration, QueueConfiguration
 from harvester_hpc.errors import ConfigurationError, PluginMissing
 from harvester_hpc.model.facility import Facility
@@ -124,14 +124,17 @@ def everything_with_bases(port: type[Any]) -> type[Any]:
 
 ACarrier, ACopier = everything_with_bases(Carrier), everything_with_bases(Copier)
 
-AllPreparator, AllWorkerMaker, AllSubmitter, AllMessenger, AllMonitor, AllStager, AllSweeper, AllCommunicator, AllCredential = map(
+(
+    AllPreparator, AllWorkerMaker, AllSubmitter, AllMessenger, AllMonitor, AllStager, AllSweeper, AllLogExposer, AllCommunicator,
+    AllCredential,
+) = map(
     everything, PORTS.values()
 )
 ALL = dict(
     zip(
         PORTS,
-        ("AllPreparator", "AllWorkerMaker", "AllSubmitter", "AllMessenger", "AllMonitor", "AllStager", "AllSweeper", "AllCommunicator",
-         "AllCredential"),
+        ("AllPreparator", "AllWorkerMaker", "AllSubmitter", "AllMessenger", "AllMonitor", "AllStager", "AllSweeper", "AllLogExposer",
+         "AllCommunicator", "AllCredential"),
         strict=True,
     )
 )
@@ -165,8 +168,26 @@ def problems(section: Mapping[str, Any]) -> list[str]:
 
 
 def test_the_kinds_are_the_sections_of_a_queue_and_those_of_the_instance() -> None:
-    assert tuple(PORTS) == (*SECTIONS, "communicator", "credential")
+    assert tuple(PORTS) == (*SECTIONS, LOG_EXPOSER, "communicator", "credential")
     assert CORE_OWNED["messenger"] | NAMING == set(MessengerSettings.model_fields)
+    assert CORE_OWNED["logExposer"] | NAMING == set(LogExposerSettings.model_fields)
+
+
+def test_a_queue_may_have_nobody_who_shows_logs() -> None:
+    sections = {kind: a(ALL[kind]) for kind in SECTIONS}
+    nobody = Registry(Finder()).plugins_for(QUEUE, {**sections, "logExposer": {"name": "none"}}, BASE)
+    assert (Registry(Finder()).plugins_for(QUEUE, sections, BASE).log_exposer, nobody.log_exposer) == (None, None)
+    somebody = Registry(Finder()).plugins_for(QUEUE, {**sections, "logExposer": a("AllLogExposer", maxMB=3)}, BASE)
+    assert isinstance(somebody.log_exposer, AllLogExposer)
+
+
+def test_a_log_exposer_of_the_communicators_name_has_its_settings_unless_it_says_otherwise() -> None:
+    finder = Finder(("harvester_hpc.logExposer", "server", "AllLogExposer"), ("harvester_hpc.communicator", "server", "AllCommunicator"))
+    configuration = instance(
+        {"Q": configured("Q", logExposer={"name": "server", "retries": 7})}, {"name": "server", "retries": 5, "logFileName": "theirs"},
+    )
+    made: Any = Registry(finder).plugins_of(configuration)["Q"].log_exposer
+    assert (made.settings.retries, made.settings.log_file_name) == (7, "theirs")
 
 
 def test_a_name_alone_is_an_entry_point_of_its_kind() -> None:
@@ -316,7 +337,7 @@ def test_a_queue_gets_its_seven_plugins_made_for_it() -> None:
     plugins = Registry(Finder()).plugins_for(queue.queue, queue.sections, BASE)
     made: dict[str, Any] = {field.name: getattr(plugins, field.name) for field in dataclasses.fields(plugins)}
     assert made.pop("queue") == queue.queue
-    assert (made.pop("inward"), made.pop("outward")) == ((), ())
+    assert (made.pop("inward"), made.pop("outward"), made.pop("log_exposer")) == ((), (), None)
     assert {name: type(plugin) for name, plugin in made.items()} == {
         "preparator": AllPreparator, "worker_maker": AllWorkerMaker, "submitter": AllSubmitter, "messenger": AllMessenger,
         "monitor": AllMonitor, "stager": AllStager, "sweeper": AllSweeper,

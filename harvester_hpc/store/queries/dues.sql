@@ -33,3 +33,7 @@ UPDATE transfer SET due = ?1 WHERE due > ?2;
 -- name: parcels
 -- Files that wait for a batch.
 UPDATE parcel SET due = ?1 WHERE state = 'waiting' AND due > ?2;
+
+-- name: worker_logs
+-- Logs that are to be shown; how long they are is a matter of days.
+UPDATE worker_log SET due = ?1, since = min(since, ?1) WHERE state IN ('live', 'wanted') AND due > ?2;

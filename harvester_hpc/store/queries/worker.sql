@@ -13,8 +13,8 @@ UPDATE counter SET value = max(value, ?) WHERE name = 'worker';
 -- name: insert
 -- The intent: a worker that is about to be submitted.
 INSERT INTO worker (worker_id, queue, map_type, state, key, access_point, nodes, cores, walltime_s, ram_mb, gpus_per_node,
-                    batch_queue, submissions, created, changed, due, late, job_type, resource_type, sync)
-VALUES (?, ?, ?, 'planned', ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?);
+                    batch_queue, submissions, created, changed, due, late, logs, job_type, resource_type, sync)
+VALUES (?, ?, ?, 'planned', ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: bond
 -- A job gets a worker.
@@ -119,6 +119,10 @@ WHERE state IN ('planned', 'submitted', 'running') GROUP BY queue, job_type, res
 -- name: queue_counts
 -- Workers of one queue that go on, by state; those of the last days, a hundred times as many, are not counted.
 SELECT state, count(*) FROM worker WHERE queue = ? AND state IN ('planned', 'submitted', 'running') GROUP BY state;
+
+-- name: batch_queue_counts
+-- Workers of all queues that go on, by batch queue and state.
+SELECT batch_queue, state, count(*) FROM worker WHERE state IN ('planned', 'submitted', 'running') GROUP BY batch_queue, state;
 
 -- name: is_active
 -- Whether a queue has workers in the batch system.

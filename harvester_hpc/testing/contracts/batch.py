@@ -176,12 +176,12 @@ class MonitorContract:
 
     def test_success_is_finished_with_exit_code_0(self, site: BatchSite) -> None:
         end = site.end_of(site.submitted("true"))
-        assert (end.state, end.exit_code) == (WorkerState.FINISHED, 0)
+        assert (end.state, end.exit_code) == (WorkerState.FINISHED, 0), end
         assert end.ended is not None
 
     def test_a_bad_exit_code_is_failed_with_that_code(self, site: BatchSite) -> None:
         end = site.end_of(site.submitted("exit 3"))
-        assert (end.state, end.exit_code) == (WorkerState.FAILED, 3)
+        assert (end.state, end.exit_code) == (WorkerState.FAILED, 3), end
         assert "3" in end.why
 
     def test_a_running_worker_has_a_node(self, site: BatchSite) -> None:
@@ -220,7 +220,7 @@ class SweeperContract:
         worker = site.running("sleep 100; touch survived")
         assert isinstance(site.sweeper.kill_worker(worker), Done)
         end = site.end_of(replace(worker, kill="the test wants it"))
-        assert end.state is WorkerState.CANCELLED
+        assert end.state is WorkerState.CANCELLED, end
         assert "the test wants it" in end.why
         assert not Path(worker.access_point, "survived").exists()
 
@@ -230,7 +230,7 @@ class SweeperContract:
         assert isinstance(site.sweeper.kill_worker(worker), Done)
         end = site.look(worker)
         assert isinstance(end, Seen)
-        assert end.state is WorkerState.FINISHED
+        assert end.state is WorkerState.FINISHED, end
 
     def test_a_worker_that_was_never_submitted_may_be_killed(self, site: BatchSite) -> None:
         assert isinstance(site.sweeper.kill_worker(site.worker("true")), Done)

@@ -30,7 +30,8 @@ class Books:
         self._first = first
         self._file = sqlite3.connect(folder / "books.sqlite", isolation_level=None)
         self._file.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;" + SCHEMA)
-        self._jobs = {number: _job(json.loads(said)) for number, said in self._file.execute("SELECT number, said FROM job ORDER BY number")}
+        rows = self._file.execute("SELECT number, said FROM job ORDER BY number")
+        self._jobs = {number: job_of(json.loads(said)) for number, said in rows}
         self._active = {number for number, job in self._jobs.items() if not job.has_ended}
         self._down = {node for (node,) in self._file.execute("SELECT node FROM down")}
 
@@ -89,12 +90,17 @@ class Books:
         self._file.execute("INSERT OR REPLACE INTO struck (fault, times) VALUES (?, ?)", (fault, times + 1))
         return int(times)
 
+    def take_back(self, fault: str) -> None:
+        """Count one time less: the command was not through yet."""
+        self._file.execute("UPDATE struck SET times = times - 1 WHERE fault = ?", (fault,))
+
     def forget_strikes(self) -> None:
         """Let every fault strike as often as at first."""
         self._file.execute("DELETE FROM struck")
 
 
-def _job(said: dict[str, Any]) -> Job:
+def job_of(said: dict[str, Any]) -> Job:
+    """Return a job from its JSON form, which is used up."""
     asked = said.pop("request")
     request = Request(**(asked | {"script_arguments": tuple(asked["script_arguments"])}))
     causes = {name: Cause(said[name]) if said[name] else None for name in ("ending", "cause")}

@@ -20,8 +20,10 @@ from harvester_hpc.errors import HarvesterError
 from harvester_hpc.testing.schedulers import client as client_module
 from harvester_hpc.testing.schedulers import running
 from harvester_hpc.testing.schedulers.behaviour import BEHAVIOUR, Behaviour, Fault, read, write
+from harvester_hpc.testing.schedulers.books import job_of
 from harvester_hpc.testing.schedulers.dialect import DIALECTS, Dialect, dialect_of, write_silence
 from harvester_hpc.testing.schedulers.server import ORDERS, SOCKET
+from harvester_hpc.testing.schedulers.values import Job
 from harvester_hpc.testing.slurm.guard import Guard
 
 MODULE = "harvester_hpc.testing.schedulers"
@@ -97,7 +99,7 @@ class Emulated:
         if (self.folder / SOCKET).exists() and self._pid():
             with suppress(EmulationError):
                 for job in self.jobs():
-                    self.order("lose", str(job["number"]))
+                    self.order("lose", str(job.number))
         self.kill_server()
         for spool in (self.folder / "spool").glob("*"):
             running.kill(spool)
@@ -169,9 +171,18 @@ class Emulated:
             raise EmulationError(said["err"].strip())
         return str(said["out"])
 
-    def jobs(self) -> list[dict[str, Any]]:
-        """Return all jobs that ever were, as the engine knows them."""
-        found: list[dict[str, Any]] = json.loads(self.order("jobs"))
+    def jobs(self) -> list[Job]:
+        """Return all jobs that ever were, as the engine knows them; without scripts and environments."""
+        return [job_of(said) for said in json.loads(self.order("jobs"))]
+
+    def named(self, name: str) -> list[str]:
+        """Return the ids of all jobs of this name that ever were."""
+        behaviour, dialect = self.behaviour, self.dialect
+        return [dialect.batch_id(job, behaviour) for job in self.jobs() if job.name == name]
+
+    def calls(self) -> dict[str, int]:
+        """Return {program: how often it was called} since the server started."""
+        found: dict[str, int] = json.loads(self.order("calls"))
         return found
 
     def behave(self, **changes: Any) -> None:
@@ -192,8 +203,8 @@ class Emulated:
         for name in self.behaviour.node_names:
             self.order("node-up", name)
         for job in self.jobs():
-            if job["state"] != "ended":
-                self.order("cancel", str(job["number"]))
+            if not job.has_ended:
+                self.order("cancel", str(job.number))
 
     # -- inside -----------------------------------------------------------------------------------
 

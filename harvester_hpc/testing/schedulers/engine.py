@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,11 +26,15 @@ class Engine:
         folder: all its state.
         furnish: the variables that a job finds, by dialect.
         named: fills in a path of output, by dialect.
+
+    Attributes:
+        calls: how often each command was called.
     """
 
     def __init__(self, folder: Path, behaviour: Behaviour, furnish: Furnish, named: Named) -> None:
         self.behaviour = behaviour
         self.books = Books(folder)
+        self.calls: Counter[str] = Counter()
         self._furnish, self._named = furnish, named
 
     # -- what commands ask for --------------------------------------------------------------------

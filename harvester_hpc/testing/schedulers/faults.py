@@ -59,10 +59,15 @@ def striking(faults: tuple[Fault, ...], program: str, strikes: Callable[[str], i
     for fault in faults:
         if fault.commands and program not in fault.commands:
             continue
-        if fault.times and strikes(json.dumps(asdict(fault), sort_keys=True)) >= fault.times:
+        if fault.times and strikes(words_of(fault)) >= fault.times:
             continue
         found[fault.kind] = fault
     return Struck(kinds=found)
+
+
+def words_of(fault: Fault) -> str:
+    """Return what a fault is known by."""
+    return json.dumps(asdict(fault), sort_keys=True)
 
 
 def spoiled(answer: Answer, struck: Struck, call: Call) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from typing import Any
 
 from harvester_hpc.testing.schedulers.engine import Engine
 from harvester_hpc.testing.schedulers.values import Answer, Call, Cause, Job, Request
@@ -26,11 +27,19 @@ ON_A_JOB: Mapping[str, Order] = {
 }
 
 
+def _slim(job: Job) -> dict[str, Any]:
+    said = asdict(job)
+    said["request"] |= {"script": "", "environment": {}}
+    return said
+
+
 def obey(call: Call, engine: Engine) -> Answer:
     """Do as a test says: VERB [JOB NUMBER | NODE | RANGE] [TEXT]."""
     verb, subject, text = (*call.argv, "", "")[:3]
     if verb == "jobs":
-        return Answer(out=json.dumps([asdict(job) for job in engine.books]))
+        return Answer(out=json.dumps([_slim(job) for job in engine.books]))
+    if verb == "calls":
+        return Answer(out=json.dumps(engine.calls))
     if verb == "node-down":
         engine.fail_node(subject)
     elif verb == "node-up":

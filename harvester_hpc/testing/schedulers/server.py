@@ -20,7 +20,7 @@ from typing import Any
 from harvester_hpc.testing.schedulers.behaviour import BEHAVIOUR, read
 from harvester_hpc.testing.schedulers.dialect import dialect_of, write_silence
 from harvester_hpc.testing.schedulers.engine import Engine, reap
-from harvester_hpc.testing.schedulers.faults import FOR_EVER_S, Struck, spoiled, striking
+from harvester_hpc.testing.schedulers.faults import FOR_EVER_S, Struck, spoiled, striking, words_of
 from harvester_hpc.testing.schedulers.orders import obey
 from harvester_hpc.testing.schedulers.values import Answer, Call, Problem, Refused, WantsStandardInput
 
@@ -101,6 +101,7 @@ class Server:
         )
         if call.program == ORDERS:
             return _frame(obey(call, self._engine))
+        self._engine.calls[call.program] += 1
         site = self._engine.behaviour
         struck = striking(site.faults, call.program, self._engine.books.strikes)
         if not said["passed"]:
@@ -111,6 +112,9 @@ class Server:
         try:
             return self._acted(call, struck)
         except WantsStandardInput:
+            self._engine.calls[call.program] -= 1
+            for fault in struck.kinds.values():
+                self._engine.books.take_back(words_of(fault))
             return _frame(Answer(), again=True) | {"wants_stdin": True}
 
     def _acted(self, call: Call, struck: Struck) -> dict[str, object]:

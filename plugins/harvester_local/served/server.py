@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
+from harvester_local.served.cache import OLD_UPLOAD, UPLOAD, Cache
 from harvester_local.served.faults import DONE, FaultKind, Faults, Quirks
 from harvester_local.served.old_form import OLD, answered
 from harvester_local.served.strict import ArgumentError, bound
@@ -69,6 +70,7 @@ class ServedSystem:
         packed: how many of them came packed.
         late: how many were done, and are, or were, kept waiting for their answer.
         system: what is served.
+        cache: the logs that were uploaded.
     """
 
     def __init__(self, folder: Path, service: Service | None = None, port: int = 0, host: str = "127.0.0.1") -> None:
@@ -80,6 +82,8 @@ class ServedSystem:
         self.faults = Faults()
         self.asked: list[str] = []
         self.packed = 0
+        self.cache = Cache(folder)
+        self._uploads = {path for path, is_there in ((V1 + UPLOAD, self.service.v1), (OLD_FORM + OLD_UPLOAD, self.service.old)) if is_there}
         self.late = 0
         self._delay = threading.Event()
         self._server = _Server((host, port), self)
@@ -152,6 +156,8 @@ class ServedSystem:
         if refusal:
             return 403, f"ERROR : {refusal}".encode()
         try:
+            if path in self._uploads:
+                return self._uploaded(asked, path)
             if path.startswith(V1) and self.service.v1:
                 return self._new_form(asked, path.removeprefix(V1))
             if path.startswith(OLD_FORM):
@@ -168,6 +174,16 @@ class ServedSystem:
         if asked.headers.get("Authorization") != f"Bearer {self.service.token}":
             return "Token authentication failed. Invalid token. Signature has expired"
         return ""
+
+    def _uploaded(self, asked: Asked, path: str) -> tuple[int, bytes]:
+        is_new = path.startswith(V1)
+        if asked.verb != "POST":
+            return 200, json.dumps(_no(f"expecting POST, received {asked.verb}")).encode()
+        try:
+            address = self.url + self.cache.take(asked.headers, asked.body)
+        except ArgumentError as error:
+            return 200, json.dumps(_no(str(error))).encode() if is_new else f"ERROR : {error}".encode()
+        return 200, json.dumps({"success": True, "message": "", "data": address}).encode() if is_new else address.encode()
 
     def _new_form(self, asked: Asked, name: str) -> tuple[int, bytes]:
         if name not in self.system.methods:
@@ -256,7 +272,16 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        self._do()
+        found = self.server.served.cache.given(urlsplit(self.path).path)
+        if found is None:
+            self._do()
+            return
+        content, headers = found
+        self.send_response(200)
+        for name, value in {"Content-Type": "text/plain", "Content-Length": str(len(content)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
 
     def do_POST(self) -> None:
         self._do()

@@ -28,6 +28,7 @@ from harvester_hpc.testing.fakes import (
     FakeBatch,
     FakeClock,
     FakeCommunicator,
+    FakeLogExposer,
     FakeMessenger,
     FixedWorkerMaker,
     InstantMonitor,
@@ -54,6 +55,7 @@ class World:
     stop: threading.Event
     inbox: Path
     house: Surroundings
+    exposer: FakeLogExposer
 
     def settle(self) -> int:
         """Let all agents run until nothing changes any more."""
@@ -96,11 +98,13 @@ def make_world(
     folder: Path, *, instant: bool = True, finishes: bool = True, queue: dict[str, Any] | None = None, jobs_waiting: int = 0,
     outputs: tuple[str, ...] = ("out.{PandaID}",), rows: int = 500, parallel: int = 4,
     workers_per_job: int = 1, cores: int = 1, reached: Callable[[str], None] = lambda name: None,
+    live: str = "",
     hops: Callable[[Context], tuple[tuple[Carrier | Copier, ...], tuple[Carrier | Copier, ...]]] = lambda context: ((), ()),
 ) -> World:
     """Make a world in ``folder`` with one queue "Q".
 
     Args:
+        live: folder whose logs people see as they grow.
         hops: makes what moves batches, (inward, outward).
     """
     clock = FakeClock()
@@ -119,9 +123,10 @@ def make_world(
     stager = InstantStager(InstantStager.Settings(), context)
     messenger = FakeMessenger(FakeMessenger.Settings(finishes=finishes), context)
     maker = FixedWorkerMaker(FixedWorkerMaker.Settings(workers_per_job=workers_per_job, cores=cores), context)
+    exposer = FakeLogExposer(FakeLogExposer.Settings(live=live), context)
     inward, outward = hops(context)
     served = QueuePlugins(
-        inward=inward, outward=outward,
+        inward=inward, outward=outward, log_exposer=exposer,
         queue=described, preparator=preparator, worker_maker=maker, submitter=InstantSubmitter(with_batch, context), messenger=messenger,
         monitor=InstantMonitor(with_batch, context), stager=stager, sweeper=InstantSweeper(with_batch, context),
     )
@@ -136,5 +141,5 @@ def make_world(
     return World(
         database=database, clock=clock, batch=batch, communicator=communicator, preparator=preparator, stager=stager, messenger=messenger,
         maker=maker, agents={agent.name: agent for agent in made}, stop=stop, inbox=inbox,
-        house=house,
+        house=house, exposer=exposer,
     )

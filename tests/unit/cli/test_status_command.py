@@ -17,15 +17,15 @@ from harvester_hpc.cli.exits import Exit
 from harvester_hpc.clock import SystemClock
 from harvester_hpc.model.job import JobState
 from harvester_hpc.model.worker import WorkerState
-from harvester_hpc.store import health
+from harvester_hpc.store import health, holdback
 from harvester_hpc.store.database import Database
 from harvester_hpc.store.lease import acquire
 from tests.unit.cli.rows_and_answers import Command, Stored
 
 FORBIDDEN = ("pydantic", "psij", "asyncio", "http", "rich", "filelock", "harvester_psij", "harvester_local", "psutil")
 KEYS = {
-    "status", "home", "state_dir", "time", "running", "holder", "jobs", "workers", "troubles", "tried_again", "agents", "untold_reports",
-    "credentials",
+    "status", "home", "state_dir", "time", "running", "holder", "jobs", "workers", "troubles", "tried_again", "held_back", "agents",
+    "untold_reports", "credentials",
 }
 
 
@@ -76,6 +76,18 @@ def test_trouble_of_a_running_instance_is_degraded(command: Command, stored: Sto
     assert said.json["status"] == "degraded"
     assert said.json["troubles"][0]["why"] == "squeue: Socket timed out"
     assert "squeue: Socket timed out" in plain.out
+
+
+def test_what_the_site_holds_back_is_told_and_no_trouble(command: Command, stored: Stored) -> None:
+    with lease_held(stored):
+        with Database(stored.path, SystemClock()) as database, database.write() as write:
+            holdback.hold(write, "Q", "16 of 16 eligible in batch queue 'batch'")
+        said = command("status", "--json")
+        plain = command("status")
+    assert said.code == plain.code == Exit.DONE
+    assert [one["why"] for one in said.json["held_back"]] == ["16 of 16 eligible in batch queue 'batch'"]
+    assert "held back by the site" in plain.out
+    assert "16 of 16 eligible in batch queue 'batch'" in plain.out
 
 
 def test_jobs_and_workers_are_counted_by_queue_and_state(command: Command, stored: Stored, tmp_path: Path) -> None:

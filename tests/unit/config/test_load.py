@@ -71,6 +71,7 @@ def test_every_attribute_of_a_queue_arrives(tmp_path: Path) -> None:
         "resources": {"batchQueue": "regular", "nodes": 8, "walltime": "12:00:00", "coresPerNode": 64, "memoryMB": 256000,
             "gpusPerNode": 4},
         "inputCache": {"folder": "${workDir}/in", "limitMB": 7, "maxFiles": 8, "highMB": 6, "lowMB": 5}, "transferPatience": 2,
+        "logExposer": {"name": "directory", "maxMB": 0.5, "keepDays": 2, "patience": 3, "livePeriod": 4},
     }  # fmt: skip
     queue = loaded(tmp_path, {"queues": {"Q": attributes}}).queues["Q"].queue
     assert dataclasses.asdict(queue) == {
@@ -82,7 +83,7 @@ def test_every_attribute_of_a_queue_arrives(tmp_path: Path) -> None:
         "criteria": {"a": "1", "b": "x=y"}, "queue_time_limit_s": 100.0, "heartbeat_limit_s": 90.0, "poll_s": 10.0,
         "keep_s": {"finished": 3600.0, "failed": 7200.0, "cancelled": 0.0, "missed": 1800.0},
         "cache": {"folder": f"{tmp_path}/work/in", "limit": 7_000_000, "limit_files": 8, "high": 6_000_000, "low": 5_000_000},
-        "transfer_patience_s": 7200.0,
+        "transfer_patience_s": 7200.0, "logs": {"most": 500_000, "keep_s": 172_800.0, "patience_s": 10_800.0, "live_s": 4.0},
         "access_point": f"{tmp_path}/work/Q/${{workerID}}", "access_root": f"{tmp_path}/work/Q",
         "resources": {
             "batch_queue": "regular", "batch_queues": (), "nodes": 8, "walltime_s": 43200,
@@ -95,6 +96,16 @@ def test_late_binding_arrives_and_a_pull_queue_fetches_nothing(tmp_path: Path) -
     queues = loaded(tmp_path, {"queues": {"L": {"useJobLateBinding": True}, "P": {"mapType": "NoJob", "nQueueLimitJob": 5}}}).queues
     assert queues["L"].queue.late and queues["L"].queue.limit_jobs
     assert queues["P"].queue.map_type is MapType.NO_JOB and queues["P"].queue.limit_jobs is None
+
+
+def test_who_shows_logs_is_said_once_for_all_queues_and_a_queue_may_say_otherwise(tmp_path: Path) -> None:
+    said = {"name": "directory", "folder": "/web", "url": "https://portal", "maxMB": 3}
+    mine = {"A": {}, "B": {"logExposer": {"name": "none"}}, "C": {"logExposer": {"maxMB": 1}}, "D": {"logExposer": {"name": "panda"}}}
+    queues = loaded(tmp_path, {"logExposer": said, "queues": mine}).queues
+    assert {name: queue.queue.logs and queue.queue.logs.most for name, queue in queues.items()} == {
+        "A": 3_000_000, "B": None, "C": 1_000_000, "D": 10_000_000}
+    assert dict(queues["C"].sections["logExposer"]) == {**said, "maxMB": 1}
+    assert dict(queues["D"].sections["logExposer"]) == {"name": "panda"}
 
 
 def test_a_section_with_hops_replaces_the_plugin_of_the_facility(tmp_path: Path) -> None:

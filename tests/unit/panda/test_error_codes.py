@@ -70,6 +70,6 @@ def test_a_job_that_did_not_fail_has_no_code() -> None:
 ])
 def test_a_worker_that_went_wrong_has_a_code_that_its_jobs_can_have_too(cause: Cause, code: int | None) -> None:
     worker = replace(some_worker(1), state=WorkerState.FAILED, cause=cause, why="w")
-    assert worker_item(worker, "host", {}).get("errorCode") == code
+    assert worker_item(worker, "host").get("errorCode") == code
     assert worker_code(replace(worker, state=WorkerState.FINISHED)) is None
     assert worker_code(replace(worker, state=WorkerState.CANCELLED, kill="no longer wanted")) is None

@@ -36,7 +36,6 @@ def test_a_good_section_makes_a_communicator_without_asking_anybody(tmp_path: Pa
     ({"proxyFile": "/p"}, "only one"), ({"certificateFile": "/c"}, "go together"), ({"caFile": "/nowhere"}, "no file"),
     ({"jobsPerCall": 0}, "jobsPerCall"), ({"readS": 0.0}, "readS"), ({"objectStore": -1}, "objectStore"),
     ({"objectStores": {"RSE": 0}}, "objectStores"), ({"pathConvention": -1}, "pathConvention"), ({"proxy": "socks5://p:1"}, "proxy"),
-    ({"logUrls": {"scratch": "https://x"}}, "logUrls"),
     ({"tokenfile": "/t"}, "tokenFile"), ({"itemsPerCall": "100"}, "whole number"),
 ])
 def test_a_bad_one_says_which_key_and_why(tmp_path: Path, change: dict[str, Any], said: str) -> None:

@@ -8,31 +8,34 @@ import pytest
 from harvester_hpc.model.worker import WorkerState
 from harvester_hpc.testing.contracts.communicator import some_worker
 from harvester_local.served.items import WORKER_STATUSES, fits_its_row
-from harvester_panda.log_addresses import addresses_of
 from harvester_panda.worker_reports import item_of
 
-SHOWN = {"/scratch": "https://portal/scratch/", "/scratch/me": "https://portal/~me"}
+LOGS = {"stdout": "https://portal/1.stdout.txt", "batch": "https://portal/1.batch.txt"}
 
 
 @pytest.mark.parametrize("state", list(WorkerState))
 def test_every_state_has_a_word_of_the_servers(state: WorkerState) -> None:
-    item = item_of(replace(some_worker(1), state=state), "host", {})
+    item = item_of(replace(some_worker(1), state=state), "host")
     assert item["status"] in WORKER_STATUSES
     assert fits_its_row(item)
 
 
-def test_logs_are_shown_where_the_nearest_folder_is() -> None:
-    worker = replace(some_worker(1), access_point="/scratch/me/a b/1", job_ids=(7,))
-    assert addresses_of(worker, SHOWN) == {
-        "stdOut": "https://portal/~me/a%20b/1/7/payload.stdout", "stdErr": "https://portal/~me/a%20b/1/7/payload.stderr",
-        "batchLog": "https://portal/~me/a%20b/1/batch.log",
-    }
-    many = addresses_of(replace(worker, job_ids=(7, 8)), SHOWN)
-    assert set(many.values()) == {"https://portal/~me/a%20b/1/batch.log"}
+def test_a_worker_is_told_with_the_addresses_of_the_logs_that_are_shown() -> None:
+    item = item_of(replace(some_worker(1), job_ids=(7,), logs=LOGS), "host")
+    assert (item["stdOut"], item["batchLog"], item.get("stdErr")) == (LOGS["stdout"], LOGS["batch"], None)
 
 
-@pytest.mark.parametrize("folder", ["", "/scratchy/1", "/elsewhere/1", "/scratch/" + "x" * 300])
-def test_what_is_not_shown_or_would_be_cut_has_no_address(folder: str) -> None:
-    worker = replace(some_worker(1), access_point=folder)
-    assert addresses_of(worker, SHOWN) == {}
-    assert "batchLog" not in item_of(worker, "host", SHOWN)
+def test_of_a_worker_with_many_jobs_everybody_looks_at_the_batch_log() -> None:
+    item = item_of(replace(some_worker(1), job_ids=(7, 8), logs={"batch": LOGS["batch"]}), "host")
+    assert {item[key] for key in ("stdOut", "stdErr", "batchLog")} == {LOGS["batch"]}
+
+
+def test_an_address_that_would_be_cut_is_not_told() -> None:
+    item = item_of(replace(some_worker(1), job_ids=(7,), logs={"batch": "https://portal/" + "x" * 250}), "host")
+    assert "batchLog" not in item
+    assert fits_its_row(item)
+
+
+def test_a_worker_has_a_time_of_submission_in_every_state() -> None:
+    item = item_of(replace(some_worker(1), submitted=None, created=1_700_000_000.0), "host")
+    assert item["submitTime"].startswith("datetime/2023-11-14")  # without one, no list of workers shows it

@@ -19,6 +19,7 @@ from harvester_hpc.model.input import InputState
 from harvester_hpc.model.job import JobState, Outcome
 from harvester_hpc.model.transfer import Direction, ItemState, TransferState
 from harvester_hpc.model.worker import MapType, WorkerState
+from harvester_hpc.model.worker_log import LogKind, LogState
 from harvester_hpc.store.event_request import Call
 from harvester_hpc.store.sql import QUERIES, sentences
 
@@ -30,6 +31,8 @@ MAY_SCAN = {
     ("health", "troubles"): "a handful of rows",
     ("health", "beats"): "one row an agent",
     ("health", "no_trouble_at_all"): "a handful of rows",
+    ("holdback", "all"): "one row a queue",
+    ("holdback", "release_all"): "one row a queue",
     ("job", "counts"): "an index of states, once a status",
     ("worker", "counts"): "an index of states",
     ("report", "next_due"): "the first entry of an index",
@@ -37,6 +40,7 @@ MAY_SCAN = {
     ("worker", "next_kill"): "the first entry of a partial index",
     ("worker", "next_look"): "the first entry of a partial index",
     ("worker", "next_tell"): "the first entry of a partial index",
+    ("worker_log", "next_due"): "the first entry of a partial index",
     ("transfer", "next_due"): "the first entry of a partial index",
     ("transfer", "waiting_counts"): "a partial index of what waits, once a status",
     ("transfer", "tried_again"): "a partial index of what waits, once a status",
@@ -69,6 +73,7 @@ def schema() -> Iterator[sqlite3.Connection]:
     ("file", "kind", FileKind), ("file", "state", FileState), ("report", "state", JobState), ("command", "kind", CommandKind),
     ("event", "state", EventState), ("event_call", "what", Call), ("input", "state", InputState), ("transfer", "state", TransferState),
     ("transfer", "direction", Direction), ("parcel", "state", ItemState), ("parcel", "direction", Direction),
+    ("worker_log", "state", LogState), ("log_copy", "kind", LogKind),
     ("dialog", "level", Level), ("credential", "state", CredentialState),
 ])
 def test_a_check_holds_exactly_the_states_of_the_model(schema: sqlite3.Connection, table: str, column: str, states: type[StrEnum]) -> None:
