@@ -103,10 +103,13 @@ class CredManager(Agent):
         news = [name for name, one in after.items() if before.get(name) != one or alarms[name] or self._is_untold(one)]
         if not news:
             return 0
+        changed = [name for name in news if _has_other_content(before.get(name), after[name])]
         with self.database.write() as write:
+            for name in changed:
+                health.credential_changed(write, name)
+                self._told.pop(name, None)
             for name in news:
                 self._keep(write, after[name], alarms[name])
-            changed = [name for name in news if _has_other_content(before.get(name), after[name])]
             if changed:
                 for agent in AGENTS:
                     write.ring(agent)
@@ -119,11 +122,12 @@ class CredManager(Agent):
             level = logging.ERROR if alarm.level is Level.ERROR else logging.WARNING
             log.log(level, "credential=%s %s", one.name, alarm.words)
             dialogs.add(write, self.name, cause, alarm.level, f"{cause}: {alarm.words}")
+        elif policy.concern(one, self._kept[one.name].rules, write.now) is None:
+            dialogs.over(write, self.name, cause)
         credentials.keep(write, one)
         trouble = _trouble(one)
         if not trouble:
             health.no_trouble(write, self.name, one.name)
-            dialogs.over(write, self.name, cause)
             self._told.pop(one.name, None)
         elif self._is_untold(one):
             until = policy.next_renewal(one, self._kept[one.name].rules)

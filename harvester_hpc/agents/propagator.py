@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 #: Why the workload management system does not want a job any more.
 UNWANTED = frozenset({"tobekilled", "softkill"})
+#: What else it answers in the ordinary course of things.
+EXPECTED = frozenset({"alreadydone"})
 
 
 class PropagatorAgent(Agent):
@@ -126,6 +128,9 @@ class PropagatorAgent(Agent):
     def _taken(self, write: Write, report: Report, reply: Accepted) -> None:
         self._over(write, report)
         unwanted = sorted(UNWANTED.intersection(reply.commands))
+        others = sorted(set(reply.commands) - UNWANTED - EXPECTED)
+        if others and not report.told:
+            log.info("a word that means nothing here job=%s state=%s words=%s", report.job_id, report.state, others)
         if unwanted and not JOB_LIFECYCLE.is_final(report.state):
             commands.insert(write, [Command(
                 id=f"wms-kill-{report.job_id}-{report.seq}", kind=CommandKind.KILL_JOBS, ids=(report.job_id,),

@@ -153,13 +153,14 @@ def not_renewed(known: Credential, why: str, remedy: str, *, final: bool, now: f
 
 def alarm(known: Credential, rules: Rules, now: float) -> Alarm | None:
     """Return what a person is to be told; None: nothing, or it was told within a day."""
-    found = _alarm(known, rules, now)
+    found = concern(known, rules, now)
     if found is None or (found.of == known.warned_of and known.warned is not None and 0.0 <= now - known.warned < DAY_S):
         return None
     return found
 
 
-def _alarm(known: Credential, rules: Rules, now: float) -> Alarm | None:
+def concern(known: Credential, rules: Rules, now: float) -> Alarm | None:
+    """Return what is a person's concern, whether it was told or not; None: nothing."""
     said = "; ".join(part for part in (known.why, known.remedy) if part)
     if known.state is not CredentialState.GOOD:
         if needs_person(known, rules) or now - known.since >= LONG_S:
@@ -169,7 +170,8 @@ def _alarm(known: Credential, rules: Rules, now: float) -> Alarm | None:
         return Alarm(of="renewal", level=Level.ERROR, words=f"it cannot be renewed: {said}")
     # Those that renew themselves are late only when half of the time for that has passed.
     early = min(rules.warn_before_s, early_s(known, rules) / 2) if rules.renews else rules.warn_before_s
-    if known.until is not None and known.until - now < early:
+    is_late = bool(known.tries) or not rules.renews
+    if known.until is not None and known.until - now < early and is_late:
         return Alarm(of="end", level=Level.WARNING, words=f"it ends in {_left(known.until - now)}; {said or 'renew it'}")
     if known.source_until is not None and known.source_until - now < rules.warn_before_s:
         words = f"what it is renewed from ends in {_left(known.source_until - now)}; renew that"

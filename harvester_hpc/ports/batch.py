@@ -136,7 +136,12 @@ Sight = Seen | Unseen
 
 
 class Monitor(Protocol):
-    """Looks at workers in the batch system."""
+    """Looks at workers in the batch system.
+
+    A monitor may have more: ``asks``, an object that is the same for all monitors that ask the same (one of them then looks at the
+    workers of all their queues); ``next_answer()``, when asking tells something new, seconds since 1970 (what is past: at any time);
+    ``shortest_look_s``, seconds until the first look at a new worker.
+    """
 
     def check_workers(self, workers: Sequence[Worker]) -> Sequence[Sight]:
         """Look at all of them with as few calls as the batch system needs; the nth result is of the nth worker.
@@ -152,7 +157,10 @@ class Monitor(Protocol):
 
 
 class Sweeper(Protocol):
-    """Kills workers and cleans up after them."""
+    """Kills workers and cleans up after them.
+
+    A sweeper may have ``kill_workers(workers)`` too, which ends many at a time; the nth result is of the nth worker.
+    """
 
     def kill_worker(self, worker: Worker) -> Result:
         """Ask the batch system to end it. Done also if it has ended already; Retry if there is no answer."""
