@@ -65,7 +65,9 @@ def settings_from(values: Mapping[str, Any]) -> PandaSettings:
     Raises:
         ConfigurationError: they cannot be used; with every problem.
     """
-    given = {name: str(Path(value).expanduser().absolute()) if name.endswith("_file") else value for name, value in values.items() if value}
+    given: dict[str, Any] = {
+        name: str(Path(value).expanduser().absolute()) if name.endswith("_file") else value for name, value in values.items() if value
+    }
     settings = PandaSettings(**given)
     problems = settings.problems()
     if problems:
