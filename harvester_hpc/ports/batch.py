@@ -134,7 +134,10 @@ class Monitor(Protocol):
 
 
 class Sweeper(Protocol):
-    """Kills workers and cleans up after them."""
+    """Kills workers and cleans up after them.
+
+    A sweeper may have ``kill_workers(workers)`` too, which ends many at a time; the nth result is of the nth worker.
+    """
 
     def kill_worker(self, worker: Worker) -> Result:
         """Ask the batch system to end it. Done also if it has ended already; Retry if there is no answer."""

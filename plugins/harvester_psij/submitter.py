@@ -88,7 +88,7 @@ class PsijSubmitter:
         if not workers:
             return []
         if self._desk is not None:
-            need(self._desk.scheduler.submit_program)
+            need(self._desk.scheduler.submit_program, str(self._desk))
         extras = self._extras()
         with ThreadPoolExecutor(max(1, min(self._settings.parallel, len(workers))), "submit") as pool:
             return list(pool.map(lambda worker: self._submit(worker, extras), workers))

@@ -85,3 +85,27 @@ def test_a_queue_may_let_its_jobs_be_requeued(tmp_path: Path) -> None:
     text = script(tmp_path, "karolina-cpu", queue, queues=queues)
     assert "#SBATCH --requeue\n" in text and "#SBATCH --constraint=mine\n" in text
     assert "#SBATCH --no-requeue\n" in script(tmp_path, "karolina-cpu", queue)
+
+
+ELSEWHERE = [name for name in facilities(NOWHERE) if site_named(name, NOWHERE, {}).facility.scheduler in ("pbs", "pbs_classic", "lsf")]
+QUEUES_ELSEWHERE = [(name, queue) for name in ELSEWHERE for queue in site_named(name, NOWHERE, {}).facility.queues]
+
+
+@pytest.mark.parametrize(("name", "queue"), QUEUES_ELSEWHERE, ids=[f"{name}-{queue.name}" for name, queue in QUEUES_ELSEWHERE])
+def test_a_script_of_another_batch_system_names_what_its_queue_wants(name: str, queue: BatchQueue, tmp_path: Path) -> None:
+    facility = site_named(name, NOWHERE, {}).facility
+    attributes = {option: facility.attributes.get(option) or "home" for option in facility.required} | dict(facility.attributes)
+    text = script(tmp_path, name, queue, attributes=attributes)
+    prefix = "#BSUB -" if facility.scheduler == "lsf" else "#PBS -"
+    lines = [line.removeprefix(prefix) for line in text.splitlines() if line.startswith(prefix)]
+    assert [line for line in lines if line.startswith("q ")] == ([f"q {queue.destination}"] if queue.destination else [])
+    assert any(line in ("A m1", "P m1") for line in lines)
+    for option, value in attributes.items():
+        said = f"l {option.removeprefix('l.')}={value}" if option.startswith("l.") else f"{option} {value}"
+        assert said in [line.replace('"', "") for line in lines]
+    for resource, value in facility.chunk.items():
+        assert any(line.startswith("l select=") and f":{resource}={value}" in line for line in lines)
+    told = next(line for line in lines if line.startswith(("W ", "l walltime=")))
+    hours, minutes, *seconds = (int(part) for part in told.replace("=", " ").split()[-1].split(":"))
+    nodes = max([queue.min_nodes, *(one.min_nodes for one in queue.bins[:1])])
+    assert hours * 3600 + minutes * 60 + sum(seconds) <= (queue.longest_s(nodes) or 10**9)

@@ -199,3 +199,12 @@ def test_a_kill_by_name_asks_for_the_numbers_and_takes_what_is_over(programs: Pa
     program(programs, "qdel", "echo 'qdel: Job has finished 12.pbs' >&2; exit 35")
     Pbs(60).cancel(ids=["11.pbs"], keys=["habcde-1"])
     assert calls(programs, "qdel") == ["11.pbs 12.pbs"]
+
+
+def test_many_names_are_one_question_and_only_ours_are_killed(programs: Path) -> None:
+    program(programs, "qselect", "echo 101.pbs; echo 102.pbs; echo 103.pbs")
+    program(programs, "qstat", f"cat {RECORDED}/qstat-openpbs-20.0.1.json")
+    program(programs, "qdel", "true")
+    Pbs(60).cancel(keys=["habcde-1", *(f"other-{number}" for number in range(20))])
+    assert len(calls(programs, "qselect")) == 1
+    assert calls(programs, "qdel") == ["101.pbs"]
