@@ -159,7 +159,7 @@ class Agent(ABC):
         except (StoreError, LeaseLost):
             raise
         except CredentialRefused as error:
-            self._wait_for_credential(queue, error)
+            self.wait_for_credential(queue, error)
             return None
         except Unavailable as error:
             if error.of:
@@ -225,7 +225,7 @@ class Agent(ABC):
         with self.database.write() as write:
             health.no_trouble(write, self.name, queue)
 
-    def _wait_for_credential(self, queue: str, error: CredentialRefused) -> None:
+    def wait_for_credential(self, queue: str, error: CredentialRefused) -> None:
         """Say that a credential was refused, and leave the queue alone until there is another one.
 
         The server is not asked often in the meantime: what it does not take now it will not take in a second.

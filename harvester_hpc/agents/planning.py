@@ -76,7 +76,7 @@ class Planning:
             for one, _ in found for job, why in one.misfits
         ]
         intents = [
-            intent for one, number in found if one.plan is not None for intent in [_intent(queue, one.plan, one.jobs)] * number
+            intent for one, number in found if one.plan is not None for intent in [intent_of(queue, one.plan, one.jobs)] * number
         ]
         waiting = [
             look_again(job, job.due or now, why=one.wait)
@@ -133,7 +133,7 @@ class Planning:
             if why:
                 raise Unavailable("no worker can be made", why=why, remedy="check the queue's resources")
             if not isinstance(plan, Retry):
-                intents += [replace(_intent(queue, plan, ()), job_type=kind[0], resource_type=kind[1])] * number
+                intents += [replace(intent_of(queue, plan, ()), job_type=kind[0], resource_type=kind[1])] * number
         return self._plan(queue, self._placed(queue, site, intents))
 
     def _pull_kinds(self, queue: Queue, room: int) -> Mapping[Kind, int]:
@@ -221,7 +221,8 @@ class Planning:
         return not_spoken_for(queue, wanted, takers, size if queue.map_type is MapType.MANY_TO_ONE else 1, now)
 
 
-def _intent(queue: Queue, plan: WorkerPlan, chunk: Sequence[Job]) -> Intent:
+def intent_of(queue: Queue, plan: WorkerPlan, chunk: Sequence[Job]) -> Intent:
+    """Return the worker that is made of a plan and the jobs that it is for."""
     ids = () if queue.late else tuple(job.id for job in chunk)  # a late worker is of the size that these jobs want, and gets them later
     types = {job.resource_type for job in chunk}
     return Intent(

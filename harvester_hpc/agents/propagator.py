@@ -18,6 +18,7 @@ from harvester_hpc.model.worker import WORKER_LIFECYCLE, WorkerState
 from harvester_hpc.ports.communicator import Accepted, JobReply, JobReport, NotAccepted
 from harvester_hpc.store import command as commands
 from harvester_hpc.store import job as jobs
+from harvester_hpc.store import pulled
 from harvester_hpc.store import report as reports
 from harvester_hpc.store import worker as workers
 from harvester_hpc.store import worker_log as worker_logs
@@ -159,6 +160,7 @@ class PropagatorAgent(Agent):
         sent = self.clock.now()
         with self.database.read() as connection:
             waiting = worker_logs.with_addresses(connection, workers.to_tell(connection, sent, self.house.bunch))
+            waiting = pulled.with_jobs(connection, waiting)
         if not waiting:
             return 0
         taken = self.attempt_each("workers", waiting, lambda: self.house.communicator.update_workers(waiting), bool)

@@ -65,11 +65,10 @@ def seen(known: Credential | None, name: str, standing: Standing, now: float) ->
 def _state(known: Credential, standing: Standing, now: float) -> CredentialState:
     if standing.why or not standing.mark:
         return CredentialState.MISSING
-    if known.refused == standing.mark:
-        return CredentialState.REFUSED
+    # That an ended one is refused is no news.
     if standing.until is not None and standing.until <= now:
         return CredentialState.EXPIRED
-    return CredentialState.GOOD
+    return CredentialState.REFUSED if known.refused == standing.mark else CredentialState.GOOD
 
 
 def _reason(known: Credential, standing: Standing) -> tuple[str, str]:

@@ -73,6 +73,29 @@ class Submitter(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What a worker would be submitted with.
+
+    Attributes:
+        script: the whole batch script.
+        command: argv of the submit command; the script stands in it by the name that it would have.
+        on_input: the submit command reads the script from its standard input.
+    """
+
+    script: str
+    command: tuple[str, ...]
+    on_input: bool = False
+
+
+class Previewer(Protocol):
+    """What a submitter offers besides if it can show what it would do."""
+
+    def preview_worker(self, worker: Worker) -> Preview:
+        """Return what the worker would be submitted with; touches nothing outside, and needs no batch system."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What is known of a worker in the batch system.
 

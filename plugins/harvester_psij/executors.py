@@ -5,6 +5,7 @@ a job that left the queue for a success.
 """
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import threading
@@ -191,6 +192,13 @@ def submit(attempt: Attempt) -> str:
     job = Job(JobSpec(executable="worker", launcher="single"))
     executor.submit(job)
     return str(job.native_id)
+
+
+def rendered(values: dict[str, object]) -> str:
+    """Return the text of a batch script, as it is submitted."""
+    text = io.StringIO()
+    TemplatedScriptGenerator(JobExecutorConfig(), TEMPLATE).generate_submit_script(Job(), values, text)
+    return text.getvalue()
 
 
 def submit_local(record: Record, values: dict[str, object], log: Path, variables: dict[str, str]) -> None:

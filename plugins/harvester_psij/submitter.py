@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from harvester_hpc.errors import Unavailable
 from harvester_hpc.messenger.values import Claim
 from harvester_hpc.model.worker import Worker
-from harvester_hpc.ports.batch import Busy, Lookup, NotThere, Refused, Submission, Submitted, Uncertain
+from harvester_hpc.ports.batch import Busy, Lookup, NotThere, Preview, Refused, Submission, Submitted, Uncertain
 from harvester_hpc.ports.context import Context
 from harvester_psij.command import need
 from harvester_psij.desk import desk_of
@@ -92,6 +92,17 @@ class PsijSubmitter:
         extras = self._extras()
         with ThreadPoolExecutor(max(1, min(self._settings.parallel, len(workers))), "submit") as pool:
             return list(pool.map(lambda worker: self._submit(worker, extras), workers))
+
+    def preview_worker(self, worker: Worker) -> Preview:
+        """Return what the worker would be submitted with; see ``ports.batch.Previewer``."""
+        load_psij()
+        from harvester_psij.executors import rendered
+
+        script = record_of(self._context, worker.key).folder / "SUBMISSION.job"
+        text = rendered(script_values(worker, self._context, self._extras(), self._scheduler))
+        if self._scheduler is None:
+            return Preview(script=text, command=("/bin/bash", str(script)))
+        return Preview(script=text, command=tuple(self._scheduler.submit_command(script)), on_input=self._scheduler.reads_script)
 
     def _extras(self) -> ScriptExtras:
         settings = self._settings

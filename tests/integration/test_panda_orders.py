@@ -14,6 +14,7 @@ from tests.integration.test_panda_pipeline import configuration, rows
 
 PILOT = """#!/bin/sh
 echo "$HARVESTER_JOB_TYPE $HARVESTER_RESOURCE_TYPE $*" >> {folder}/pilots
+echo "[4$HARVESTER_WORKER_ID]" > "$HARVESTER_ACCESS_POINT/worker_pandaids.json"
 """
 
 
@@ -74,6 +75,7 @@ def test_orders_are_obeyed_once_and_told_over_a_restart(tmp_path: Path) -> None:
         assert acknowledged(folder) == ["SET_N_WORKERS_JOBTYPE:PULL", "KILL_WORKERS"]
         reported = served.system.workers()[numbers[0]]
         assert (reported["jobType"], reported["resourceType"], reported["syncLevel"]) == ("managed", "MCORE", 1)
+        assert reported["pandaid_list"] == [int(f"4{numbers[0]}")]
         assert {one["command"] for one in told(folder, "commands")} == {"SET_N_WORKERS_JOBTYPE", "REPORT_WORKER_STATS"}
         assert told(folder, "heartbeat")["sw_version"]
         assert told(folder, "metrics")
