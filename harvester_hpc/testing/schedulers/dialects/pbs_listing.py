@@ -44,7 +44,7 @@ def exit_status(job: Job) -> int | None:
     """Return Exit_status; None: a job that never ran has none."""
     if not job.has_ended or not job.started:
         return None
-    if job.cause in STATUSES:
+    if job.cause is not None and job.cause in STATUSES:
         return STATUSES[job.cause]
     if job.exit_code is not None:
         return job.exit_code
