@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harvester_hpc.clock import Clock, SystemClock
+from harvester_hpc.login_proxy import use_login_proxy
 from harvester_hpc.model.command import CommandKind
 from harvester_hpc.model.turn import (
     AGENTS,
@@ -93,6 +94,7 @@ def communicator(configuration: Configuration) -> Communicator:
     from harvester_hpc.registry import Registry
 
     make_folders(configuration.state_dir)
+    use_login_proxy(configuration.facility.network, os.environ)
     return Registry().communicator_of(configuration)
 
 
@@ -113,6 +115,7 @@ def service(configuration: Configuration, *, clock: Clock | None = None, stop: t
     from harvester_hpc.store.migrate import migrate
 
     clock, stop = clock or SystemClock(), stop or threading.Event()
+    use_login_proxy(configuration.facility.network, os.environ)
     loaded = Registry().load_all(configuration)
     path = store_path(configuration.state_dir)
     make_folders(configuration.state_dir)

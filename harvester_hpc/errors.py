@@ -13,6 +13,7 @@
     ├── ForbiddenMove                a step that the lifecycle does not have (a defect of the caller)
     ├── FifoLost                     a queue beside the store is not the one that was opened
     └── Unavailable                  the outside gave no answer: nothing is known, nothing changes
+        ├── AnswerLost               it was asked for what it gives once, and may have given it
         └── CredentialRefused        it does not want our credential, or there is none to show
 
 An error about one job, worker or file is no exception; it is a value (see ``ports.outcome``).
@@ -109,6 +110,10 @@ class Unavailable(HarvesterError):
     def __init__(self, what: str, *, why: str = "", remedy: str = "", of: str = "") -> None:
         super().__init__(what, why=why, remedy=remedy)
         self.of = of
+
+
+class AnswerLost(Unavailable):
+    """The outside was asked for what it gives once; what it gave, if it did, cannot be asked for again."""
 
 
 class CredentialRefused(Unavailable):

@@ -5,19 +5,19 @@ import logging
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
 from typing import ClassVar, TypeVar
 
+from harvester_hpc.agents.answers import checked
+from harvester_hpc.agents.side_by_side import as_ready, parts
 from harvester_hpc.clock import Clock
 from harvester_hpc.errors import CredentialRefused, LeaseLost, StoreError, Unavailable
 from harvester_hpc.model.facility import Facility
-from harvester_hpc.model.worker import Worker
 from harvester_hpc.policy.backoff import LONGEST_WITH_SPREAD_S, pause_s
 from harvester_hpc.policy.credential import Rules
-from harvester_hpc.policy.patience import next_look_s, together
 from harvester_hpc.ports.communicator import Communicator
 from harvester_hpc.ports.credential import CredentialManager
 from harvester_hpc.ports.plugins import QueuePlugins
@@ -108,6 +108,7 @@ class Agent(ABC):
         self.clock = house.clock
         self.database = house.database
         self._waiting: dict[str, Waiting] = {}
+        self._shared: dict[str, str] = {}  # queue -> what it waits for together with others
         self._pool: ThreadPoolExecutor | None = None
 
     @abstractmethod
@@ -149,6 +150,7 @@ class Agent(ABC):
         """Call the outside for one queue ("" for the agent as a whole); None if it did not work.
 
         Then the queue is left alone for a growing while, and ``status`` says since when and why. An answer ends that.
+        What several queues ask (``Unavailable.of``) is one trouble, in which each of them is from its own next question on.
 
         Args:
             on_defect: what to return if the plugin raises something else than it may.
@@ -158,15 +160,20 @@ class Agent(ABC):
         except (StoreError, LeaseLost):
             raise
         except CredentialRefused as error:
-            self._wait_for_credential(queue, error)
+            self.wait_for_credential(queue, error)
             return None
         except Unavailable as error:
-            self.begin_to_wait(queue, str(error))
+            if error.of:
+                self._shared[queue] = error.of
+            if not error.of or not self.waits(error.of):
+                self.begin_to_wait(error.of or queue, str(error))
             return None
         except Exception as error:
             log.exception("defect in a plugin agent=%s queue=%s", self.name, queue)
             self.begin_to_wait(queue, f"{type(error).__name__}: {error}")
             return on_defect(error)
+        if (shared := self._shared.pop(queue, None)) is not None:
+            Agent.works(self, shared)  # it answers, whatever it says to this queue
         self.works(queue)
         return answer
 
@@ -181,16 +188,27 @@ class Agent(ABC):
 
     def waits(self, queue: str) -> bool:
         """Tell whether the queue is left alone at the moment."""
-        waiting = self._waiting.get(queue)
+        now = self.clock.now()
+        return any(self._is_on(waiting, now) for waiting in self._waits_of(queue))
+
+    def _is_on(self, waiting: Waiting, now: float) -> bool:
         # Longer than any pause of ours: the clock was set back.
-        if waiting is None or not 0.0 < waiting.until - self.clock.now() <= LONGEST_WITH_SPREAD_S:
+        if not 0.0 < waiting.until - now <= LONGEST_WITH_SPREAD_S:
             return False
         return waiting.refused is None or not self._is_renewed(*waiting.refused)
 
     def waits_until(self, queue: str) -> float:
         """Return until when the queue is left alone; now if it is not."""
-        waiting = self._waiting.get(queue)
-        return waiting.until if waiting is not None and self.waits(queue) else self.clock.now()
+        return max(waiting.until for waiting in self._waits_of(queue)) if self.waits(queue) else self.clock.now()
+
+    def _waits_of(self, queue: str) -> list[Waiting]:
+        names = dict.fromkeys((queue, self._shared.get(queue, queue)))
+        return [self._waiting[name] for name in names if name in self._waiting]
+
+    def wait_together(self, queue: str, others: Iterable[str]) -> None:
+        """Let others wait for what ``queue`` has just found away, if they ask the same."""
+        shared = self._shared.get(queue)
+        self._shared.update({other: shared for other in others if shared is not None})
 
     def works(self, queue: str) -> None:
         """The outside has answered: the trouble, if there was one, is over."""
@@ -209,7 +227,7 @@ class Agent(ABC):
         with self.database.write() as write:
             health.no_trouble(write, self.name, queue)
 
-    def _wait_for_credential(self, queue: str, error: CredentialRefused) -> None:
+    def wait_for_credential(self, queue: str, error: CredentialRefused) -> None:
         """Say that a credential was refused, and leave the queue alone until there is another one.
 
         The server is not asked often in the meantime: what it does not take now it will not take in a second.
@@ -251,15 +269,15 @@ class Agent(ABC):
         What is ready at the same time is yielded together, so that it can be stored together: a commit waits for the disk.
         What one part raises is raised after all others were yielded; no call is under way any more when this ends.
         """
-        parts = list(_parts(items, self.house.parallel))
-        if len(parts) <= 1:
-            yield from (list(act(part)) for part in parts)
+        groups = list(parts(items, self.house.parallel))
+        if len(groups) <= 1:
+            yield from (list(act(part)) for part in groups)
             return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.house.parallel, thread_name_prefix=self.name)
-        futures = [self._pool.submit(act, part) for part in parts]
+        futures = [self._pool.submit(act, part) for part in groups]
         try:
-            yield from _as_ready(futures)
+            yield from as_ready(futures)
         finally:
             for future in futures:
                 future.cancel()
@@ -270,44 +288,6 @@ class Agent(ABC):
     def pause_s(self, tries: int) -> float:
         """Return how long to wait after the ``tries``-th failure in a row of one item, in seconds."""
         return pause_s(tries, self.house.draw())
-
-
-def checked(answer: Answer, kind: UnionType | type) -> Answer:
-    """Return a plugin's answer if it is of ``kind``.
-
-    Raises:
-        TypeError: it is not.
-    """
-    if not isinstance(answer, kind):
-        raise TypeError(f"a plugin has answered with {type(answer).__name__}, where {kind} is expected")
-    return answer
-
-
-def _as_ready(futures: Sequence[Future[Sequence[Answer]]]) -> Iterator[list[Answer]]:
-    """Yield the results of those that are done by then, in their order, until all are; nothing of one that has raised."""
-    waiting = set(futures)
-    while waiting:
-        ready, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-        results = [result for future in futures if future in ready and future.exception() is None for result in future.result()]
-        if results:
-            yield results
-
-
-#: Fewer items than this are not worth a thread of their own.
-SMALLEST_PART = 8
-
-
-def _parts(items: Sequence[Item], number: int) -> Iterator[Sequence[Item]]:
-    size = max(1, -(-len(items) // number)) if len(items) <= number else max(SMALLEST_PART, -(-len(items) // number))
-    for start in range(0, len(items), size):
-        yield items[start:start + size]
-
-
-def next_look(plugins: QueuePlugins, worker: Worker, now: float) -> float:
-    """Return when to look at an unchanged worker in the batch system again, seconds since 1970: at the same times as at others."""
-    # A monitor that asks a server, and not its own machine, may say that it is not to be asked every second.
-    shortest_s = float(getattr(plugins.monitor, "shortest_look_s", 1.0))
-    return together(now, next_look_s(worker, plugins.queue.poll_s, now, shortest_s))
 
 
 def by_queue(items: Iterable[Item], queue_of: Callable[[Item], str]) -> dict[str, list[Item]]:

@@ -88,7 +88,10 @@ class Carriage:
         if left and end.lost and end.defect and one.tries >= DEFECTS and len(left) > 1:
             return self._consignment.split(mover, one, left, end.lost)
         if left and end.lost and not (end.defect and one.tries >= DEFECTS):
-            self.agent.begin_to_wait(named(mover), end.lost)
+            if end.refused is not None:
+                self.agent.wait_for_credential(named(mover), end.refused)
+            else:
+                self.agent.begin_to_wait(named(mover), end.lost)
             return self._delivery.put_off(mover, one, left, end.lost)
         self.agent.works(named(mover))
         if left:

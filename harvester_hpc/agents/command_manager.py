@@ -56,7 +56,10 @@ class CommandManager(Agent):
             with self.database.write() as write:
                 commands.drop_stops(write)
         self._ask()
-        return taken + self._carry_out()
+        done = self._carry_out()
+        if done and not self.waits(""):
+            self._acknowledge()
+        return taken + done
 
     def next_due(self) -> float | None:
         """Return when to look into the inbox again."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from harvester_hpc.agents.arrivals import NotShown, looked_at, never_shown, wants_look
-from harvester_hpc.errors import Unavailable
+from harvester_hpc.errors import CredentialRefused, Unavailable
 from harvester_hpc.model.transfer import Item, ItemId, Transfer, TransferId
 from harvester_hpc.ports.carrier import Copier, ItemNews, Parked
 
@@ -27,10 +27,11 @@ Told = tuple[Item, ItemNews]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copied:
-    """How the thread of a batch ended. parked, lost: why the rest of it did not move, if there is a rest."""
+    """How the thread of a batch ended. parked, lost, refused: why the rest of it did not move, if there is a rest."""
 
     parked: Parked | None = None
     lost: str = ""
+    refused: CredentialRefused | None = None
     defect: bool = False
 
 
@@ -164,6 +165,8 @@ class Copying:
 def _worked(run: Run, work: Callable[[], Copied]) -> None:
     try:
         run.end = work()
+    except CredentialRefused as error:
+        run.end = Copied(lost=str(error), refused=error)
     except Unavailable as error:
         run.end = Copied(lost=str(error))
     except Exception as error:

@@ -87,8 +87,8 @@ class CredManager(Agent):
                 )
                 return after
             case NotRenewed():
-                after = policy.not_renewed(
-                    known, answer.why, answer.remedy, final=answer.final, now=now, spread=self.house.draw())
+                failed = "; ".join(part for part in (answer.why, answer.remedy) if part)
+                after = policy.not_renewed(known, failed, final=answer.final, now=now, spread=self.house.draw())
                 log.log(
                     logging.WARNING if after.tries == 1 else logging.INFO, "not renewed credential=%s try=%d seconds=%.0f why=%s",
                     name, after.tries, (after.due or now) - now, answer.why,
@@ -103,10 +103,13 @@ class CredManager(Agent):
         news = [name for name, one in after.items() if before.get(name) != one or alarms[name] or self._is_untold(one)]
         if not news:
             return 0
+        changed = [name for name in news if _has_other_content(before.get(name), after[name])]
         with self.database.write() as write:
+            for name in changed:
+                health.credential_changed(write, name)
+                self._told.pop(name, None)
             for name in news:
                 self._keep(write, after[name], alarms[name])
-            changed = [name for name in news if _has_other_content(before.get(name), after[name])]
             if changed:
                 for agent in AGENTS:
                     write.ring(agent)
@@ -119,11 +122,12 @@ class CredManager(Agent):
             level = logging.ERROR if alarm.level is Level.ERROR else logging.WARNING
             log.log(level, "credential=%s %s", one.name, alarm.words)
             dialogs.add(write, self.name, cause, alarm.level, f"{cause}: {alarm.words}")
+        elif policy.concern(one, self._kept[one.name].rules, write.now) is None:
+            dialogs.over(write, self.name, cause)
         credentials.keep(write, one)
         trouble = _trouble(one)
         if not trouble:
             health.no_trouble(write, self.name, one.name)
-            dialogs.over(write, self.name, cause)
             self._told.pop(one.name, None)
         elif self._is_untold(one):
             until = policy.next_renewal(one, self._kept[one.name].rules)
@@ -140,10 +144,7 @@ def _has_other_content(before: Credential | None, after: Credential) -> bool:
 
 def _trouble(one: Credential) -> str:
     """Return what ``status`` says is wrong; "" if nothing."""
-    said = "; ".join(part for part in (one.why, one.remedy) if part)
-    if one.state is not CredentialState.GOOD:
-        return f"{one.state}: {said}"
-    return f"not renewed: {said}" if one.tries else ""
+    return one.said if one.state is CredentialState.GOOD else f"{one.state}: {one.said}"
 
 
 def checked_standing(manager: CredentialManager) -> Standing:

@@ -78,6 +78,8 @@ class InputCache:
             leaving = Amount() if isinstance(space, str) else to_leave(Amount(), space, settings.high, settings.low)
             if leaving != Amount():
                 self._let_leave(root, leaving)
+            if settings.unused_s:
+                self._let_old_leave(root, now - settings.unused_s)
         return self.clean()
 
     def clean(self) -> int:
@@ -121,6 +123,16 @@ class InputCache:
             inputs.leave(write, [one.id for one in chosen])
         if chosen:
             log.info("inputs that no job wants leave the cache root=%s files=%d bytes=%d", root, len(chosen), size)
+
+    def _let_old_leave(self, root: str, before: float) -> None:
+        """Let leave what was last used before a time: the site would remove it soon, and nobody would know."""
+        with self.database.read() as connection:
+            old = [one for one in inputs.idle(connection, root, (), MOST) if one.used < before]
+        if not old:
+            return
+        with self.database.write() as write:
+            inputs.leave(write, [one.id for one in old])
+        log.info("inputs that were not used for long leave the cache root=%s files=%d", root, len(old))
 
     # -- the folder -------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from harvester_hpc.agents.access_point import letters_in, point_of
 from harvester_hpc.agents.base import Agent, Surroundings, by_queue
 from harvester_hpc.agents.event_news import store_event_news
 from harvester_hpc.agents.late_binding import LateBinding
+from harvester_hpc.agents.pulled_jobs import PulledJobs
 from harvester_hpc.messenger.values import News
 from harvester_hpc.model.file import FileKind
 from harvester_hpc.model.job import JOB_LIFECYCLE, WITH_ITS_WORKER_S, Job, JobState, JobStep, Outcome, step
@@ -44,6 +45,7 @@ class MessengerAgent(Agent):
         self._listen_s = period_s
         self._listens = True
         self._late = LateBinding(self)
+        self._pulled = PulledJobs(self)
 
     def run_once(self) -> int:
         """Listen at each queue's doorbell, read the letters that are due; return how many workers had news."""
@@ -84,6 +86,7 @@ class MessengerAgent(Agent):
         changed = 0
         over = self._jobs_that_are_over(group)
         for part in self.in_parallel(group, lambda some: self._looks(plugins, some, over, rung)):
+            self._pulled.note(plugins, [worker for worker, _ in part])
             self._store(plugins.queue, part)
             for _, news in part:
                 if news is not None:

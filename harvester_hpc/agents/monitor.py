@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harvester_hpc.agents import attributes
-from harvester_hpc.agents.base import Agent, Surroundings, by_queue, next_look
+from harvester_hpc.agents.base import Agent, Surroundings, by_queue
 from harvester_hpc.agents.event_news import take_back_ranges
+from harvester_hpc.agents.looks import next_look
 from harvester_hpc.agents.unwanted_jobs import UnwantedJobs
 from harvester_hpc.agents.worker_ends import WorkerEnds
 from harvester_hpc.model.job import BOUND, WITH_ITS_WORKER_S, step
@@ -17,6 +18,7 @@ from harvester_hpc.policy.patience import is_given_up, reason_to_kill
 from harvester_hpc.policy.shared_job import state_of
 from harvester_hpc.policy.sighting import changed, is_news, lost
 from harvester_hpc.ports.batch import Seen, Sight, Unseen
+from harvester_hpc.ports.plugins import QueuePlugins
 from harvester_hpc.store import event as events
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import worker as workers
@@ -39,7 +41,7 @@ class MonitorAgent(Agent):
         self._unwanted = UnwantedJobs(self)
 
     def run_once(self) -> int:
-        """Look at the workers that are due, with one call a monitor plugin; return how many changed."""
+        """Look at the workers that are due, with one call for all queues whose monitors ask the same; return how many changed."""
         cancelled = self._unwanted.run_once()
         now = self.clock.now() + EARLY_S
         with self.database.read() as connection:
@@ -50,7 +52,8 @@ class MonitorAgent(Agent):
             ]
         if not any((worker.due or 0.0) <= now - EARLY_S for worker in found):
             return cancelled
-        return cancelled + sum(self._one_queue(name, group) for name, group in by_queue(found, lambda worker: worker.queue).items())
+        queues = by_queue(found, lambda worker: worker.queue)
+        return cancelled + sum(self._together(group) for group in self._by_asked(queues))
 
     def next_due(self) -> float | None:
         """Return when the next worker wants looking at."""
@@ -58,16 +61,35 @@ class MonitorAgent(Agent):
             times = [workers.next_due(connection, (WorkerState.SUBMITTED, WorkerState.RUNNING)), jobs.next_due(connection, BOUND)]
         return min((time for time in times if time is not None), default=None)
 
-    def _one_queue(self, name: str, group: Sequence[Worker]) -> int:
-        plugins = self.house.queues.get(name)
-        if plugins is None or self.waits(name):
-            self._look_again(group, self.waits_until(name) if plugins else self.clock.now() + self.period_s)
-            return 0
-        pairs = self.attempt_each(name, group, lambda: plugins.monitor.check_workers(group), Sight)
+    def _by_asked(self, queues: Mapping[str, Sequence[Worker]]) -> list[dict[str, Sequence[Worker]]]:
+        """Return the queues that can be looked at now, with their workers, in groups whose monitors ask the same; put off the others."""
+        groups: dict[int, dict[str, Sequence[Worker]]] = {}
+        for name, workers_of_it in queues.items():
+            plugins = self.house.queues.get(name)
+            if plugins is None or self.waits(name):
+                self._look_again(workers_of_it, self.waits_until(name) if plugins else self.clock.now() + self.period_s)
+                continue
+            asked = getattr(plugins.monitor, "asks", plugins.monitor)
+            groups.setdefault(id(asked), {})[name] = workers_of_it
+        return list(groups.values())
+
+    def _together(self, queues: Mapping[str, Sequence[Worker]]) -> int:
+        """Look at the workers of queues whose monitors ask the same, through the first of them."""
+        name = next(iter(queues))
+        everyone = [worker for group in queues.values() for worker in group]
+        monitor = self.house.queues[name].monitor
+        pairs = self.attempt_each(name, everyone, lambda: monitor.check_workers(everyone), Sight)
         if pairs is None:
-            self._look_again(group, self.waits_until(name))
+            self.wait_together(name, queues)
+            self._look_again(everyone, self.waits_until(name))
             return 0
+        for other in queues:
+            self.works(other)
         self.house.reached("workers checked")
+        seen = by_queue(pairs, lambda pair: pair[0].queue)
+        return sum(self._take(self.house.queues[one], found) for one, found in seen.items())
+
+    def _take(self, plugins: QueuePlugins, pairs: Sequence[tuple[Worker, Sight]]) -> int:
         ended = [(worker, seen) for worker, seen in pairs if isinstance(seen, Seen) and seen.state in ENDS]
         going_on = [(worker, sight) for worker, sight in pairs if not (isinstance(sight, Seen) and sight.state in ENDS)]
         moved = self._take_changes(plugins.queue, going_on)

@@ -76,7 +76,7 @@ class Planning:
             for one, _ in found for job, why in one.misfits
         ]
         intents = [
-            intent for one, number in found if one.plan is not None for intent in [_intent(queue, one.plan, one.jobs)] * number
+            intent for one, number in found if one.plan is not None for intent in [intent_of(queue, one.plan, one.jobs)] * number
         ]
         waiting = [
             look_again(job, job.due or now, why=one.wait)
@@ -93,7 +93,8 @@ class Planning:
             return obeying(fitted(maker, queue, chunk), queue, refusal)
         narrow = replace(queue, resources=replace(queue.resources, batch_queue=site.open[0], batch_queues=site.open))
         one = obeying(fitted(maker, narrow, chunk), queue, refusal)
-        misfits = tuple((job, why) for job, why in one.misfits if not obeying(fitted(maker, queue, [job]), queue, refusal).plan)
+        whole = [obeying(fitted(maker, queue, [job]), queue, refusal) for job, _ in one.misfits]
+        misfits = tuple(misfit for each in whole for misfit in each.misfits)
         late = {job.id for job, _ in one.misfits} - {job.id for job, _ in misfits}
         self._say([job for job in chunk if job.id in late], f"waits for room: {site.why_closed}")
         return replace(one, misfits=misfits)
@@ -133,7 +134,7 @@ class Planning:
             if why:
                 raise Unavailable("no worker can be made", why=why, remedy="check the queue's resources")
             if not isinstance(plan, Retry):
-                intents += [replace(_intent(queue, plan, ()), job_type=kind[0], resource_type=kind[1])] * number
+                intents += [replace(intent_of(queue, plan, ()), job_type=kind[0], resource_type=kind[1])] * number
         return self._plan(queue, self._placed(queue, site, intents))
 
     def _pull_kinds(self, queue: Queue, room: int) -> Mapping[Kind, int]:
@@ -221,7 +222,8 @@ class Planning:
         return not_spoken_for(queue, wanted, takers, size if queue.map_type is MapType.MANY_TO_ONE else 1, now)
 
 
-def _intent(queue: Queue, plan: WorkerPlan, chunk: Sequence[Job]) -> Intent:
+def intent_of(queue: Queue, plan: WorkerPlan, chunk: Sequence[Job]) -> Intent:
+    """Return the worker that is made of a plan and the jobs that it is for."""
     ids = () if queue.late else tuple(job.id for job in chunk)  # a late worker is of the size that these jobs want, and gets them later
     types = {job.resource_type for job in chunk}
     return Intent(

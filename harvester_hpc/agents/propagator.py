@@ -18,6 +18,7 @@ from harvester_hpc.model.worker import WORKER_LIFECYCLE, WorkerState
 from harvester_hpc.ports.communicator import Accepted, JobReply, JobReport, NotAccepted
 from harvester_hpc.store import command as commands
 from harvester_hpc.store import job as jobs
+from harvester_hpc.store import pulled
 from harvester_hpc.store import report as reports
 from harvester_hpc.store import worker as workers
 from harvester_hpc.store import worker_log as worker_logs
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 #: Why the workload management system does not want a job any more.
 UNWANTED = frozenset({"tobekilled", "softkill"})
+#: What else it answers in the ordinary course of things.
+EXPECTED = frozenset({"alreadydone"})
 
 
 class PropagatorAgent(Agent):
@@ -126,6 +129,9 @@ class PropagatorAgent(Agent):
     def _taken(self, write: Write, report: Report, reply: Accepted) -> None:
         self._over(write, report)
         unwanted = sorted(UNWANTED.intersection(reply.commands))
+        others = sorted(set(reply.commands) - UNWANTED - EXPECTED)
+        if others and not report.told:
+            log.info("a word that means nothing here job=%s state=%s words=%s", report.job_id, report.state, others)
         if unwanted and not JOB_LIFECYCLE.is_final(report.state):
             commands.insert(write, [Command(
                 id=f"wms-kill-{report.job_id}-{report.seq}", kind=CommandKind.KILL_JOBS, ids=(report.job_id,),
@@ -154,6 +160,7 @@ class PropagatorAgent(Agent):
         sent = self.clock.now()
         with self.database.read() as connection:
             waiting = worker_logs.with_addresses(connection, workers.to_tell(connection, sent, self.house.bunch))
+            waiting = pulled.with_jobs(connection, waiting)
         if not waiting:
             return 0
         taken = self.attempt_each("workers", waiting, lambda: self.house.communicator.update_workers(waiting), bool)

@@ -6,7 +6,8 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harvester_hpc.agents.base import Agent, next_look
+from harvester_hpc.agents.base import Agent
+from harvester_hpc.agents.looks import next_look
 from harvester_hpc.agents.prefetch import prefetch
 from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, step

@@ -69,6 +69,11 @@ class SweeperAgent(Agent):
             until = self.waits_until(name) if plugins else self.clock.now() + self.period_s
             self._kill_again([(worker, until, "") for worker in group])
             return 0
+        together = getattr(plugins.sweeper, "kill_workers", None)
+        if callable(together):
+            found = self.attempt_each(name, group, lambda: together(group), Result)
+            self._kill_again([self._after_kill(*pair) for pair in found or [(worker, None) for worker in group]])
+            return len(group)
         for part in self.in_parallel(group, lambda some: [(worker, self._ask(plugins, worker)) for worker in some]):
             self._kill_again([self._after_kill(worker, result) for worker, result in part])
         return len(group)

@@ -10,6 +10,7 @@ from harvester_hpc.agents import attributes
 from harvester_hpc.agents.base import Agent
 from harvester_hpc.agents.event_news import store_event_news, take_back_ranges
 from harvester_hpc.agents.last_letters import Ended, LastLetters
+from harvester_hpc.agents.pulled_jobs import PulledJobs
 from harvester_hpc.agents.shared_jobs import goes_on, is_fruitless, judged_together, let_go
 from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.file import FileKind, FileState
@@ -42,6 +43,7 @@ class WorkerEnds:
     def __init__(self, agent: Agent) -> None:
         self.agent = agent
         self._letters = LastLetters(agent)
+        self._pulled = PulledJobs(agent)
 
     def take(self, plugins: QueuePlugins, ended: Sequence[tuple[Worker, Seen]]) -> int:
         """Store the ends that can be judged now; return how many."""
@@ -49,6 +51,7 @@ class WorkerEnds:
             return 0
         taken = 0
         for part in self.agent.in_parallel(ended, lambda some: self._letters.collect(plugins, some)):
+            self._pulled.note(plugins, [one.worker for one in part])
             stored = self._store(plugins.queue, part)
             for one in stored:
                 plugins.messenger.acknowledge(one.news)

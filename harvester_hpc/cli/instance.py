@@ -1,6 +1,7 @@
 """The instance that a command is about: found when it is asked for, and no sooner."""
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -93,9 +94,12 @@ class Instance:
         Raises:
             ConfigurationError: every problem.
         """
+        from harvester_hpc.login_proxy import use_login_proxy
         from harvester_hpc.registry import Registry
 
-        return Registry().context_of(self.configuration())
+        configuration = self.configuration()
+        use_login_proxy(configuration.facility.network, os.environ)
+        return Registry().context_of(configuration)
 
     def plugins(self) -> Mapping[str, QueuePlugins]:
         """Make the plugins of all queues, by the queue's name, for commands that plugins bring (slow).
@@ -103,6 +107,9 @@ class Instance:
         Raises:
             ConfigurationError: every problem.
         """
+        from harvester_hpc.login_proxy import use_login_proxy
         from harvester_hpc.registry import Registry
 
-        return Registry().plugins_of(self.configuration())
+        configuration = self.configuration()
+        use_login_proxy(configuration.facility.network, os.environ)
+        return Registry().plugins_of(configuration)

@@ -14,9 +14,10 @@ from harvester_hpc.cli.paper import warn, write_json, write_table
 from harvester_hpc.cli.presence import Presence, lease_limit_s, presence
 from harvester_hpc.cli.times import iso, span
 from harvester_hpc.errors import StoreMissing
-from harvester_hpc.store import health
+from harvester_hpc.store import health, job_call
 from harvester_hpc.store.health import Beat, Trouble
 from harvester_hpc.store.holdback import Holdback, holdbacks
+from harvester_hpc.store.job_call import LostAnswer
 from harvester_hpc.store.lease import holder
 from harvester_hpc.store.sql import sentences
 
@@ -56,6 +57,7 @@ class Standing:
     Attributes:
         jobs, workers: {(queue, state): number}.
         untold: reports that wait, and since when the oldest of them (seconds since 1970).
+        lost: answers with jobs that never arrived, and that the server has not given up yet.
     """
 
     presence: Presence
@@ -66,6 +68,7 @@ class Standing:
     held_back: tuple[Holdback, ...]
     beats: tuple[Beat, ...]
     untold: tuple[int, float | None]
+    lost: tuple[LostAnswer, ...] = ()
     credentials: tuple[credential_lines.Line, ...] = ()
 
     @property
@@ -110,6 +113,7 @@ def look(instance: Instance) -> Standing:
                 jobs=_counts(connection, "job"), workers=_counts(connection, "worker"), troubles=tuple(health.troubles(connection)),
                 tried_again=_tried_again(connection), held_back=tuple(holdbacks(connection)), beats=tuple(health.beats(connection)),
                 untold=connection.execute(sentences("report")["untold"]).fetchone(), credentials=credential_lines.lines(connection),
+                lost=tuple(job_call.lost_since(connection, instance.clock.now() - job_call.GIVEN_UP_S)),
             )
     except StoreMissing:
         return Standing(
@@ -142,6 +146,10 @@ def _write(instance: Instance, standing: Standing, now: float) -> None:
     if number:
         click.echo()
         click.echo(f"{number} reports wait to be taken, the oldest since {span(now - (oldest or now))}")
+    for one in standing.lost:
+        click.echo()
+        until = span(one.asked + job_call.GIVEN_UP_S - now)
+        click.echo(f"up to {one.wanted} jobs were given to {one.queue}, perhaps, and never arrived: the server gives them up in {until}")
     if standing.troubles:
         click.echo()
         write_table(
@@ -196,6 +204,7 @@ def _facts(instance: Instance, standing: Standing) -> dict[str, Any]:
         ],
         "held_back": [{"queue": one.queue, "since": iso(one.since), "why": one.why} for one in standing.held_back],
         "agents": {beat.agent: {"last_round": iso(beat.round), "rounds": beat.rounds, "changes": beat.changes} for beat in standing.beats},
+        "lost_answers": [{"queue": one.queue, "asked": iso(one.asked), "jobs": one.wanted, "why": one.why} for one in standing.lost],
         "untold_reports": {"number": number, "oldest": iso(oldest)},
         "credentials": credential_lines.facts(standing.credentials, instance.clock.now()),
     }

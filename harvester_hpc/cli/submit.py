@@ -36,17 +36,25 @@ ONLY_WITH_EXEC = ("inputs", "outputs", "environment", "name", "cores", "memory",
 @click.option("--walltime", type=click.IntRange(min=1), metavar="SECONDS", help="Seconds that it needs at most.")
 @click.option("--attempts", type=click.IntRange(min=1), help="How often it is tried at most.")
 @click.option("--priority", type=int, help="The higher, the sooner.")
+@click.option("--dry-run", is_flag=True, help="Print the batch script and the submit command of the workers that they would get.")
 @click.option("-n", "--count", type=click.IntRange(min=1), default=1, show_default=True, help="How many of each.")
 @options.as_json
 @click.pass_obj
-def command(instance: Instance, /, words: tuple[str, ...], program: str | None, count: int, as_json: bool, **given: Any) -> int:
+def command(
+    instance: Instance, /, words: tuple[str, ...], program: str | None, count: int, dry_run: bool, as_json: bool, **given: Any
+) -> int:
     """Hand in jobs: described in JSON files (an object or a list in each; - reads standard input), or one from options.
 
     {PandaID} in arguments, variables and names of outputs stands for the number of the job.
     """
+    configuration = instance.configuration()
+    if dry_run:
+        from harvester_hpc.cli.dry_run import show
+
+        described = [_from_options(program, words, given)] if program else _from_files(words, given) if words else []
+        return show(configuration, described * count, given["queue"], now=instance.clock.now(), as_json=as_json)
     from harvester_hpc.cli.wms import inbox_of
 
-    configuration = instance.configuration()
     descriptions = [_from_options(program, words, given)] if program else _from_files(words, given)
     described = [_for_queue(description, configuration) for description in descriptions] * count
     ids = inbox_of(configuration).submit_jobs(described)

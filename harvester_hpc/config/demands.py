@@ -4,6 +4,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -11,8 +12,11 @@ from harvester_hpc.config.facility_file import FacilitySettings
 from harvester_hpc.config.problems import Finding
 from harvester_hpc.config.queue_file import QueueSettings
 from harvester_hpc.model.facility import BatchQueue, Facility
+from harvester_hpc.model.queue import InputCache
 from harvester_hpc.model.surroundings import FileSystem
 
+#: Share of the time until a purge after which an unused input leaves the cache.
+BEFORE_PURGE = 0.9
 #: Options by which accounts are said too, in ``attributes``.
 ACCOUNT_OPTIONS = ("account", "A", "P", "G")
 
@@ -34,9 +38,9 @@ def demand_findings(settings: FacilitySettings, facility: Facility, environ: Map
 def option_demands(settings: QueueSettings, facility: Facility) -> Iterator[Finding]:
     """Give the options of the submit command that the facility wants and neither it nor the queue says."""
     for queue in _batch_queues(settings, facility):
-        said = {*facility.attributes_of(queue), *_own_attributes(settings)}
+        said = {name.removeprefix("l.") for name in (*facility.attributes_of(queue), *_own_attributes(settings))}
         for option, what in facility.required.items():
-            if option not in said:
+            if option.removeprefix("l.") not in said:
                 where = f'{{"facility": {{"attributes": {{"{option}": ...}}}}}}'
                 message = f"{facility.name} takes no batch job without the option {option} ({what}); say it in harvester.json: {where}"
                 yield Finding(keys=(), message=message)
@@ -73,9 +77,19 @@ def queue_demand_warnings(settings: QueueSettings, facility: Facility, environ: 
             yield Finding(keys=(key,), message=message)
 
 
-def file_system_of(facility: Facility, environ: Mapping[str, str]) -> FileSystem | None:
-    """Return the file system of the work folder, the one with the longest matching path; None if no one is known."""
-    found = [(depth, one) for one in facility.file_systems if (depth := _depth(one.path, facility.work_dir, environ))]
+def kept_cache(cache: InputCache, facility: Facility, environ: Mapping[str, str]) -> InputCache:
+    """Return a cache of inputs that keeps to its file system: no more files than the quota, and nothing as old as what is purged."""
+    one = file_system_of(facility, environ, cache.folder)
+    if one is None:
+        return cache
+    unused_s = one.purge_days * 86400 * BEFORE_PURGE if one.purges else 0.0
+    return replace(cache, unused_s=unused_s, limit_files=min(cache.limit_files or one.max_files, one.max_files or cache.limit_files))
+
+
+def file_system_of(facility: Facility, environ: Mapping[str, str], folder: str = "") -> FileSystem | None:
+    """Return the file system of a folder (by default the work folder), the one with the longest matching path; None if none is known."""
+    folder = folder or facility.work_dir
+    found = [(depth, one) for one in facility.file_systems if (depth := _depth(one.path, folder, environ))]
     return max(found, key=lambda pair: pair[0])[1] if found else None
 
 

@@ -296,7 +296,7 @@ def section_findings(values: Mapping[str, Any], *, due: bool) -> Iterator[Findin
         if value is None and due:
             yield Finding(keys=(section,), message='the section is missing; it names a plugin, such as {"name": ...}')
         elif isinstance(value, dict) and str(value.get("module", "")).split(".")[0] == "pandaharvester":
-            message = f"{value['module']} is written for PanDA Harvester: not yet; name a plugin of ours"
+            message = f"{value['module']} is a part of PanDA Harvester: `harvester-hpc config import` names ours in its place"
             yield Finding(keys=(section, "module"), message=message)
 
 

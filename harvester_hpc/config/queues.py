@@ -6,13 +6,13 @@ import os
 import pwd
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from harvester_hpc.config.access import KEY, Access, access_of, collisions, forbidden_root
-from harvester_hpc.config.demands import option_demands, queue_demand_warnings
+from harvester_hpc.config.demands import kept_cache, option_demands, queue_demand_warnings
 from harvester_hpc.config.expand import absolute, expanded_values
 from harvester_hpc.config.facility_file import FacilitySettings
 from harvester_hpc.config.later import LATER, later_findings, without_later
@@ -92,11 +92,12 @@ class QueueReader:
             return None
         unusual = [*queue_warnings(settings), *queue_demand_warnings(settings, self.facility, self.environ)] if self.facility else []
         self.warnings += [str(Problem.at(stack.place(finding.keys), finding.message)) for finding in unusual]
+        queue = queue_of(
+            name, settings, access.template, access.root, jobs_per_worker(settings), self._inputs_folder(settings.inputCache.folder)
+        )
         there = SECTIONS if settings.logExposer is None else (*SECTIONS, LOG_EXPOSER)
         return QueueConfiguration(
-            queue=queue_of(
-                name, settings, access.template, access.root, jobs_per_worker(settings), self._inputs_folder(settings.inputCache.folder)
-            ),
+            queue=queue if self.facility is None else replace(queue, cache=kept_cache(queue.cache, self.facility, self.environ)),
             sections=MappingProxyType({kind: frozen(values[kind]) for kind in there}),
             where=MappingProxyType({kind: str(stack.place((kind,))) for kind in there}),
         )

@@ -47,6 +47,7 @@ class InputCache:
         folder: absolute; "" where the queue has none.
         limit: bytes that it may hold, and limit_files files; 0 for no limit.
         high: bytes above which what no job wants leaves, until ``low`` is reached.
+        unused_s: seconds after which what no job wanted leaves; 0: it stays.
     """
 
     folder: str = ""
@@ -54,6 +55,7 @@ class InputCache:
     limit_files: int = 0
     high: int = 100_000_000_000
     low: int = 80_000_000_000
+    unused_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

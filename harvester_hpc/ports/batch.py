@@ -73,6 +73,29 @@ class Submitter(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What a worker would be submitted with.
+
+    Attributes:
+        script: the whole batch script.
+        command: argv of the submit command; the script stands in it by the name that it would have.
+        on_input: the submit command reads the script from its standard input.
+    """
+
+    script: str
+    command: tuple[str, ...]
+    on_input: bool = False
+
+
+class Previewer(Protocol):
+    """What a submitter offers besides if it can show what it would do."""
+
+    def preview_worker(self, worker: Worker) -> Preview:
+        """Return what the worker would be submitted with; touches nothing outside, and needs no batch system."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What is known of a worker in the batch system.
 
@@ -113,7 +136,12 @@ Sight = Seen | Unseen
 
 
 class Monitor(Protocol):
-    """Looks at workers in the batch system."""
+    """Looks at workers in the batch system.
+
+    A monitor may have more: ``asks``, an object that is the same for all monitors that ask the same (one of them then looks at the
+    workers of all their queues); ``next_answer()``, when asking tells something new, seconds since 1970 (what is past: at any time);
+    ``shortest_look_s``, seconds until the first look at a new worker.
+    """
 
     def check_workers(self, workers: Sequence[Worker]) -> Sequence[Sight]:
         """Look at all of them with as few calls as the batch system needs; the nth result is of the nth worker.
@@ -129,7 +157,10 @@ class Monitor(Protocol):
 
 
 class Sweeper(Protocol):
-    """Kills workers and cleans up after them."""
+    """Kills workers and cleans up after them.
+
+    A sweeper may have ``kill_workers(workers)`` too, which ends many at a time; the nth result is of the nth worker.
+    """
 
     def kill_worker(self, worker: Worker) -> Result:
         """Ask the batch system to end it. Done also if it has ended already; Retry if there is no answer."""

@@ -191,6 +191,18 @@ class Communicator(Protocol):
         ...
 
 
+class Describer(Protocol):
+    """What a communicator with an inbox offers besides if it can tell what jobs would become."""
+
+    def job_dictionaries(self, descriptions: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        """Return the job dictionaries that would be handed out, numbered from 1; nothing is stored.
+
+        Raises:
+            ConfigurationError: with every problem of every description.
+        """
+        ...
+
+
 class Inbox(Protocol):
     """What a communicator offers besides when work can be handed to it from the command line (the embedded one)."""
 

@@ -49,6 +49,11 @@ def no_trouble(write: Write, agent: str, queue: str) -> None:
     write.connection.execute(sentences("health")["no_trouble"], (agent, queue))
 
 
+def credential_changed(write: Write, name: str) -> None:
+    """There is another content of a credential: who waits for it tries again, and speaks up if it is no better."""
+    write.connection.execute(sentences("health")["credential_changed"], (name,))
+
+
 def no_trouble_at_all(write: Write) -> None:
     """A new process starts without the troubles of the one before."""
     write.connection.execute(sentences("health")["no_trouble_at_all"])

@@ -29,6 +29,7 @@ class FakeCommunicator:
 
     Attributes:
         faults: lets calls fail.
+        gives_once: as a server that gives each job once: so many in one call; 0: it is as the embedded system.
         reports: every report that was taken, in order.
         states: {PandaID: state on the server's side}.
         events: the ranges of jobs that were added with ``nRanges``.
@@ -50,6 +51,7 @@ class FakeCommunicator:
         self.settings = settings
         self.context = context
         self.faults = Faults()
+        self.gives_once = 0
         self.reports: list[JobReport] = []
         self.states: dict[int, str] = {}
         self.attempts: dict[int, int] = {}

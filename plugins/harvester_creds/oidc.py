@@ -17,7 +17,7 @@ from harvester_hpc.clock import Clock, SystemClock, as_text
 from harvester_hpc.errors import Unavailable
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.credential import Form, NotRenewed, Renewal, Renewed, Standing
-from harvester_hpc.secret_file import draft_of, mark_of, put_secret, read_token, token_in
+from harvester_hpc.secret_file import draft_of, drop_drafts, mark_of, put_secret, read_token, token_in
 
 #: In the command: the file that it writes; without it the token is what it prints.
 OUT = "${out}"
@@ -104,7 +104,8 @@ class OidcCredential:
         self.path = Path(settings.file)
         self.renews = bool(settings.command or settings.token_endpoint or settings.issuer)
         self._clock = clock or SystemClock()
-        self._turns = Turns(self.path, 2 * settings.timeout_s + 30.0)
+        also = Path(settings.refresh_token_file) if settings.refresh_token_file else None
+        self._turns = Turns(self.path, 2 * settings.timeout_s + 30.0, also)
         self._beside = self.path.with_name(f".{self.path.name}.until")
         # A refresh token that the disk did not take: the server knows no other any more.
         self._unsaved = ""
@@ -225,6 +226,7 @@ class OidcCredential:
 
     def _remember_until(self, until: float) -> None:
         """Keep the end of a token that does not say it itself; nothing secret."""
+        drop_drafts(self._beside)
         with suppress(Unavailable):
             put_secret(self._beside, json.dumps({"mark": mark_of(self.path), "until": until}).encode())
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from harvester_hpc.ports.credential import NotRenewed, Renewal, Renewed, Standing
@@ -14,10 +15,12 @@ class Turns:
 
     Args:
         patience_s: seconds to wait for another one's renewal.
+        also: a file that is written too, and that other credentials may share; None: there is none.
     """
 
-    def __init__(self, path: Path, patience_s: float) -> None:
+    def __init__(self, path: Path, patience_s: float, also: Path | None = None) -> None:
         self._path = path
+        self._also = also
         self._patience_s = patience_s
         self._lock = threading.Lock()
 
@@ -29,12 +32,16 @@ class Turns:
             return _busy()
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Of each file system we trust what flock says; a process that is killed gives it back.
-            with FileLock(self._path.with_name(f".{self._path.name}.lock"), timeout=self._patience_s, mode=0o600, thread_local=False):
+            with ExitStack() as stack:
+                # A process that is killed gives its locks back.
+                for path in (self._path, self._also):
+                    if path is not None and path.parent.is_dir():
+                        lock = path.with_name(f".{path.name}.lock")
+                        stack.enter_context(FileLock(lock, timeout=self._patience_s, mode=0o600, thread_local=False))
+                        drop_drafts(path)
                 there = check()
                 if there.mark and there.mark != mark:
                     return Renewed()
-                drop_drafts(self._path)
                 return renew()
         except Timeout:
             return _busy()

@@ -46,7 +46,7 @@ def put_command(folder: Path, words: str, params: str, ack: bool) -> int:
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--port", type=click.IntRange(0, 65535), default=25080, show_default=True, help="Of loopback; 0 for a free one.")
 @click.option("--form", type=click.Choice(["v1", "old", "both"]), default="v1", show_default=True, help="Of the API.")
-@click.option("--token-file", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="What clients must bring.")
+@click.option("--token-file", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="Tokens: clients must bring one.")
 @click.option("--certificate", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="PEM; serve HTTPS.")
 @click.option("--key", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="PEM, of the certificate.")
 @click.option("--fault", "wanted", multiple=True, metavar="KIND[:METHOD[:TIMES]]", help="Let the next such calls go wrong.")
@@ -66,7 +66,7 @@ def serve(
     none = Quirks(
         breaks_after_ranges=False, bare_ranges=False, first_heartbeat_fails=False, joined_commands=False, one_return_more=False)
     service = Service(
-        v1=form != "old", old=form != "v1", token=token_file.read_text().strip() if token_file else "", certificate=certificate, key=key,
+        v1=form != "old", old=form != "v1", token_file=token_file.resolve() if token_file else None, certificate=certificate, key=key,
         quirks=none if no_quirks else Quirks(),
     )
     served = ServedSystem(folder.resolve(), service, port)

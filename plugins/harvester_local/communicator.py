@@ -18,6 +18,7 @@ from harvester_hpc.model.worker import Worker
 from harvester_hpc.ports.communicator import Accepted, EventReply, EventReport, JobReply, JobReport
 from harvester_hpc.ports.context import Context
 from harvester_local import event_ledger, ledger, orders
+from harvester_local.dictionary import job_dictionary
 from harvester_local.drop_box import DropBox, Letter, descriptions_of, jobs_in
 from harvester_local.rules import TO_BE_KILLED
 from harvester_local.wms_file import WmsFile, sentences
@@ -220,6 +221,15 @@ class LocalCommunicator:
         jobs = descriptions_of(descriptions)
         with self._file.write() as db:
             return ledger.add(db, jobs, self._clock.now())
+
+    def job_dictionaries(self, descriptions: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        """Return the dictionaries that such jobs would have, numbered from 1; nothing is stored.
+
+        Raises:
+            ConfigurationError: with every problem of every description.
+        """
+        jobs = descriptions_of(descriptions)
+        return [job_dictionary(job, number, 1, 1, uuid.UUID(int=0)) for number, job in enumerate(jobs, 1)]
 
     def retry_job(self, job_id: int) -> int:
         """Make a new attempt of a job that ended failed or cancelled; return its PandaID.

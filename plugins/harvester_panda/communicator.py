@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from harvester_hpc.errors import Unavailable
+from harvester_hpc.errors import AnswerLost, Unavailable
 from harvester_hpc.model.command import Command
 from harvester_hpc.model.job import JobId
 from harvester_hpc.model.worker import Worker
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 ASKED = 100
 #: What a server says when it has no job for us; that is no error.
 NO_JOBS = "no jobs"
+TIMED_OUT = 10
 NO_JOBS_CODE = 20
 #: States of a job that nobody is to go on with. One that has finished may be a pilot's that is about to end.
 OVER = frozenset({"failed", "cancelled", "closed", "unknown"})
@@ -69,6 +70,11 @@ class PandaCommunicator:
         """Close all connections."""
         self._server.close()
 
+    @property
+    def gives_once(self) -> int:
+        """How many jobs one call asks for at most, which the server gives once: so many can be lost with an answer."""
+        return self.settings.jobs_per_call
+
     def dialect(self) -> str:
         """Return the form of the API that the server speaks."""
         return str(self._server.dialect())
@@ -85,16 +91,23 @@ class PandaCommunicator:
         """Return job dictionaries: one call, and at most ``jobs_per_call``.
 
         The server gives each job once. Those of an answer that is lost stay "sent" there, and are given up after half an hour.
+
+        Raises:
+            AnswerLost: it may have given some.
         """
         if n_jobs < 1:
             return []
         criteria = {CRITERIA.get(name, name): value for name, value in additional_criteria.items()}
-        envelope = self._server.ask(methods.ACQUIRE_JOBS, without_nothing({
+        arguments = without_nothing({
             "site_name": site_name, "node": short(node_name, 128), "prod_source_label": prod_source_label,
             "computing_element": short(computing_element, 128), "n_jobs": min(n_jobs, self.settings.jobs_per_call),
             "scheduler_id": f"harvester-{self._instance}", "harvester_id": self._instance,
             **{name: whole(value) if name in NUMBERS else value for name, value in criteria.items()},
-        }))
+        })
+        try:
+            envelope = self._server.ask(methods.ACQUIRE_JOBS, arguments)
+        except Refused as error:
+            raise AnswerLost(error.what, why=error.why) from error  # it broke, perhaps when it was through
         if not envelope.success:
             if NO_JOBS in envelope.message.lower():
                 return []
@@ -211,16 +224,18 @@ class PandaCommunicator:
 
 def _jobs_in(data: Any) -> Sequence[Mapping[str, Any]]:
     if not isinstance(data, Mapping):
-        raise Unavailable("the PanDA server gives no jobs and does not say why", why=str(data)[:200])
+        raise AnswerLost("the PanDA server gives no jobs and does not say why", why=str(data)[:200])
     if "PandaID" in data:
         return [data]
     if data.get("StatusCode") == NO_JOBS_CODE:
         return []
     if data.get("StatusCode") not in (0, None):
-        raise Refused("the PanDA server gives no jobs", why=f"{data.get('StatusCode')} {data.get('errorDialog') or ''}".strip())
+        # What has run out of time there goes on in the background.
+        kind = AnswerLost if data["StatusCode"] == TIMED_OUT else Refused
+        raise kind("the PanDA server gives no jobs", why=f"{data.get('StatusCode')} {data.get('errorDialog') or ''}".strip())
     jobs = data.get("jobs")
     if not isinstance(jobs, list):
-        raise Unavailable("the PanDA server gives no list of jobs", why=str(data)[:200])
+        raise AnswerLost("the PanDA server gives no list of jobs", why=str(data)[:200])
     return [job for job in jobs if isinstance(job, Mapping)]
 
 

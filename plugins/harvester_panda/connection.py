@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from harvester_hpc.errors import Unavailable
+from harvester_hpc.errors import AnswerLost, Unavailable
 from harvester_panda.credentials import Credential
 from harvester_panda.proxies import proxy_for
 from harvester_panda.settings import PandaSettings
@@ -183,7 +183,8 @@ class Connections:
         return Unavailable(f"the PanDA server {self._settings.url} cannot be reached", why=_words(error), remedy=remedy)
 
     def _silent(self, request: Request, error: BaseException) -> Unavailable:
-        return Unavailable(f"the PanDA server has not answered {request.path}", why=_words(error))
+        kind = Unavailable if request.repeatable else AnswerLost
+        return kind(f"the PanDA server has not answered {request.path}", why=_words(error))
 
 
 def _words(error: BaseException) -> str:

@@ -25,6 +25,8 @@ ENDS = frozenset({"failed", "finished"})
 LONG = 4_000
 #: Of the documents: the server keeps them whole.
 DOCUMENT = 4 << 20
+#: Of the metrics (bytes).
+METRICS = 500
 #: A batch id that may change when a job gets another worker; the server kills a job whose other id is of another form.
 CHANGEABLE = re.compile(r"\d{2,}")
 
@@ -36,6 +38,26 @@ class Key:
     name: str
     read: Callable[[Any], Any]
     length: int = LONG
+
+
+def _document(value: Any) -> str | None:
+    """Return a document as JSON; None for one that is too long, for the half of it can be read by nobody."""
+    text = text_of(value)
+    return None if text is None or len(text) > DOCUMENT else text
+
+
+def _names_of(value: Any) -> str | None:
+    """Return names with commas between them."""
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else text_of(value)
+
+
+def _metrics(value: Any) -> str | None:
+    """Return ``name=value name=value``, as many as there is room for: the server cuts in the middle of one."""
+    text = " ".join(f"{name}={one}" for name, one in value.items()) if isinstance(value, Mapping) else text_of(value)
+    if text is None or len(text.encode(errors="replace")) <= METRICS:
+        return text
+    head = text.encode(errors="replace")[:METRICS + 1].decode(errors="ignore")
+    return head.rpartition(" ")[0] or None
 
 
 def _texts(**names: str) -> dict[str, Key]:
@@ -55,15 +77,16 @@ def _memory() -> dict[str, Key]:
 #: {attribute as workers and the old form call it: key of the v1 API}
 KEYS: Mapping[str, Key] = {
     **_texts(
-        schedulerID="scheduler_id", pilotTiming="pilot_timing", cpuConsumptionUnit="cpu_consumption_unit", corruptedFiles="corrupted_files",
+        schedulerID="scheduler_id", pilotTiming="pilot_timing", cpuConsumptionUnit="cpu_consumption_unit",
         cpuArchitectureLevel="cpu_architecture_level", grid="grid", sourceSite="source_site", destinationSite="destination_site",
         pilotLog="pilot_log", stdout="stdout", siteName="site_name",
     ),
     "node": Key("node", text_of, 128), "batchID": Key("batch_id", text_of, 80), "pilotID": Key("pilot_id", text_of, 200),
     "pilotErrorDiag": Key("pilot_error_diag", text_of, 500), "exeErrorDiag": Key("exe_error_diag", text_of, 500),
-    "jobMetrics": Key("job_metrics", text_of, 500), "jobSubStatus": Key("job_sub_status", text_of, 80),
+    "jobMetrics": Key("job_metrics", _metrics, METRICS), "corruptedFiles": Key("corrupted_files", _names_of),
+    "jobSubStatus": Key("job_sub_status", text_of, 80),
     "startTime": Key("start_time", plain_time), "endTime": Key("end_time", plain_time),
-    "metaData": Key("meta_data", text_of, DOCUMENT), "xml": Key("job_output_report", text_of, DOCUMENT),
+    "metaData": Key("meta_data", _document, 4 * DOCUMENT), "xml": Key("job_output_report", _document, 4 * DOCUMENT),
     **_wholes(
         transExitCode="trans_exit_code", pilotErrorCode="pilot_error_code", exeErrorCode="exe_error_code", nEvents="n_events",
         cpuConsumptionTime="cpu_consumption_time", nInputFiles="n_input_files", coreCount="core_count", meanCoreCount="mean_core_count",

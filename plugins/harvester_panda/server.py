@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
-from harvester_hpc.errors import Unavailable
+from harvester_hpc.errors import AnswerLost, Unavailable
 from harvester_panda.connection import Connections, Reply, Request
 from harvester_panda.credentials import Credential
 from harvester_panda.methods import Envelope, Method, ShapeError, Verb
@@ -168,7 +168,7 @@ class Server:
         if reply.status == 500:
             raise Refused(f"the PanDA server broke at {name}", why=_shown(reply.body) or "500", broke=True)
         if reply.status != 200:
-            raise self._strange(name, reply, mark)
+            raise self._strange(name, reply, mark, method)
         try:
             if reply.found is not None:
                 beside, found = reply.found
@@ -176,13 +176,16 @@ class Server:
             answer = json.loads(reply.body)
             return _v1_envelope(answer) if dialect is Dialect.V1 else method.read_old(answer)
         except (ValueError, RecursionError) as error:
-            raise Unavailable(f"the PanDA server has answered {name} with something else", why=f"{error}: {_shown(reply.body)}") from error
+            kind = Unavailable if method.repeatable else AnswerLost
+            raise kind(f"the PanDA server has answered {name} with something else", why=f"{error}: {_shown(reply.body)}") from error
 
-    def _strange(self, name: str, reply: Reply, mark: str) -> Unavailable:
+    def _strange(self, name: str, reply: Reply, mark: str, method: Method | None = None) -> Unavailable:
         what = f"the PanDA server answers {reply.status} to {name}"
         if reply.status in (401, 403) and b"is forbidden" not in reply.body:
             return self._credential.refusal(mark, what, _shown(reply.body))
-        return Unavailable(what, why=_shown(reply.body))
+        # Somebody between us and the server has lost patience with it.
+        given_once = reply.status in (502, 504) and method is not None and not method.repeatable
+        return (AnswerLost if given_once else Unavailable)(what, why=_shown(reply.body))
 
     def _forget(self) -> None:
         """It does not know a method that it should: perhaps it was updated, so it is asked again what it speaks."""
@@ -241,7 +244,9 @@ def _see_who_is_meant(method: Method, message: str) -> None:
         if words in message:
             raise Unavailable(f"the PanDA server does not let us use {method.path}", why=message[:SHOWN], remedy=remedy)
     if any(words in message.lower() for words in SLOW):
-        raise Unavailable(f"the PanDA server has no time for {method.path}", why=message[:SHOWN])
+        # What has run out of time there goes on in the background, and may be done in the end.
+        kind = Unavailable if method.repeatable else AnswerLost
+        raise kind(f"the PanDA server has no time for {method.path}", why=message[:SHOWN])
 
 
 def _shown(body: bytes) -> str:

@@ -60,12 +60,15 @@ class Outcome:
 
 
 def settings_from(values: Mapping[str, Any]) -> PandaSettings:
-    """Return settings.
+    """Return settings; files are named from where we stand.
 
     Raises:
         ConfigurationError: they cannot be used; with every problem.
     """
-    settings = PandaSettings(**{name: value for name, value in values.items() if value})
+    given: dict[str, Any] = {
+        name: str(Path(value).expanduser().absolute()) if name.endswith("_file") else value for name, value in values.items() if value
+    }
+    settings = PandaSettings(**given)
     problems = settings.problems()
     if problems:
         raise ConfigurationError("the server cannot be asked", tuple(f"--{one.replace('_', '-')}" for one in problems))

@@ -47,10 +47,10 @@ def environment(outer: Mapping[str, str] | None = None) -> dict[str, str]:
     return kept | OURS
 
 
-def need(program: str) -> None:
-    """Raise Unavailable if ``program`` is not on PATH."""
+def need(program: str, of: str = "") -> None:
+    """Raise Unavailable if ``program``, of the batch system ``of``, is not on PATH."""
     if shutil.which(program) is None:
-        raise Unavailable(f"there is no command '{program}' on this machine", remedy="check PATH, or the facility's scheduler")
+        raise Unavailable(f"there is no command '{program}' on this machine", remedy="check PATH, or the facility's scheduler", of=of)
 
 
 def ask(argv: Sequence[str], timeout_s: float) -> Answer:

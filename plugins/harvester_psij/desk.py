@@ -4,15 +4,17 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harvester_hpc.errors import Unavailable
 from harvester_hpc.ports.context import Context
-from harvester_psij.rows import NOTHING_TOLD, Index, Listing
+from harvester_psij.rows import NOTHING_TOLD, Listing
 from harvester_psij.scheduler import Scheduler, at_scheduler
 
+#: Seconds between two questions, if no queue says how many.
+EVERY_S = 30.0
 LONGEST_S = 600.0
 #: Seconds that an answer may take without being called slow.
 SLOW_S = 1.0
@@ -38,7 +40,7 @@ class Asked:
     next_at: float
 
     def covers(self, batch_id: str, since: float) -> bool:
-        """Tell whether its silence about a batch job that is there since ``since`` means something."""
+        """Tell whether its silence about a batch job that is there since ``since`` (seconds since 1970) means something."""
         return since < self.at and (self.ids is None or batch_id in self.ids)
 
 
@@ -57,7 +59,7 @@ class Desk:
         self._clock, self._draw = clock, draw
         self._asking = threading.Lock()
         self._answer: Asked | None = None
-        self._also: frozenset[str] = frozenset()
+        self._every_s: float | None = None
         self._left: frozenset[str] = frozenset()
         self._accounted = NOTHING_TOLD
         self._slots: threading.BoundedSemaphore | None = None
@@ -66,11 +68,16 @@ class Desk:
         """The batch system's name."""
         return self.scheduler.name
 
-    def queue(self, ids: Sequence[str], every_s: float) -> Asked:
-        """Return what the queue knows of these batch jobs: the last answer, or a new one if its time has come.
+    def hurry(self, every_s: float) -> None:
+        """Ask as often as the queue in the greatest hurry wants: every ``every_s`` seconds; 0: whenever somebody wants to know."""
+        self._every_s = every_s if self._every_s is None else min(self._every_s, every_s)
+
+    def queue(self, since: Mapping[str, float]) -> Asked:
+        """Return what the queue knows of batch jobs: the last answer, or a new one if its time has come.
 
         Args:
-            every_s: seconds between two questions at the soonest; more if the batch system is slow. 0: always ask.
+            since: {batch job: when it was submitted, seconds since 1970}. Of those that the last answer is older than nothing is asked
+                before the next one; of those that it was not about, all the same.
 
         Raises:
             Unavailable: the batch system does not answer.
@@ -79,21 +86,36 @@ class Desk:
             now = self._clock()
             last = self._answer
             if last is not None and last.at <= now < last.next_at:
-                return last
+                self._answer = self._with_others(last, since)
+                return self._answer
             self._answer = None  # what went before is of no use once a question fails
-            asked = frozenset(ids) | self._also
-            listing = self._listing(sorted(asked))
-            self._also = frozenset(one for one in self._also if Index(listing.rows).get(one) is not None)
+            listing = self._listing(sorted(since))
             self._left, self._accounted = frozenset(), NOTHING_TOLD
             self._answer = Asked(
-                listing=listing, at=now, ids=None if self.scheduler.lists_all else asked,
-                next_at=now + self._pause_s(every_s, self._clock() - now),
+                listing=listing, at=now, ids=None if self.scheduler.lists_all else frozenset(since),
+                next_at=now + self._pause_s(self._clock() - now),
             )
             return self._answer
 
-    def remember(self, ids: Sequence[str]) -> None:
-        """Ask about these batch jobs too the next time: copies whose numbers only their claims have told."""
-        self._also |= frozenset(ids)
+    def _with_others(self, last: Asked, since: Mapping[str, float]) -> Asked:
+        """Ask about those that were there and were not asked about: more than one round takes, or known by their claims only."""
+        ids = last.ids
+        others = [] if ids is None else sorted(one for one, at in since.items() if at < last.at and one not in ids)
+        if ids is None or not others:
+            return last
+        return replace(last, listing=last.listing + self._listing(others), ids=ids | frozenset(others))
+
+    def also(self, asked: Asked, since: Mapping[str, float]) -> Asked:
+        """Return an answer that is about these too.
+
+        Raises:
+            Unavailable: the batch system does not answer.
+        """
+        with self._asking:
+            whole = self._with_others(asked, since)
+            if self._answer is asked:
+                self._answer = whole
+            return whole
 
     def next_answer(self) -> float:
         """Return when the queue will be asked next, seconds since 1970; what is past means at any time."""
@@ -143,7 +165,8 @@ class Desk:
                 self._slots = threading.BoundedSemaphore(parallel)
             return self._slots
 
-    def _pause_s(self, every_s: float, took_s: float) -> float:
+    def _pause_s(self, took_s: float) -> float:
+        every_s = EVERY_S if self._every_s is None else self._every_s
         pause_s = max(every_s, took_s / SHARE) if took_s > SLOW_S and every_s else every_s
         return min(LONGEST_S, pause_s) * (1.0 + SPREAD * self._draw())
 

@@ -41,7 +41,7 @@ def bjobs_rows(output: str, now: float) -> Listing:
     """
     start = output.find("{")
     if start < 0:
-        return Listing(unread=output)
+        return Listing(unread=output, cut=True)
     try:
         told = json.JSONDecoder(strict=False).raw_decode(output[start:])[0]
         records = told["RECORDS"]

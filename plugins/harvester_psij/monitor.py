@@ -43,7 +43,10 @@ class PsijMonitor:
         """Keep what was given; nothing is imported or touched."""
         self._context = context
         self._desk = desk_of(context, settings.command_timeout_s)
-        self._every_s = context.queue.poll_s if context.queue else 30.0
+        if self._desk is not None and context.queue is not None:
+            self._desk.hurry(context.queue.poll_s)
+        #: Seconds until the first look: a scheduler is many people's, and the doorbell tells sooner.
+        self.shortest_look_s = 5.0 if self._desk else 1.0
 
     @property
     def asks(self) -> object:
@@ -70,29 +73,26 @@ class PsijMonitor:
         if self._desk is None:
             return [local_sight(worker) for worker in workers]
         try:
-            asked = self._desk.queue([worker.batch_id for worker in workers], self._every_s)
+            asked = self._desk.queue({worker.batch_id: worker.submitted or 0.0 for worker in workers})
         except Unavailable as error:
             return self._by_letters(workers, error)
         return self._by_answer(self._desk, workers, asked)
 
     def _by_answer(self, desk: Desk, workers: Sequence[Worker], asked: Asked) -> Sequence[Sight]:
-        copies = Counter(row.name for row in asked.listing.rows)
-        queue = Index(asked.listing.rows)
-        looks = [_look(worker, queue, copies[worker.key] > 1) for worker in workers]
-        silent = [look for look in looks if queue.get(look.batch_id) is None and look.wants_accounting]
-        absent = [look.batch_id for look in silent if _is_absent(look, asked)]
-        desk.remember([look.batch_id for look in silent if asked.ids is not None and look.batch_id not in asked.ids])
-        why = ""
-        accounted: Listing = NOTHING_TOLD
+        looks, queue = _looks(workers, asked), Index(asked.listing.rows)
         try:
-            accounted = desk.accounting(absent) if absent else NOTHING_TOLD
+            # Claims tell of batch jobs that nobody has asked about yet.
+            asked = desk.also(asked, {look.batch_id: look.worker.submitted or 0.0 for look in looks})
+            queue = Index(asked.listing.rows)
+            absent = [look.batch_id for look in looks if look.wants_accounting and _is_absent(look, queue, asked)]
+            accounted, silence = desk.accounting(absent) if absent else NOTHING_TOLD, ""
         except Unavailable as error:
-            log.warning("%s; %d workers that left the queue wait for it", error, len(absent))
-            why = str(error)
+            log.warning("%s; those that left the queue wait for it", error)
+            accounted, silence = NOTHING_TOLD, str(error)
         kept = Index(accounted.rows)
         return [
             Unseen(why="the batch system has not been asked about it yet") if _is_early(look, queue, asked)
-            else self._sight(look, queue, kept, silence=why or _silence(look, asked, accounted))
+            else self._sight(look, queue, kept, silence=silence or _silence(look, asked, accounted))
             for look in looks
         ]
 
@@ -146,9 +146,10 @@ def _is_early(look: Look, queue: Index, asked: Asked) -> bool:
     return look.wants_accounting and queue.get(look.batch_id) is None and not asked.covers(look.batch_id, look.worker.submitted or 0.0)
 
 
-def _is_absent(look: Look, asked: Asked) -> bool:
+def _is_absent(look: Look, queue: Index, asked: Asked) -> bool:
     """The answer says that the queue has it not: it was asked about, it was there by then, and nothing of the answer was unreadable."""
-    return asked.covers(look.batch_id, look.worker.submitted or 0.0) and not asked.listing.may_hold(look.batch_id)
+    covered = asked.covers(look.batch_id, look.worker.submitted or 0.0)
+    return covered and queue.get(look.batch_id) is None and not asked.listing.may_hold(look.batch_id)
 
 
 def _silence(look: Look, asked: Asked, accounted: Listing) -> str:
@@ -156,6 +157,12 @@ def _silence(look: Look, asked: Asked, accounted: Listing) -> str:
     if asked.listing.may_hold(look.batch_id) or accounted.may_hold(look.batch_id):
         return "the batch system's answer could not be read in full"
     return ""
+
+
+def _looks(workers: Sequence[Worker], asked: Asked) -> list[Look]:
+    copies = Counter(row.name for row in asked.listing.rows)
+    queue = Index(asked.listing.rows)
+    return [_look(worker, queue, copies[worker.key] > 1) for worker in workers]
 
 
 def _look(worker: Worker, queue: Index, has_copies: bool) -> Look:

@@ -1,7 +1,9 @@
 """What PBS Professional, OpenPBS and Torque have in common: qsub, qstat by number, qselect by name, qdel."""
 from __future__ import annotations
 
+import getpass
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,10 +23,12 @@ ABOUT_ONE = re.compile(
 NO_HISTORY = re.compile(r"job_?history|history", re.IGNORECASE)
 #: The environment of each batch job is part of the answer; 200 of them are some hundred kB.
 AT_ONCE = 200
+#: So many names are asked for one by one.
+FEW = 8
 BATCH_ID = re.compile(r"^\s*(\d+(?:\[\d*\])?(?:\.[\w.-]+)?)\s*$", re.ASCII)
 
 
-class PbsFamily:
+class PbsFamily(ABC):
     """PBS as its commands tell it.
 
     Args:
@@ -61,13 +65,24 @@ class PbsFamily:
         Raises:
             Unavailable: PBS does not answer, or will not.
         """
-        found = dict.fromkeys([*ids, *self._ids_named(keys, ["qselect"])])
+        found = dict.fromkeys([*ids, *self._ids_of(keys)])
         for part in parts(list(found), AT_ONCE):
             self._clearly(["qdel", *part])
 
+    @abstractmethod
+    def named(self, keys: Sequence[str]) -> Listing:
+        """Return the batch jobs of these names."""
+
+    def _ids_of(self, keys: Sequence[str]) -> list[str]:
+        if len(keys) <= FEW:
+            return self._ids_named(keys, ["qselect"])
+        wanted = frozenset(keys)
+        return [row.batch_id for row in self.named(keys).rows if row.name in wanted and not row.has_ended]
+
     def _ids_named(self, keys: Sequence[str], command: Sequence[str]) -> list[str]:
-        """Return the numbers of batch jobs of these names; qselect takes one name."""
-        outputs = [self._clearly([*command, "-N", key]).out for key in keys]
+        """Return the numbers of batch jobs of these names; qselect takes one name, so of many names all of ours are told."""
+        which = [["-N", key] for key in keys] if len(keys) <= FEW else [["-u", getpass.getuser()]]
+        outputs = [self._clearly([*command, *one]).out for one in which]
         return [match[1] for output in outputs for line in output.splitlines() if (match := BATCH_ID.match(line)) is not None]
 
     def _told(self, command: Sequence[str], ids: Sequence[str], read: Callable[[str], Listing]) -> Listing:
@@ -92,7 +107,7 @@ def _is_outage(line: str) -> bool:
 
 
 def _listed(answer: Answer, read: Callable[[str], Listing]) -> Listing:
-    if answer.exit_code != 0 and not answer.out.strip():
+    if answer.exit_code != 0 and not any(mark in answer.out for mark in ("{", "<Job>")):
         return NOTHING_TOLD  # all of them are unknown
     return read(answer.out)
 

@@ -45,7 +45,8 @@ def pbs_rows(output: str, *, accounted: bool = False) -> Listing:
 
 def _salvaged(text: str, accounted: bool) -> Listing:
     blocks = list(_blocks(text))
-    whole = text.rstrip().endswith("}")
+    # Of the last batch job, of all of them, of the answer: with fewer, the last one may go on.
+    whole = "".join(text[-200:].split()).endswith("}}}")
     taken = blocks if whole else blocks[:-1]
     rows = [(batch_id, _row(batch_id, job, accounted)) for batch_id, job in taken]
     return Listing(

@@ -30,9 +30,6 @@ def sight_of(worker: Worker, row: Row | None, claim: Claim | None, ended: Exit |
     if meaning is None:
         return Unseen(why=f"the batch system is in a state that is not known here: {row.code}")
     if meaning.state in ENDED:
-        if worker.kill and ended is not None and meaning.state is WorkerState.FAILED and not meaning.why:
-            # Torque does not tell a batch job that was deleted from one whose script failed, if the script ends in an orderly manner.
-            return _by_exit(worker, row, claim, ended, batch_id)
         return _by_end(worker, row, meaning, ended, batch_id)
     if row.accounted:
         # Accounting that never heard of the end: the queue, which knows better, has it no more.
@@ -83,6 +80,9 @@ def _by_end(worker: Worker, row: Row, meaning: Meaning, ended: Exit | None, batc
         # A shared file system may show the file later than the batch system tells of the end.
         return Unseen(why=f"{meaning.word} in the batch system, but its exit status has not shown up", gone=True)
     exit_code = ended.exit_code if ended else row.exit_code
+    if worker.kill and _may_be_our_kill(meaning):
+        # Torque does not tell a batch job that was deleted from one whose script failed, if the script ends in an orderly manner.
+        meaning = Meaning(meaning.word, WorkerState.CANCELLED, cause=Cause.KILLED)
     return Seen(
         state=WorkerState.FAILED if meaning.state is WorkerState.FINISHED else meaning.state,
         native_status=native_status(row, meaning),
@@ -96,11 +96,17 @@ def _by_end(worker: Worker, row: Row, meaning: Meaning, ended: Exit | None, batc
     )
 
 
+def _may_be_our_kill(meaning: Meaning) -> bool:
+    return meaning.state is not WorkerState.CANCELLED and meaning.cause in (Cause.UNKNOWN, Cause.BATCH_KILL)
+
+
 def _why(worker: Worker, row: Row, meaning: Meaning, exit_code: int | None) -> str:
     if meaning.state is WorkerState.CANCELLED:
         if worker.kill:
             return f"killed: {worker.kill}"
-        return f"cancelled by {row.by}" if row.by else "cancelled from outside"
+        if row.by:
+            return f"cancelled by {row.by}"
+        return "cancelled from outside" if meaning.why in ("", "cancelled") else meaning.why
     if meaning.why:
         return meaning.why
     if exit_code is not None:

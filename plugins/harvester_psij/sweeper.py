@@ -5,6 +5,8 @@ The access point itself is the messenger's; it goes last, when this plugin has n
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,11 +14,14 @@ from harvester_hpc.errors import Unavailable
 from harvester_hpc.model.worker import Worker
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.outcome import Done, Failed, Result, Retry
-from harvester_psij.desk import desk_of
+from harvester_psij.desk import Desk, desk_of
 from harvester_psij.letters import claim_of
 from harvester_psij.processes import Process, end, process_of
 from harvester_psij.records import Record, StillHeld, record_of
 from harvester_psij.setup_problems import setup_problems
+
+#: Processes of this machine that are ended at the same time.
+AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,21 +56,49 @@ class PsijSweeper:
 
     def kill_worker(self, worker: Worker) -> Result:
         """End it; see ``ports.batch.Sweeper``."""
-        record = record_of(self._context, worker.key)
-        try:
-            arrives_until = self._fence(record)
-        except StillHeld:
-            return Retry(why="its submit command has not ended yet")
+        fence = self._fence_of(worker)
         if self._desk is None:
-            return self._end_process(worker, record)
+            return fence if isinstance(fence, Retry) else self._end_process(worker, record_of(self._context, worker.key))
+        if isinstance(fence, Retry):
+            return fence
         try:
             # By name as well: a second copy must not start when the first is gone.
             self._desk.cancel(ids=[worker.batch_id] if worker.batch_id else [], keys=[worker.key])
         except Unavailable as error:
             return Retry(why=str(error))
-        if not worker.batch_id and time.time() < arrives_until:
-            return Retry(why="its submission has an uncertain end and may still arrive")
-        return Done()
+        return _killed(worker, fence, time.time())
+
+    def kill_workers(self, workers: Sequence[Worker]) -> Sequence[Result]:
+        """End all of them with as few commands as it takes; see ``ports.batch.Sweeper``."""
+        if self._desk is None or len(workers) == 1:
+            with ThreadPoolExecutor(max(1, min(AT_ONCE, len(workers))), "kill") as pool:  # each may take its time to end
+                return list(pool.map(self.kill_worker, workers))
+        fences = [self._fence_of(worker) for worker in workers]
+        free = [worker for worker, fence in zip(workers, fences, strict=True) if isinstance(fence, float)]
+        why = self._cancel(self._desk, free) if free else ""
+        now = time.time()
+        return [
+            Retry(why=why) if why and isinstance(fence, float) else _killed(worker, fence, now)
+            for worker, fence in zip(workers, fences, strict=True)
+        ]
+
+    def _cancel(self, desk: Desk, workers: Sequence[Worker]) -> str:
+        """Cancel all batch jobs of these workers, copies of them too; return why that did not work, "" if it did."""
+        ids = [worker.batch_id for worker in workers if worker.batch_id]
+        try:
+            listing = desk.named([worker.key for worker in workers])
+            keys = {worker.key for worker in workers}
+            copies = [row.batch_id for row in listing.rows if row.name in keys and not row.has_ended]
+            desk.cancel(ids=list(dict.fromkeys([*ids, *copies])))
+        except Unavailable as error:
+            return str(error)
+        return "the batch system's answer could not be read in full" if listing.cut else ""
+
+    def _fence_of(self, worker: Worker) -> float | Retry:
+        try:
+            return self._fence(record_of(self._context, worker.key))
+        except StillHeld:
+            return Retry(why="its submit command has not ended yet")
 
     def _fence(self, record: Record) -> float:
         """Stop an attempt that has not begun; return until when one that has begun may still arrive (seconds since 1970)."""
@@ -112,3 +145,11 @@ class PsijSweeper:
         except OSError as error:
             return Retry(why=f"{error.strerror}: {error.filename}")
         return Done()
+
+
+def _killed(worker: Worker, fence: float | Retry, now: float) -> Result:
+    if isinstance(fence, Retry):
+        return fence
+    if not worker.batch_id and now < fence:
+        return Retry(why="its submission has an uncertain end and may still arrive")
+    return Done()

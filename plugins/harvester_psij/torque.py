@@ -57,7 +57,7 @@ def torque_rows(output: str) -> Listing:
             unread += f"\n{text}"
             continue
         rows.append(row)
-    whole = not output.strip() or output.rstrip().endswith(("</Data>", "</Job>"))
+    whole = not output.strip() or output.rstrip().endswith("</Data>")
     return Listing(rows=tuple(rows), unread=unread.replace("<Data>", "").replace("</Data>", "").strip(), cut=not whole)
 
 

@@ -24,6 +24,7 @@ class AccountSettings:
         password_file: userpass: file with the password, readable for its owner alone.
         certificate, key: x509: PEM files; the key readable for its owner alone.
         proxy: x509_proxy: PEM file; "" for $RUCIO_CLIENT_PROXY, rucio.cfg, $X509_USER_PROXY, /tmp/x509up_u<uid>.
+        credential: name of a proxy, a token or a password file in the section ``credentials``, in the place of these files: it is renewed.
         token_file: oidc: file with the token, kept fresh by others (htgettoken, oidc-agent); "" for what the WLCG rules find
             ($BEARER_TOKEN, $BEARER_TOKEN_FILE, $XDG_RUNTIME_DIR/bt_u<uid>, /tmp/bt_u<uid>).
         ca: certificate authorities that the server's certificate is held against: file or folder.
@@ -42,6 +43,7 @@ class AccountSettings:
     key: str = ""
     proxy: str = ""
     token_file: str = ""
+    credential: str = ""
     ca: str = ""
     vo: str = ""
     timeout_s: float = 60.0
@@ -90,11 +92,11 @@ class AccountSettings:
         found = [] if self.host else _missing("rucio_host", "host")
         found += [] if self.auth_host or self.host else _missing("auth_host", "auth_host")
         auth_type = self.auth_type or configured("auth_type")
-        if not auth_type:
+        if not auth_type and not self.credential:
             found += _missing("auth_type", "auth_type")
         if auth_type == "userpass":
             found += [] if self.username else _missing("username", "username")
-            found += [] if self.password_file else _missing("password", "password_file")
+            found += [] if self.password_file or self.credential else _missing("password", "password_file")
         if auth_type == "x509":
             found += [] if self.certificate else _missing("client_cert", "certificate")
         return tuple(found)

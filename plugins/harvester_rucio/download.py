@@ -12,6 +12,7 @@ from harvester_hpc.ports.carrier import ItemEnd, ItemNews, Limits, Parked
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.outcome import Failed, Retry
 from harvester_rucio.catalogue import Catalogue, Entry, Replica
+from harvester_rucio.credential import credential_problems, with_credential
 from harvester_rucio.mounts import translated
 from harvester_rucio.names import Did, Known, did_of, promised
 from harvester_rucio.placing import Stopped, Wrong, bring, stands
@@ -50,8 +51,10 @@ class RucioDownload:
         rse: str = ""
         sort: str = ""
 
+    problems = staticmethod(credential_problems)
+
     def __init__(self, settings: Settings, context: Context) -> None:
-        self.settings = settings
+        self.settings = settings = with_credential(settings, context)
         self.catalogue = Catalogue(Sessions(settings, context.state_dir / "preparator-rucio_download"))
         self._storage = Storage(settings.domain, settings.scheme, settings.file_timeout_s)
 

@@ -10,6 +10,7 @@ from harvester_hpc.model.transfer import Parcel, Place, Route
 from harvester_hpc.ports.carrier import ItemNews, Parked
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.outcome import Failed, Retry
+from harvester_rucio.credential import with_credential
 from harvester_rucio.mounts import problems_of, restored, translated
 from harvester_rucio.names import Did, Known, measured, promised
 from harvester_rucio.registering import Output, OutSettings, Registrar, again, failed
@@ -37,6 +38,7 @@ class RucioRegister(Registrar):
             return (*OutSettings.problems(self), *problems_of(self.paths, "paths"))
 
     def __init__(self, settings: Settings, context: Context) -> None:
+        settings = with_credential(settings, context)
         super().__init__(settings, context)
         self.settings = settings
 

@@ -14,6 +14,7 @@ from harvester_hpc.ports.carrier import ItemEnd, ItemNews, Limits, Parked
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.outcome import Failed, Retry
 from harvester_rucio.catalogue import Catalogue, Entry, New
+from harvester_rucio.credential import credential_problems
 from harvester_rucio.datasets import Datasets, DatasetSettings
 from harvester_rucio.names import Did, Known, did_of
 from harvester_rucio.session import NeedsPerson, Sessions
@@ -84,6 +85,7 @@ class Registrar:
     """The common part of both stagers. The name is that of the plugin's entry point."""
 
     name = ""
+    problems = staticmethod(credential_problems)
 
     def __init__(self, settings: OutSettings, context: Context) -> None:
         folder = context.state_dir / f"stager-{self.name}"

@@ -15,6 +15,7 @@ from harvester_hpc.ports.carrier import Accepted, Ended, Gone, ItemEnd, ItemNews
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.outcome import Failed, Retry
 from harvester_rucio.catalogue import Catalogue
+from harvester_rucio.credential import credential_problems, with_credential
 from harvester_rucio.mounts import translated
 from harvester_rucio.names import Did, Known, did_of, promised
 from harvester_rucio.placing import part_of
@@ -66,8 +67,10 @@ class RucioRule:
                 found.append("dataset_scope: must be given where 'account' is not")
             return (*BatchSettings.problems(self), *found)
 
+    problems = staticmethod(credential_problems)
+
     def __init__(self, settings: Settings, context: Context, clock: Clock | None = None) -> None:
-        self.settings = settings
+        self.settings = settings = with_credential(settings, context)
         self.catalogue = Catalogue(Sessions(settings, context.state_dir / "preparator-rucio_rule"))
         self._clock = clock or SystemClock()
         self._rse: dict[str, Any] = {}

@@ -19,6 +19,7 @@ from harvester_hpc.errors import Unavailable
 from harvester_hpc.ports.carrier import Parked
 from harvester_hpc.ports.outcome import Failed
 from harvester_rucio.account import AccountSettings, configured
+from harvester_rucio.credential import OF_THE_CREDENTIAL, mark_shown, refusal
 from harvester_rucio.sorting import REMEDIES, said, sort
 
 #: notBefore and notAfter of a certificate, as UTCTime, one after the other (RFC 5280, 4.1.2.5; DER).
@@ -70,6 +71,7 @@ class Sessions:
         Raises:
             NeedsPerson: a person must act first; the next client reads the credentials again.
             Refused: it lies in the files that the call names.
+            CredentialRefused: Rucio does not take the credential that the settings name.
             Unavailable: nothing is known.
         """
         from configparser import Error as ConfigParserError
@@ -77,13 +79,16 @@ class Sessions:
         from requests import RequestException
         from rucio.common.exception import RucioException
 
+        mark = mark_shown(self.settings)
         try:
             self._configure()
-            yield self._client()
+            yield self._named_client(mark)
         except (RucioException, RequestException, OSError, ValueError, ConfigParserError) as error:
             match sort(error, what):
                 case Parked() as parked:
                     self.forget()
+                    if self.settings.credential and type(error).__name__ in OF_THE_CREDENTIAL:
+                        raise refusal(self.settings, parked, mark) from error
                     raise NeedsPerson(parked, type(error).__name__) from error
                 case Failed() as failed:
                     raise Refused(failed, type(error).__name__) from error
@@ -118,6 +123,15 @@ class Sessions:
                     get_config()
                 finally:
                     del os.environ["RUCIO_CONFIG"]
+
+    def _named_client(self, mark: str) -> Any:
+        """Return the client; a credential that somebody keeps and that cannot be used is said by its name, so that it is renewed."""
+        try:
+            return self._client()
+        except NeedsPerson as error:
+            if not self.settings.credential:
+                raise
+            raise refusal(self.settings, error.parked, mark) from error
 
     def _client(self) -> Any:
         if getattr(self._mine, "client", None) is None:

@@ -10,6 +10,7 @@ from harvester_hpc.model.transfer import Parcel, Place, Route
 from harvester_hpc.ports.carrier import ItemNews, Parked
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.outcome import Failed, Retry
+from harvester_rucio.credential import with_credential
 from harvester_rucio.mounts import translated
 from harvester_rucio.names import Did, Known, measured, promised
 from harvester_rucio.placing import Stopped, Wrong, bring, stands
@@ -34,6 +35,7 @@ class RucioUpload(Registrar):
         register: bool = True
 
     def __init__(self, settings: Settings, context: Context) -> None:
+        settings = with_credential(settings, context)
         super().__init__(settings, context)
         self.settings = settings
         self._storage = Storage(settings.domain, settings.scheme, settings.file_timeout_s)

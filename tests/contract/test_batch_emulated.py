@@ -8,7 +8,13 @@ import pytest
 
 from harvester_hpc.testing.contracts.batch import BatchSite, MonitorContract, SubmitterContract, SweeperContract
 from harvester_hpc.testing.contracts.batch_faults import FaultContract
-from harvester_hpc.testing.contracts.batch_system import OperatorContract, OutageContract, PreemptionContract, RefusalContract
+from harvester_hpc.testing.contracts.batch_system import (
+    ForgettingContract,
+    OperatorContract,
+    OutageContract,
+    PreemptionContract,
+    RefusalContract,
+)
 from harvester_hpc.testing.schedulers.behaviour import Behaviour
 from harvester_hpc.testing.schedulers.emulated import Emulated
 from harvester_hpc.testing.schedulers.operator import EmulatedOperator
@@ -39,8 +45,8 @@ def systems(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Systems]:
 
 
 class All(
-    SubmitterContract, MonitorContract, SweeperContract, OperatorContract, PreemptionContract, RefusalContract, OutageContract,
-    FaultContract,
+    SubmitterContract, MonitorContract, SweeperContract, OperatorContract, ForgettingContract, PreemptionContract, RefusalContract,
+    OutageContract, FaultContract,
 ):
     """Every promise, at one emulated batch system."""
 

@@ -6,6 +6,7 @@ import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,6 +48,30 @@ SITES = {
         ),
     ),
 }
+#: Of each batch system with each launcher that its sites have, over several nodes: {name: (facility, worker's mapType)}.
+WHOLE = NodeShape(cores=64, memory_mb=500_000, gpus=4)
+
+
+def _site(scheduler: str, launcher: str, **more: Any) -> Facility:
+    made = Facility(name="site", scheduler=scheduler, launcher=launcher, account="phy123", node=WHOLE, python=PYTHON)
+    return replace(made, queues=(BatchQueue(name="prod"),), **more)
+
+
+FAR = {
+    # Aurora, Polaris.
+    "pbs-pals": _site("pbs", "pals", attributes={"l.filesystems": "home:eagle", "k": "doe"}, chunk={"system": "polaris"}),
+    "pbs-mpiexec": _site("pbs", "mpiexec", requeue=True, attributes={"l.place": "scatter:excl"}),
+    "pbs-openmpi": _site("pbs", "openmpi", node=replace(WHOLE, gpu_option="none", threads_per_core=2)),
+    "pbs-aprun": _site("pbs", "aprun", chunk={"ngpus": "", "ncpus": "32"}),
+    "torque-mpiexec": _site("pbs_classic", "mpiexec", attributes={"l": "naccesspolicy=singlejob"}),
+    # Summit.
+    "lsf-jsrun": _site("lsf", "jsrun", attributes={"alloc_flags": "gpumps smt1"}),
+    "lsf-mpiexec": _site("lsf", "mpiexec", requeue=True, attributes={"x": None}),
+    # Leonardo, Vega, Karolina: srun or mpirun.
+    "slurm-openmpi": _site("slurm", "openmpi"),
+    "slurm-mpiexec": _site("slurm", "mpiexec"),
+}
+FAR_PLAN = WorkerPlan(nodes=2, cores=128, walltime_s=5430, ram_mb=200_000, gpus_per_node=4)
 #: Site files as a user extends them, and the worker that their queue gives.
 SITE_FILES = {
     "site-local": {"extends": "local", "facility": {"python": PYTHON}, "queues": {"Q": {}}},
@@ -79,6 +104,8 @@ def script(site: str) -> str:
     """Return the batch script of the site's worker."""
     if site in SITE_FILES:
         return _script_of_file(site)
+    if site in FAR:
+        return _script(FAR[site], EXTRAS, FAR_PLAN, "", MapType.ONE_TO_MANY)
     if site in JUMBOS:
         facility, extras = SITES[JUMBOS[site]]
         launcher = "mpiexec" if facility.launcher == "single" else facility.launcher
@@ -129,15 +156,15 @@ def _script(
     return written.getvalue()
 
 
-@pytest.mark.parametrize("site", sorted([*SITES, *CROWDS, *JUMBOS, *LATE, *SITE_FILES]))
+@pytest.mark.parametrize("site", sorted([*SITES, *CROWDS, *JUMBOS, *LATE, *SITE_FILES, *FAR]))
 def test_a_sites_script_is_what_it_was(site: str) -> None:
     assert script(site) == (GOLDEN / f"{site}.sh").read_text()
 
 
 def test_no_script_is_left_over() -> None:
-    assert {path.stem for path in GOLDEN.glob("*.sh")} == {*SITES, *CROWDS, *JUMBOS, *LATE, *SITE_FILES}
+    assert {path.stem for path in GOLDEN.glob("*.sh")} == {*SITES, *CROWDS, *JUMBOS, *LATE, *SITE_FILES, *FAR}
 
 
 if __name__ == "__main__":
-    for name in (*SITES, *CROWDS, *JUMBOS, *LATE, *SITE_FILES):
+    for name in (*SITES, *CROWDS, *JUMBOS, *LATE, *SITE_FILES, *FAR):
         (GOLDEN / f"{name}.sh").write_text(script(name))

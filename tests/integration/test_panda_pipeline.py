@@ -73,6 +73,22 @@ def test_jobs_that_end_while_the_server_is_away_and_the_daemon_is_killed_are_tol
 
 
 @pytest.mark.slow
+def test_a_job_that_the_server_does_not_want_any_more_is_ended_and_told_with_pandas_own_code(tmp_path: Path) -> None:
+    with Instance(tmp_path / "home") as instance, ServedSystem(tmp_path / "wms") as served:
+        plain = configuration(served, tmp_path, {})
+        instance.make({**plain, "agents": {**plain["agents"], "heartbeat": 1.0}})
+        (unwanted, failing) = served.system.local.submit_jobs([shell(gated(tmp_path)), shell("kill -SEGV $$", outputs=["out"])])
+        instance.serve()
+        instance.wait(unwanted, {"running"})
+        served.system.local.kill_job(unwanted)
+        until(lambda: told(instance, 2), lambda: f"both ends are told\n{instance.log[-4000:]}")
+        assert instance.stop() == 0
+        killed, failed = ((served.system.local.job(number) or {})["report"]["attributes"] for number in (unwanted, failing))
+        assert (killed["job_sub_status"], killed["pilot_error_code"]) == ("killed", 1144)
+        assert (failed["pilot_error_code"], failed["pilot_error_diag"]) == (1203, "killed by signal SIGSEGV")
+
+
+@pytest.mark.slow
 def test_every_event_range_is_counted_once_through_http(tmp_path: Path) -> None:
     folder = tmp_path / "wms"
     queue = {
@@ -93,3 +109,45 @@ def test_every_event_range_is_counted_once_through_http(tmp_path: Path) -> None:
     assert rows(folder, "SELECT state, count(*) FROM event_range GROUP BY state") == [("finished", RANGES)]
     ((inside,),) = rows(folder, "SELECT sum(size > 0) FROM event_zip")
     assert inside >= 1, json.dumps(rows(folder, "SELECT lfn, size FROM event_zip"))
+
+
+@pytest.mark.slow
+def test_an_outage_and_two_crashes_in_the_middle_of_a_jumbo_job_cost_no_range(tmp_path: Path) -> None:
+    folder, number = tmp_path / "wms", 240
+    queue = {
+        "mapType": "OneToMany", "zipPerMB": 1, "submitter": {"name": "psij", "launch": "single"},
+        "workerMaker": {"module": "harvester_workers.jumbo", "name": "JumboWorkerMaker", "nWorkersPerJob": 2},
+    }
+
+    def finished() -> int:
+        return int(rows(folder, "SELECT count(*) FROM event_range WHERE state = 'finished'")[0][0])
+
+    with Instance(tmp_path / "home") as instance:
+        with ServedSystem(folder) as served:
+            port = served.port
+            instance.make(configuration(served, tmp_path, queue))
+            served.system.local.submit_jobs([{
+                "executable": sys.executable, "arguments": [event_worker.__file__], "events": {"ranges": number, "attempts": 9},
+                "environment": {"PYTHONPATH": PYTHON_PATH},
+            }])
+            for method in ("acquire_event_ranges", "update_event_ranges", "update_jobs_bulk"):
+                served.faults.add(FaultKind.LOST_AFTER, method, 2)
+            instance.serve()
+            until(lambda: finished() > 20, lambda: f"ranges are told\n{instance.log[-4000:]}")
+        # The server goes away under its client; the client dies meanwhile, and begins again without it.
+        until(lambda: "cannot be reached" in instance.log, lambda: f"the outage is noticed\n{instance.log[-4000:]}")
+        instance.kill()
+        instance.serve()
+        before = len(instance.log)
+        until(lambda: "cannot be reached" in instance.log[before - 200:], lambda: f"it is still away\n{instance.log[-4000:]}")
+        with ServedSystem(folder, port=port) as served:
+            until(lambda: finished() > 60, lambda: f"it goes on\n{instance.log[-4000:]}")
+            instance.kill()
+            for kind in (FaultKind.LOST_AFTER, FaultKind.GARBAGE, FaultKind.BROKEN_BEFORE):
+                served.faults.add(kind, "update_event_ranges", 2)
+            instance.serve()
+            until(lambda: told(instance, 1), lambda: f"the end is told\n{instance.log[-4000:]}", 180.0)
+            assert instance.stop() == 0
+            assert "defect" not in instance.log
+    assert rows(folder, "SELECT state, count(*) FROM event_range GROUP BY state") == [("finished", number)]
+    assert rows(folder, "SELECT state, count(*) FROM job GROUP BY state") == [("finished", 1)]

@@ -6,21 +6,24 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harvester_hpc.errors import Unavailable
-from harvester_hpc.model.worker import Worker, WorkerState
-from harvester_hpc.ports.batch import Busy, NotThere, Refused, Seen, Submitted, Uncertain, Unseen
+from harvester_hpc.model.worker import WorkerState
+from harvester_hpc.ports.batch import Seen, Submitted, Uncertain, Unseen
 from harvester_hpc.ports.outcome import Done
 from harvester_hpc.testing.contracts.batch import BatchSite, MonitorContract, SubmitterContract, SweeperContract, wait_until
+from harvester_hpc.testing.contracts.batch_system import OperatorContract, RefusalContract, settled
 from harvester_hpc.testing.slurm import Cluster
 from harvester_psij.letters import claim_of
 from harvester_psij.records import record_of
 from harvester_psij.submitter import PsijSubmitter, SubmitterSettings
 from tests.psij_site import context, psij_site
+from tests.slurm_operator import SlurmOperator
 
 pytestmark = pytest.mark.slurm
 
@@ -52,50 +55,25 @@ class TestSlurmSweeper(OnSlurm, SweeperContract):
     pass
 
 
+class TestSlurmOperated(OnSlurm, OperatorContract, RefusalContract):
+    @pytest.fixture
+    def operator(self, slurm_environment: Cluster) -> Iterator[SlurmOperator]:
+        operator = SlurmOperator(slurm_environment)
+        yield operator
+        operator.proceed()
+
+    @pytest.fixture
+    def again(self, slurm_environment: Cluster, tmp_path: Path) -> BatchSite:
+        return psij_site(tmp_path, "slurm", requeue=True)
+
+    @pytest.mark.slow
+    def test_the_time_limit_is_told_in_plain_words(self, site: BatchSite, operator: SlurmOperator) -> None:  # type: ignore[override]
+        super().test_the_time_limit_is_told_in_plain_words(site, operator)
+
+
 def jobs_named(slurm: Cluster, key: str) -> list[str]:
     """Return the numbers of all batch jobs of this name that Slurm knows."""
     return slurm.run(["squeue", "--noheader", "--states=all", f"--name={key}", "--format=%i"]).stdout.split()
-
-
-@pytest.mark.slow
-def test_the_time_limit_is_told_in_plain_words(site: BatchSite, slurm: Cluster) -> None:
-    worker = site.running("sleep 300")
-    slurm.run(["scontrol", "update", f"jobid={worker.batch_id}", "EndTime=now"])
-    end = site.end_of(worker)
-    assert (end.state, end.why, end.native_status.split()[0]) == (WorkerState.FAILED, "time limit reached", "TIMEOUT")
-
-
-def test_a_node_failure_fails_the_worker_and_it_is_not_run_again(site: BatchSite, slurm: Cluster) -> None:
-    worker = site.running("sleep 300")
-    seen = site.look(worker)
-    assert isinstance(seen, Seen)
-    slurm.run(["scontrol", "update", f"nodename={seen.node}", "state=down", "reason=test"])
-    try:
-        end = site.end_of(worker)
-    finally:
-        slurm.run(["scontrol", "update", f"nodename={seen.node}", "state=resume"])
-    assert (end.state, end.why) == (WorkerState.FAILED, "node failure")
-
-
-def test_who_cancels_from_outside_is_not_us(site: BatchSite, slurm: Cluster) -> None:
-    worker = site.running("sleep 300")
-    slurm.run(["scancel", worker.batch_id])
-    end = site.end_of(worker)
-    assert (end.state, end.why) == (WorkerState.CANCELLED, "cancelled from outside")
-
-
-def test_a_worker_cancelled_in_the_queue_is_cancelled(site: BatchSite, slurm: Cluster) -> None:
-    slurm.run(["scontrol", "update", "partitionname=batch", "state=down"])
-    try:
-        worker = site.submitted("touch ran")
-        waiting = site.look(worker)
-        assert isinstance(waiting, Seen)
-        assert waiting.state is WorkerState.SUBMITTED
-        slurm.run(["scancel", worker.batch_id])
-        assert site.end_of(worker).state is WorkerState.CANCELLED
-    finally:
-        slurm.run(["scontrol", "update", "partitionname=batch", "state=up"])
-    assert not Path(worker.access_point, "ran").exists()
 
 
 @pytest.mark.slow
@@ -144,27 +122,6 @@ def test_completed_without_an_exit_code_is_no_success(site: BatchSite) -> None:
     sight = site.look(worker)
     assert isinstance(sight, Unseen)
     assert sight.gone
-
-
-def test_a_partition_that_never_was_is_refused(slurm_environment: Cluster, tmp_path: Path) -> None:
-    site = psij_site(tmp_path, "slurm")
-    worker = replace(site.worker("true"), batch_queue="nosuch")
-    (result,) = site.submitter.submit_workers([worker])
-    assert isinstance(result, Refused)
-    assert "nosuch" in result.why
-    assert list(site.submitter.find_workers([worker])) == [NotThere()]
-
-
-def test_a_closed_partition_is_busy_and_the_worker_may_be_submitted_later(site: BatchSite, slurm: Cluster) -> None:
-    worker = site.worker("true")
-    slurm.run(["scontrol", "update", "partitionname=batch", "state=drain"])
-    try:
-        (closed,) = site.submitter.submit_workers([worker])
-    finally:
-        slurm.run(["scontrol", "update", "partitionname=batch", "state=up"])
-    assert isinstance(closed, Busy)
-    (opened,) = site.submitter.submit_workers([worker])
-    assert isinstance(opened, Submitted)
 
 
 def test_odd_values_reach_slurm_as_they_are(slurm_environment: Cluster, tmp_path: Path) -> None:
@@ -241,29 +198,10 @@ def test_a_frozen_controller_makes_one_batch_job_of_a_submission_that_timed_out(
         assert isinstance(again, Uncertain)
     finally:
         fresh_slurm.thaw_controller()
-    batch_id = settle(site, worker)
+    batch_id = settled(site, worker)
     site.end_of(replace(worker, state=WorkerState.SUBMITTED, batch_id=batch_id))
     assert jobs_named(fresh_slurm, worker.key) == [batch_id]
     assert Path(worker.access_point, "ran").read_text() == "ran\n"
-
-
-def settle(site: BatchSite, worker: Worker) -> str:
-    """Do what the submitter agent does with a worker whose submission has no known end; return its batch job."""
-    found: list[str] = []
-
-    def look() -> bool:
-        try:
-            (lookup,) = site.submitter.find_workers([worker])
-            if isinstance(lookup, NotThere):
-                (lookup,) = site.submitter.submit_workers([worker])  # type: ignore[assignment]
-        except Unavailable:
-            return False
-        if isinstance(lookup, Submitted):
-            found.append(lookup.batch_id)
-        return bool(found)
-
-    wait_until(look, site.patience_s, "the submission is settled")
-    return found[0]
 
 
 SUBMITTING = """
@@ -297,7 +235,7 @@ def test_a_submitter_killed_at_any_time_neither_loses_nor_doubles_a_worker(site:
                 process.wait(0.05 * number)
             except subprocess.TimeoutExpired:
                 os.kill(process.pid, signal.SIGKILL)
-    ids = [settle(site, worker) for worker in workers]
+    ids = [settled(site, worker) for worker in workers]
     assert len(set(ids)) == len(workers)
     for worker, batch_id in zip(workers, ids, strict=True):
         assert site.end_of(replace(worker, state=WorkerState.SUBMITTED, batch_id=batch_id)).state is WorkerState.FINISHED

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from harvester_hpc.testing.slurm import Cluster
-from tests.integration.instance import FINAL, Instance, until
+from tests.integration.instance import FINAL, Instance, shell, until
 
 pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
 
@@ -44,10 +45,17 @@ def test_an_instance_for_an_unknown_cluster_runs_a_job_unchanged(home: Instance,
     assert found(home, code=0) == {}
     file = home.home / "harvester.json"
     file.write_text(file.read_text().replace(f'"{name.upper()}": {{', f'"{name.upper()}": {{"pollInterval": 1,'))
+    (shown,) = home.json("submit", "--dry-run", "-", stdin=json.dumps(shell("hostname")))
+    tested = subprocess.run(
+        ["sbatch", "--test-only"], input=shown["script"], env=home.environment, text=True, capture_output=True, timeout=60, check=False
+    )
+    assert tested.returncode == 0, tested.stderr
     job = home.shell("hostname", queue=name.upper())
     home.serve()
     until(lambda: home.state(job) in FINAL, lambda: home.log)
     assert home.state(job) == "finished"
+    (submitted,) = (home.home / "state" / "submitter-psij").glob("*/*.job")
+    assert submitted.read_text() == shown["script"]
 
 
 def test_what_is_generated_says_what_the_partitions_allow(home: Instance) -> None:
@@ -72,14 +80,17 @@ def test_planted_differences_are_found(home: Instance) -> None:
         "queues.gone": ('{"name": "debug"', '{"name": "gone"'),
         "queues.tiny.maxWalltime": ('"maxWalltime": "00:01:00"', '"maxWalltime": "00:02:00"'),
         "queues.two.maxNodes": ('"minNodes": 2, "maxNodes": 2', '"minNodes": 2, "maxNodes": 3'),
-        "queues.two.minNodes": ('"minNodes": 2, ', ""),
+        "queues.two.minNodes": ('"minNodes": 2, "maxNodes": 3', '"minNodes": 1, "maxNodes": 3'),
         "node.cores": ('"cores": 2', '"cores": 3'),
         "node.memoryMB": ('"memoryMB": 2000', '"memoryMB": 9999'),
     }
+    false = text
     for where, (old, new) in planted.items():
-        assert old in text, where
-        file.write_text(text.replace(old, new))
-        assert found(home, "here", code=1)[where]["fails"], where
+        assert old in false, where
+        false = false.replace(old, new)
+    file.write_text(false)
+    differences = found(home, "here", code=1)
+    assert {where for where, one in differences.items() if one["fails"]} == planted.keys()
     file.write_text(text.replace('"maxWalltime": "00:20:00"', '"maxWalltime": "00:10:00"'))
     assert [(one["where"], one["fails"]) for one in found(home, "here", code=0).values()] == [("queues.two.maxWalltime", False)]
 

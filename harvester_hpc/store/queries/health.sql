@@ -7,6 +7,10 @@ ON CONFLICT (agent, queue) DO UPDATE SET until = excluded.until, count = count +
 -- It works again.
 DELETE FROM trouble WHERE agent = ? AND queue = ?;
 
+-- name: credential_changed
+-- Whoever waits for a credential may go on: there is another content.
+DELETE FROM trouble WHERE credential = ?;
+
 -- name: no_trouble_at_all
 -- A new life begins.
 DELETE FROM trouble;

@@ -75,10 +75,6 @@ class Operator(Protocol):
         """Submit an array of batch jobs, in the same user's name."""
         ...
 
-    def forget(self, batch_id: str) -> None:
-        """Let the batch system know nothing of an ended batch job any more."""
-        ...
-
     def named(self, key: str) -> Sequence[str]:
         """Return the ids of all batch jobs of this name, ended ones too."""
         ...
@@ -206,19 +202,6 @@ class OperatorContract:
         assert [(end.state, end.exit_code) for end in ends[:2]] == [(WorkerState.FINISHED, 0), (WorkerState.FAILED, 3)], ends
         assert ends[2].state in NOT_GOOD
 
-    def test_what_the_batch_system_has_forgotten_is_told_by_letters_or_is_unknown(self, site: BatchSite, operator: Operator) -> None:
-        good, bad, silent = site.submitted("true"), site.submitted("exit 7"), site.submitted("true")
-        for worker in (good, bad, silent):
-            site.end_of(worker)
-            operator.forget(worker.batch_id)
-        Path(silent.access_point, "worker_exit.json").unlink()
-        first, second, third = site.monitor.check_workers([good, bad, silent])
-        assert [(sight.state, sight.exit_code) for sight in (first, second) if isinstance(sight, Seen)] == [
-            (WorkerState.FINISHED, 0), (WorkerState.FAILED, 7),
-        ]
-        assert isinstance(third, Unseen)
-        assert third.gone
-
     def test_an_id_that_was_never_given_costs_no_other_worker_its_sight(self, site: BatchSite) -> None:
         stranger = replace(site.worker("true"), state=WorkerState.SUBMITTED, batch_id=site.stranger)
         worker = begun(site)
@@ -237,6 +220,25 @@ class OperatorContract:
         assert list(operator.named(worker.key)) == [worker.batch_id]
 
 
+class ForgettingContract:
+    """What is seen of workers that the batch system itself knows no more."""
+
+    def test_what_the_batch_system_has_forgotten_is_told_by_letters_or_is_unknown(
+        self, site: BatchSite, operator: ForgettingOperator
+    ) -> None:
+        good, bad, silent = site.submitted("true"), site.submitted("exit 7"), site.submitted("true")
+        for worker in (good, bad, silent):
+            site.end_of(worker)
+            operator.forget(worker.batch_id)
+        Path(silent.access_point, "worker_exit.json").unlink()
+        first, second, third = site.monitor.check_workers([good, bad, silent])
+        assert [(sight.state, sight.exit_code) for sight in (first, second) if isinstance(sight, Seen)] == [
+            (WorkerState.FINISHED, 0), (WorkerState.FAILED, 7),
+        ]
+        assert isinstance(third, Unseen)
+        assert third.gone
+
+
 class PreemptionContract:
     """What is seen of workers that had to make room for others."""
 
@@ -253,6 +255,14 @@ class PreemptionContract:
         operator.preempt(worker.batch_id)
         assert again.end_of(worker).state is WorkerState.FINISHED
         assert runs_of(worker) == 2
+
+
+class ForgettingOperator(Operator, Protocol):
+    """One who can make the batch system forget."""
+
+    def forget(self, batch_id: str) -> None:
+        """Let the batch system know nothing of an ended batch job any more."""
+        ...
 
 
 class PreemptingOperator(Operator, Protocol):

@@ -21,11 +21,14 @@ from harvester_local.served.faults import DONE, FaultKind, Faults, Quirks
 from harvester_local.served.old_form import OLD, answered
 from harvester_local.served.strict import ArgumentError, bound
 from harvester_local.served.system import BreaksError, SaysNoError, System
+from harvester_local.served.tokens import known_tokens
 
 log = logging.getLogger(__name__)
 
 V1 = "/api/v1/"
 OLD_FORM = "/server/panda/"
+#: Bytes of the first line of a request (Apache's default).
+LONGEST_LINE = 8190
 HTML = b"<html><body>Please log in to the network</body></html>"
 
 
@@ -36,6 +39,7 @@ class Service:
     Attributes:
         v1, old: which forms there are; where the old one is not, its methods are forbidden, as in servers of 1.0.
         token: what a client must bring; "" for nothing.
+        token_file: file with such tokens, read for each request; one that says that its time is over (JWT) is not taken.
         certificate, key: PEM files; None: plain HTTP.
         client_authority: PEM file of who vouches for clients; None: they need no certificate.
         delay_s: how long a late answer takes.
@@ -44,6 +48,7 @@ class Service:
     v1: bool = True
     old: bool = False
     token: str = ""
+    token_file: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
     client_authority: Path | None = None
@@ -167,11 +172,12 @@ class ServedSystem:
         return 404, b"not found"
 
     def _who(self, asked: Asked) -> str:
-        if not self.service.token:
+        known = known_tokens(self.service.token, self.service.token_file)
+        if known is None:
             return ""
         if "Origin" not in asked.headers:
             return "Token authentication failed. no VO"
-        if asked.headers.get("Authorization") != f"Bearer {self.service.token}":
+        if asked.headers.get("Authorization", "").removeprefix("Bearer ") not in known:
             return "Token authentication failed. Invalid token. Signature has expired"
         return ""
 
@@ -287,6 +293,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._do()
 
     def _do(self) -> None:
+        if len(self.requestline) > LONGEST_LINE:
+            self.close_connection = True
+            self.send_error(414)
+            return
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
             answer = self.server.served.answer(

@@ -55,6 +55,7 @@ class System:
     def __init__(self, folder: Path, quirks: Quirks, local: LocalCommunicator | None = None) -> None:
         self.quirks = quirks
         self.local = local or made(folder)
+        self.local.summary()  # its file is there from now on, for those who look for it
         self._file = WmsFile(folder / "wms.sqlite", 30.0)
         self.methods: Mapping[str, tuple[str, Callable[..., Any]]] = {
             "system/is_alive": ("GET", self.is_alive), "harvester/heartbeat": ("POST", self.heartbeat),

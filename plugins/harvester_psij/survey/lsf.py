@@ -31,7 +31,7 @@ class LsfSurveyor:
         queues = ask.answer("bqueues", "-l")
         identity = ask.answer_if_any("lsid")
         hosts, shapes = ask.answer_if_any("bhosts", "-w"), ask.answer_if_any("lshosts", "-w")
-        parameters = ask.answer_if_any("bparams", "-a", quietly=("not found",))
+        parameters = ask.answer_if_any("bparams", "-a", quietly=("not found", "No such file"))
         return survey_of(this_user(), queues=queues, identity=identity, hosts=hosts, shapes=shapes, parameters=parameters, gaps=ask.gaps)
 
 

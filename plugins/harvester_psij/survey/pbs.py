@@ -13,6 +13,8 @@ from harvester_psij.survey.pbs_forms import blocks, is_true, json_nodes, limit_o
 from harvester_psij.survey.questions import Asker, Questions, listed, number_of, this_user
 
 OFF = ("down", "offline", "unknown", "unresolvable", "stale", "maintenance", "sleep", "provisioning")
+#: What the server of Torque says of itself and that of PBS does not.
+OF_TORQUE = frozenset({"tcp_timeout", "job_stat_rate", "net_counter", "poll_jobs", "mom_job_sync"})
 #: What a chunk asks by default of numbers; other resources (Qlist=small) choose nodes.
 COUNTED = ("ncpus", "mem", "vmem", "mpiprocs", "ompthreads", "ngpus", "nodect")
 
@@ -35,7 +37,7 @@ class PbsSurveyor:
         servers = ask.answer_if_any("qstat", "-B", "-f")
         nodes = json_nodes(ask.answer_if_any("pbsnodes", "-a", "-F", "json")) if self.scheduler == "pbs" else {}
         nodes = nodes or blocks(ask.answer_if_any("pbsnodes", "-a"), "")
-        settings = ask.answer_if_any("qmgr", "-c", "print server")
+        settings = "" if "default_queue" in servers else ask.answer_if_any("qmgr", "-c", "print server")
         return survey_of(self.scheduler, this_user(), queues=queues, servers=servers, nodes=nodes, settings=settings, gaps=ask.gaps)
 
 
@@ -48,11 +50,12 @@ class TorqueSurveyor(PbsSurveyor):
 def identity_of(servers: str) -> Identity:
     """Return what ``qstat -B -f`` says of the server.
 
-    Torque and PBS are told apart by what only one of them has.
+    Torque and PBS are told apart by what only one of them has, and by their versions: Torque ended with 6, PBS Professional says so
+    or is at 10 and more.
     """
     for name, said in blocks(servers, "Server: ").items():
         version = said.get("pbs_version", "")
-        is_torque = bool({"tcp_timeout", "job_stat_rate", "net_counter", "poll_jobs", "mom_job_sync"} & said.keys())
+        is_torque = bool(OF_TORQUE & said.keys()) or re.match(r"[2-6]\.", version) is not None
         return Identity(scheduler="pbs_classic" if is_torque else "pbs", version=version, cluster=name)
     return Identity(scheduler="pbs")
 

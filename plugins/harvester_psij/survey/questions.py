@@ -64,13 +64,17 @@ class Questions:
         try:
             answer = ask(argv, self._left(argv))
         except Unavailable as error:
-            self.gaps.append(f"{' '.join(argv[:3])}: {error.why or error.what}")
+            self._note(argv, error.why or error.what, quietly)
             return ""
         if answer.exit_code == 0:
             return answer.out
-        if not any(word in answer.err + answer.out for word in quietly):
-            self.gaps.append(f"{' '.join(argv[:3])}: {answer.words}")
+        self._note(argv, answer.words, quietly)
         return ""
+
+    def _note(self, argv: Sequence[str], words: str, quietly: Sequence[str]) -> None:
+        gap = f"{' '.join(argv[:3])}: {words[:200]}"
+        if gap not in self.gaps and not any(word in words for word in quietly):
+            self.gaps.append(gap)
 
     def _left(self, argv: Sequence[str]) -> float:
         left = self._end - time.monotonic()

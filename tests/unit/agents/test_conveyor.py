@@ -422,6 +422,22 @@ def test_what_no_job_wants_leaves_above_the_high_mark_the_longest_unused_first(p
     assert {path.name for path in root.rglob("*") if path.is_file() and not path.name.startswith(".")} == {"c", "d"}
 
 
+def test_what_was_not_used_for_long_leaves_before_the_site_purges_it(places: Callable[..., Place]) -> None:
+    place = places()
+    place = places(cache=InputCache(folder=str(place.folder / "old"), unused_s=1000.0))
+    for name in ("a", "b"):
+        place.source(name, name.encode() * 100)
+        job = place.job_with(name)
+        place.until(lambda job=job: place.state(job) is JobState.SUBMITTED, "submitted")  # type: ignore[misc]
+        if name == "a":
+            place.finish(job, f"out-{name}")
+            place.world.later(30.0)
+    for _ in range(4):
+        place.world.later(500.0)
+    root = place.folder.parent / "0" / "old"
+    assert {path.name for path in root.rglob("*") if path.is_file() and not path.name.startswith(".")} == {"b"}
+
+
 def test_a_ready_input_that_has_vanished_is_fetched_again(places: Callable[..., Place]) -> None:
     place = places()
     place.source("in")

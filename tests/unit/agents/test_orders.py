@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from harvester_hpc.model.command import Command, CommandKind
-from harvester_hpc.model.job import JobState
+from harvester_hpc.model.job import JobId, JobState
 from harvester_hpc.model.turn import COMMAND_MANAGER, PROPAGATOR
-from harvester_hpc.model.worker import MapType, WorkerState
+from harvester_hpc.model.worker import MapType, WorkerId, WorkerState
 from harvester_hpc.ports.orders import command_of
 from harvester_hpc.store import command as commands
 from harvester_hpc.store import statistics
@@ -296,6 +296,22 @@ def test_the_system_ends_the_jobs_of_a_worker_whose_end_nobody_else_tells(worlds
     world = worlds(jobs_waiting=1, instant=False, queue=queue)
     world.settle()
     assert world.communicator.workers[world.worker(1).id].sync is syncs
+
+
+def test_a_pull_worker_is_told_with_the_jobs_that_its_list_says_also_when_it_has_ended(worlds: Worlds) -> None:
+    world = worlds(instant=False, queue={"map_type": MapType.NO_JOB, "limit_jobs": None, "limit_queued_workers": 1, "max_workers": 1})
+    world.settle()
+    listed = world.messenger.fed.setdefault(1, {})
+    listed[JobId(77)] = {}
+    world.batch.start(world.worker(1).key)
+    world.later(40.0)
+    world.later(40.0)
+    assert world.communicator.workers[WorkerId(1)].job_ids == (77,)
+    listed[JobId(78)] = {}
+    world.batch.end(world.worker(1).key)
+    world.later(40.0)
+    assert world.communicator.workers[WorkerId(1)].state is WorkerState.FINISHED
+    assert world.communicator.workers[WorkerId(1)].job_ids == (77, 78)
 
 
 def test_the_end_of_a_job_is_asked_for_once_however_often_it_is_wanted(worlds: Worlds) -> None:

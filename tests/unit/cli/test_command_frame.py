@@ -17,7 +17,7 @@ from harvester_hpc import app, errors
 from harvester_hpc.cli import exits, frame
 from harvester_hpc.cli.exits import MEANING, Exit, exit_code_of
 from harvester_hpc.cli.instance import Instance
-from harvester_hpc.errors import ConfigurationError, CredentialRefused, HarvesterError, LeaseHeld, StoreUnusable, Unavailable
+from harvester_hpc.errors import AnswerLost, ConfigurationError, CredentialRefused, HarvesterError, LeaseHeld, StoreUnusable, Unavailable
 
 DOCUMENT = Path(harvester_hpc.__file__).parents[1] / "docs" / "operations.md"
 
@@ -106,7 +106,7 @@ def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_may_pass_by_itself_ends_with_75_and_nothing_else_does() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, HarvesterError)]
     busy = {kind for kind in kinds if exit_code_of(kind("x")) is Exit.BUSY}
-    assert busy == {Unavailable, CredentialRefused, StoreUnusable, LeaseHeld}
+    assert busy == {Unavailable, AnswerLost, CredentialRefused, StoreUnusable, LeaseHeld}
     assert {exit_code_of(kind("x")) for kind in set(kinds) - busy} == {Exit.ERROR}
 
 

@@ -25,7 +25,7 @@ from tests.unit.cli.rows_and_answers import Command, Stored
 FORBIDDEN = ("pydantic", "psij", "asyncio", "http", "rich", "filelock", "harvester_psij", "harvester_local", "psutil")
 KEYS = {
     "status", "home", "state_dir", "time", "running", "holder", "jobs", "workers", "troubles", "tried_again", "held_back", "agents",
-    "untold_reports", "credentials",
+    "untold_reports", "lost_answers", "credentials",
 }
 
 

@@ -82,7 +82,8 @@ def test_every_attribute_of_a_queue_arrives(tmp_path: Path) -> None:
         "no_heartbeat": {"starting", "running"}, "slave": True,
         "criteria": {"a": "1", "b": "x=y"}, "queue_time_limit_s": 100.0, "heartbeat_limit_s": 90.0, "poll_s": 10.0,
         "keep_s": {"finished": 3600.0, "failed": 7200.0, "cancelled": 0.0, "missed": 1800.0},
-        "cache": {"folder": f"{tmp_path}/work/in", "limit": 7_000_000, "limit_files": 8, "high": 6_000_000, "low": 5_000_000},
+        "cache": {"folder": f"{tmp_path}/work/in", "limit": 7_000_000, "limit_files": 8, "high": 6_000_000, "low": 5_000_000,
+            "unused_s": 0.0},
         "transfer_patience_s": 7200.0, "logs": {"most": 500_000, "keep_s": 172_800.0, "patience_s": 10_800.0, "live_s": 4.0},
         "access_point": f"{tmp_path}/work/Q/${{workerID}}", "access_root": f"{tmp_path}/work/Q",
         "resources": {

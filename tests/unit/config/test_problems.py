@@ -47,7 +47,8 @@ def test_a_real_block_of_a_published_queue_file_gets_a_complete_list(tmp_path: P
         load(write(tmp_path, CORI), ENVIRON)
     way = f"{tmp_path}/harvester.json: queues.NERSC_Cori_p2_mcore."
     for_upstream = {
-        f"{way}{kind}.module: pandaharvester.harvester{module} is written for PanDA Harvester: not yet; name a plugin of ours"
+        f"{way}{kind}.module: pandaharvester.harvester{module} is a part of PanDA Harvester: "
+        "`harvester-hpc config import` names ours in its place"
         for kind, module in {
             "submitter": "submitter.slurm_submitter",
             "workerMaker": "workermaker.simple_worker_maker",

@@ -32,6 +32,16 @@ def test_a_served_system_is_as_it_should_be(tmp_path: Path, service: Service) ->
         assert again.return_value == 0, "its own traces do it no harm"
 
 
+def test_a_token_is_named_from_where_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "token").write_text("secret\n")
+    (tmp_path / "token").chmod(0o600)
+    monkeypatch.chdir(tmp_path)
+    with ServedSystem(tmp_path, Service(token="secret")) as served:
+        assert _run(served.url, "--yes", "--token-file", "token", "--origin", "vo.production").return_value == 0
+        refused = _run(served.url, "--yes")
+        assert "403" in f"{refused.exception}"
+
+
 def test_without_leave_nothing_is_written_or_taken(tmp_path: Path) -> None:
     with ServedSystem(tmp_path) as served:
         served.system.local.submit_jobs([{"executable": "/bin/true", "queue": "TEST"}] * 5)

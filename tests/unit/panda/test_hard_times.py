@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harvester_hpc.errors import Unavailable
+from harvester_hpc.errors import AnswerLost, Unavailable
 from harvester_hpc.model.command import CommandKind
 from harvester_hpc.model.job import JobId
 from harvester_hpc.ports.communicator import Accepted, EventReport, NotAccepted, ZipReport
@@ -19,7 +19,7 @@ from harvester_local.served.server import Service
 from harvester_local.served.system import SaysNoError
 from harvester_panda import worker_reports
 from harvester_panda.events import PERSISTENT
-from tests.unit.panda.served import Pair, pair
+from tests.unit.panda.served import Pair, communicator, pair
 
 #: What a server has done by then; of the others nothing.
 ALL = tuple(kind for kind in FaultKind if kind is not FaultKind.DELAY)
@@ -53,9 +53,17 @@ def test_a_request_for_jobs_is_never_repeated_by_itself(both: Pair, kind: FaultK
     both.panda.is_alive({})
     both.served.faults.add(kind, "acquire_jobs")
     before = both.served.asked.count("/api/v1/pilot/acquire_jobs")
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as raised:
         both.jobs(1)
+    assert isinstance(raised.value, AnswerLost) is (kind is not FaultKind.BUSY), "it was refused, or may be done"
     assert both.served.asked.count("/api/v1/pilot/acquire_jobs") == before + 1
+
+
+def test_a_server_that_was_not_reached_has_given_nothing(tmp_path: Path) -> None:
+    nobody = communicator(tmp_path, url="http://127.0.0.1:1", dialect="v1")
+    with pytest.raises(Unavailable) as raised:
+        nobody.get_jobs("LOCAL", "node", "managed", "node", 10, {})
+    assert not isinstance(raised.value, AnswerLost)
 
 
 @pytest.mark.parametrize(("data", "said"), [
@@ -86,6 +94,13 @@ def test_jobs_are_taken_in_bunches_small_enough_to_lose(tmp_path: Path) -> None:
         with pytest.raises(Unavailable):
             both.panda.get_jobs("LOCAL", "node", "managed", "node", 10, {})
         assert both.states() == {"sent": 6, "activated": 4}
+
+
+def test_no_question_has_a_line_that_is_too_long_for_a_server(both: Pair) -> None:
+    ids = [JobId(9_000_000_000 + number) for number in range(300)]
+    assert len(both.panda.check_jobs(ids)) == 300
+    tasks = dict.fromkeys(ids, 987_654_321_012)
+    assert both.panda.event_statuses(dict.fromkeys(ids), tasks) == {one: {} for one in ids}
 
 
 def test_a_connection_is_kept_and_made_anew_when_the_server_has_closed_it(both: Pair) -> None:

@@ -42,7 +42,10 @@ def test_every_item_has_an_old_form() -> None:
     ({"nEvents": 10**30}, {}), ({"maxRSS": "1.5"}, {"max_rss": 1.5}), ({"maxRSS": float("inf")}, {}), ({"maxRSS": [1]}, {}),
     ({"foo": 1}, {}), ({"node": None}, {}), ({"node": 12}, {"node": "12"}), ({"metaData": {"a": 1}}, {"meta_data": '{"a": 1}'}),
     ({"startTime": "2026-11-21T10:00:00+01:00"}, {"start_time": "2026-11-21 09:00:00"}), ({"startTime": "soon"}, {}),
-    ({"batchID": "pilot's"}, {}), ({"siteName": "elsewhere"}, {}),
+    ({"jobMetrics": {"dbTime": 10.5, "nEvents": 7}}, {"job_metrics": "dbTime=10.5 nEvents=7"}),
+    ({"jobMetrics": "a=1 " + "b=" + "x" * 600}, {"job_metrics": "a=1"}), ({"jobMetrics": "x" * 600}, {}),
+    ({"corruptedFiles": ["a", "b"]}, {"corrupted_files": "a,b"}), ({"corruptedFiles": "a,b"}, {"corrupted_files": "a,b"}),
+    ({"metaData": "x" * (5 << 20)}, {}), ({"batchID": "pilot's"}, {}), ({"siteName": "elsewhere"}, {}),
 ])
 def test_types_are_those_of_the_server_and_what_cannot_be_read_is_left_out(told: dict[str, Any], sent: dict[str, Any]) -> None:
     bare = _item()

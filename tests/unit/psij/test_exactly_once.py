@@ -288,3 +288,12 @@ def test_a_swept_folder_that_is_a_link_is_left_alone(site: BatchSite, tmp_path: 
     folder.symlink_to(precious)
     assert not isinstance(site.sweeper.sweep_worker(worker), Done)
     assert (precious / "file").exists()
+
+
+def test_many_kills_are_one_command_by_number_and_by_name(site: BatchSite, slurm: FakeSlurm) -> None:
+    workers = [replace(site.worker("true"), batch_id=str(number)) for number in (11, 12)]
+    slurm.set("squeue", f"echo '11|R|{workers[0].key}|1|1|N/A|n1|None'; echo '99|PD|{workers[1].key}|1|1|N/A|n1|None'")
+    assert site.sweeper.kill_workers(workers) == [Done(), Done()]  # type: ignore[attr-defined]
+    assert slurm.calls("scancel") == ["--quiet 11 12 99"]
+    slurm.set("squeue", "exit 1")
+    assert all(isinstance(result, Retry) for result in site.sweeper.kill_workers(workers))  # type: ignore[attr-defined]

@@ -13,12 +13,15 @@ from typing import Any
 
 import pytest
 
-from harvester_hpc.errors import ConfigurationError, Unavailable
+from harvester_hpc.errors import ConfigurationError, CredentialRefused, Unavailable
 from harvester_hpc.model.facility import Facility
 from harvester_hpc.ports.context import Context
 from harvester_hpc.registry import Registry
+from harvester_hpc.secret_file import mark_of
 from harvester_hpc.testing.fake_clock import FakeClock
+from harvester_hpc.testing.fake_credential import FakeCredential
 from harvester_rucio.account import AccountSettings
+from harvester_rucio.credential import credential_problems, with_credential
 from harvester_rucio.session import NeedsPerson, Sessions, certificate_problem
 from tests.conftest import Require
 
@@ -213,3 +216,48 @@ def test_a_proxy_whose_time_is_over_waits_for_a_person(tmp_path: Path, proxy: Pa
     assert "voms-proxy-init" in caught.value.parked.remedy
 
 
+
+
+def _kept(tmp_path: Path, holds: str, content: str) -> Context:
+    path = tmp_path / "kept"
+    path.write_text(content)
+    path.chmod(0o600)
+    one = FakeCredential(FakeCredential.Settings(file=str(path), holds=holds), Context(
+        instance="i", tag="abcde", state_dir=tmp_path, facility=Facility(name="here", scheduler="local")))
+    return Context(
+        instance="i", tag="abcde", state_dir=tmp_path, facility=Facility(name="here", scheduler="local"), credentials={"rucio": one})
+
+
+def test_a_refusal_of_a_kept_credential_names_it_and_its_content_and_a_renewed_one_is_taken(tmp_path: Path) -> None:
+    context = _kept(tmp_path, "token", "old.old.old")
+
+    def answers(path: str, token: str) -> tuple[int, dict[str, str]]:
+        return (200, {}) if token == "new.new.new" else (401, {"ExceptionClass": "CannotAuthenticate", "ExceptionMessage": "expired"})
+
+    with _server(answers) as host:
+        settings = with_credential(AccountSettings(host=host, account="a", credential="rucio"), context)
+        assert (settings.auth_type, settings.token_file) == ("oidc", str(tmp_path / "kept"))
+        sessions = Sessions(settings, tmp_path / "state")
+        with pytest.raises(CredentialRefused) as caught, sessions.asking("pinging") as client:
+            client.whoami()
+        assert (caught.value.credential, caught.value.mark) == ("rucio", mark_of(tmp_path / "kept"))
+        assert "old.old" not in str(caught.value)
+        (tmp_path / "kept").write_text("new.new.new")
+        with sessions.asking("pinging") as client:
+            client.whoami()
+        (tmp_path / "kept").unlink()
+        sessions.forget()
+        with pytest.raises(CredentialRefused, match="cannot be read") as missing, sessions.asking("pinging"):
+            pass
+        assert missing.value.mark == ""
+
+
+@pytest.mark.parametrize(("holds", "given", "words"), [
+    ("token", {"credential": "rucoi"}, "there is no 'rucoi' in the section credentials of harvester.json; there is: rucio"),
+    ("token", {"credential": "rucio", "token_file": "/t"}, "stands in the place of token_file"),
+    ("proxy", {"credential": "rucio", "auth_type": "userpass"}, "is for authType x509_proxy, not userpass"),
+    ("file", {"credential": "rucio"}, ""),
+])
+def test_a_credential_that_does_not_fit_is_a_problem(tmp_path: Path, holds: str, given: dict[str, Any], words: str) -> None:
+    found = list(credential_problems(AccountSettings(host=HOST, account="a", **given), _kept(tmp_path, holds, "x")))
+    assert [words in line for line in found] == [True] * bool(words)

@@ -65,7 +65,8 @@ def reason(job: Job) -> str:
     if job.state is State.QUEUED:
         return "BeginTime" if job.restarts and job.kill_at > time.time() else "Resources"
     if job.has_ended and code(job) == "F":
-        return f"RaisedSignal:{job.signal}" if job.signal else "NonZeroExitCode"
+        # A batch script that a signal ended looks to Slurm as if it had never begun.
+        return "JobLaunchFailure" if job.signal else "NonZeroExitCode"
     return REASONS.get(job.cause, "None") if job.cause else "None"
 
 

@@ -1,0 +1,1 @@
+"""Files of an existing PanDA Harvester, and what becomes of them here."""
