@@ -99,7 +99,7 @@ def _show(subject: Subject, wanted: Collection[LogKind], lines: int, *, paths: b
     """Write what there is; tell whether there is anything."""
     files = [] if urls else [file for file in subject.files(wanted) if file.is_file()]
     published = [one for one in subject.published if one[1] in wanted]
-    staged = subject.staged if set(wanted) == set(LogKind) else ()
+    staged = subject.staged if set(wanted) == set(LogKind) and not urls else ()
     if as_json:
         shown = [{"worker": worker, "log": kind, "url": url} for worker, kind, url in published]
         write_json({"files": [_facts(file, lines, paths) for file in files], "published": shown, "staged_out": list(staged)})
