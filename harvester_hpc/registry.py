@@ -5,67 +5,35 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from harvester_hpc.errors import ConfigurationError, HarvesterError, PluginMissing, did_you_mean
+from harvester_hpc.errors import ConfigurationError, HarvesterError, PluginMissing
 from harvester_hpc.model.facility import Facility
 from harvester_hpc.model.queue import Queue
-from harvester_hpc.ports.adapter import Adapter
-from harvester_hpc.ports.batch import Monitor, Submitter, Sweeper
-from harvester_hpc.ports.carrier import Carrier, Copier
+from harvester_hpc.plugin_classes import PluginClasses, installed
+from harvester_hpc.plugin_kinds import (
+    COMMUNICATOR,
+    CORE_OWNED,
+    CREDENTIAL,
+    HOPS,
+    LOG_EXPOSER,
+    MOVERS,
+    NAMING,
+    NOBODY,
+    OF_THE_INSTANCE,
+    PORTS,
+    moves_batches,
+)
 from harvester_hpc.ports.communicator import Communicator
 from harvester_hpc.ports.context import Commons, Context
 from harvester_hpc.ports.credential import CredentialManager
-from harvester_hpc.ports.log_exposer import LogExposer
-from harvester_hpc.ports.messenger import Messenger
 from harvester_hpc.ports.plugins import InBatches, QueuePlugins
-from harvester_hpc.ports.staging import Preparator, Stager
-from harvester_hpc.ports.worker_maker import WorkerMaker
 from harvester_hpc.settings import problems_of, settings_of
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
-
-GROUP = "harvester_hpc."
-
-PORTS: Mapping[str, type[Any]] = MappingProxyType(
-    {
-        "preparator": Preparator,
-        "workerMaker": WorkerMaker,
-        "submitter": Submitter,
-        "messenger": Messenger,
-        "monitor": Monitor,
-        "stager": Stager,
-        "sweeper": Sweeper,
-        "logExposer": LogExposer,
-        "communicator": Communicator,
-        "credential": CredentialManager,
-    }
-)
-COMMUNICATOR, CREDENTIAL = "communicator", "credential"
-#: Kinds that an instance has, and no queue.
-OF_THE_INSTANCE = frozenset({COMMUNICATOR, CREDENTIAL})
-#: A queue may have none, or one by the name of NOBODY.
-LOG_EXPOSER, NOBODY = "logExposer", "none"
-#: Entry points of those who know another interface.
-ADAPTERS = f"{GROUP}adapter"
-
-#: Ports that a plugin of these kinds may have instead: it moves batches.
-MOVERS: Mapping[str, tuple[type[Any], ...]] = MappingProxyType({"preparator": (Carrier, Copier), "stager": (Carrier, Copier)})
-#: Key of a section that names several plugins in a row.
-HOPS = "hops"
-
-#: Keys of a section that say which plugin it is, and those that the core reads itself.
-NAMING = frozenset({"name", "module"})
-CORE_OWNED: Mapping[str, frozenset[str]] = MappingProxyType(
-    {"messenger": frozenset({"accessPoint"}), "workerMaker": frozenset({"maxWorkersPerJobInTotal", "maxWorkersPerJobPerCycle"}),
-     "logExposer": frozenset({"maxMB", "keepDays", "patience", "livePeriod"})}
-)
-
 
 class QueueSections(Protocol):
     """What is used of ``config.values.QueueConfiguration``, and means the same here."""
@@ -124,13 +92,6 @@ class Loaded:
     credentials: Mapping[str, CredentialManager] = dataclasses.field(default_factory=dict)
 
 
-def installed() -> Iterable[EntryPoint]:
-    """Return the entry points of everything that is installed."""
-    from importlib.metadata import distributions  # reads the disk
-
-    return (entry_point for distribution in distributions() for entry_point in distribution.entry_points)
-
-
 class Registry:
     """Finds plugins, checks their settings and makes them.
 
@@ -139,14 +100,14 @@ class Registry:
     """
 
     def __init__(self, find: Callable[[], Iterable[EntryPoint]] = installed) -> None:
-        self._find = find
+        self._classes = PluginClasses(find)
         self._shared: list[tuple[type[Any], Any, Context, Any]] = []
         self._keepers: tuple[Configured, Mapping[str, CredentialManager]] | None = None
         self._commons = Commons()
 
     def names(self, kind: str) -> tuple[str, ...]:
         """Return the names of the installed plugins of a kind, in alphabetical order."""
-        return tuple(sorted(self._entry_points[kind]))
+        return self._classes.names(kind)
 
     def load(self, kind: str, section: Mapping[str, Any], context: Context, *, where: str) -> Any:
         """Return the plugin that ``section`` names.
@@ -164,7 +125,7 @@ class Registry:
             PluginMissing: it is not installed, not importable or not of this kind.
             ConfigurationError: its settings cannot be used; all their problems.
         """
-        plugin = self._class(kind, section, where)
+        plugin = self._classes.of(kind, section, where)
         if getattr(plugin, "shared", False):
             context = dataclasses.replace(context, queue=None)
         with _blamed(plugin, where):
@@ -206,13 +167,13 @@ class Registry:
         """Return the plugin of a section; a tuple if it moves batches, with one for each hop."""
         if HOPS not in section or kind not in MOVERS:
             plugin = self.load(kind, section, context, where=where)
-            return (plugin,) if _moves_batches(kind, type(plugin)) else plugin
+            return (plugin,) if moves_batches(kind, type(plugin)) else plugin
         hops = section[HOPS]
         if len(section) > 1 or not isinstance(hops, (list, tuple)) or not hops or not all(isinstance(hop, Mapping) for hop in hops):
             line = f"{where}: with hops it has nothing else, and hops is a list of sections, one for each plugin"
             raise ConfigurationError(f"{where}: cannot be used", (line,))
         made = tuple(self.load(kind, hop, context, where=f"{where}.{HOPS}[{number}]") for number, hop in enumerate(hops))
-        alone = [type(hop).__name__ for hop in made if not _moves_batches(kind, type(hop))]
+        alone = [type(hop).__name__ for hop in made if not moves_batches(kind, type(hop))]
         if alone:
             line = f"{where}: {', '.join(alone)} moves the files of a job by itself and cannot be a hop"
             raise ConfigurationError(f"{where}: cannot be used", (line,))
@@ -296,55 +257,6 @@ class Registry:
             facility=configuration.facility, commons=self._commons,
         )
 
-    @cached_property
-    def _entry_points(self) -> Mapping[str, Mapping[str, EntryPoint]]:
-        there: dict[str, dict[str, EntryPoint]] = {kind: {} for kind in PORTS}
-        for entry_point in self._find():
-            kind = entry_point.group.removeprefix(GROUP)
-            if entry_point.group.startswith(GROUP) and kind in there:
-                there[kind].setdefault(entry_point.name, entry_point)
-        return there
-
-    def _class(self, kind: str, section: Mapping[str, Any], where: str) -> type[Any]:
-        name, module = section.get("name"), section.get("module")
-        if not isinstance(name, str) or not isinstance(module, str | None):
-            raise PluginMissing(f"{where}: names no {kind}", remedy='say {"name": ...}, with "module" unless it is an entry point')
-        found = self._installed_class(kind, name, where) if module is None else self._named_class(kind, module, name, where)
-        missing = min((_missing(found, port) for port in (PORTS[kind], *MOVERS.get(kind, ()))), key=len)
-        if not isinstance(found, type) or missing:
-            raise PluginMissing(f"{where}: {name} is no {kind}", why=f"it has no {', '.join(missing)}" if missing else "it is no class")
-        if not dataclasses.is_dataclass(getattr(found, "Settings", None)):
-            raise PluginMissing(f"{where}: {kind} {name} cannot be used", why="it has no Settings (a frozen dataclass)")
-        return found
-
-    def _named_class(self, kind: str, module: str, name: str, where: str) -> Any:
-        """Return a class by its module; one that was written to another interface as one of ours."""
-        try:
-            found = _class_in(module, name, where)
-        except PluginMissing as error:
-            if not isinstance(error.__cause__, ModuleNotFoundError):
-                raise
-            for adapter in self._adapters:
-                adapter.prepare_imports()
-            found = _class_in(module, name, where)
-        if not isinstance(found, type) or dataclasses.is_dataclass(getattr(found, "Settings", None)):
-            return found
-        return next((one for adapter in self._adapters if (one := adapter.adapted(kind, found)) is not None), found)
-
-    @cached_property
-    def _adapters(self) -> tuple[Adapter, ...]:
-        return tuple(one.load() for one in self._find() if one.group == ADAPTERS)
-
-    def _installed_class(self, kind: str, name: str, where: str) -> Any:
-        entry_point = self._entry_points[kind].get(name)
-        if entry_point is None:
-            names = self.names(kind)
-            raise PluginMissing(f"{where}: no {kind} {name!r}; there is: {', '.join(names) or 'none'}{did_you_mean(name, names)}")
-        try:
-            return entry_point.load()
-        except Exception as error:  # a module may raise anything while it is imported
-            raise PluginMissing(f"{where}: {kind} {name!r} cannot be imported", why=_said(error)) from error
-
     def _made(self, plugin: type[Any], settings: Any, context: Context) -> Any:
         if not getattr(plugin, "shared", False):
             return plugin(settings, context)
@@ -354,30 +266,6 @@ class Registry:
         instance = plugin(settings, context)
         self._shared.append((plugin, settings, context, instance))
         return instance
-
-
-def _class_in(module: str, name: str, where: str) -> Any:
-    try:
-        loaded = import_module(module)
-    except Exception as error:  # a module may raise anything while it is imported
-        raise PluginMissing(f"{where}: module {module!r} cannot be imported", why=_said(error)) from error
-    if not hasattr(loaded, name):
-        classes = [known for known, value in vars(loaded).items() if isinstance(value, type)]
-        raise PluginMissing(f"{where}: module {module!r} has no {name!r}{did_you_mean(name, classes)}")
-    return getattr(loaded, name)
-
-
-def _missing(found: Any, port: type[Any]) -> list[str]:
-    return [method for method in _methods(port) if not callable(getattr(found, method, None))]
-
-
-def _moves_batches(kind: str, plugin: type[Any]) -> bool:
-    return bool(_missing(plugin, PORTS[kind])) and any(not _missing(plugin, port) for port in MOVERS.get(kind, ()))
-
-
-def _methods(port: type[Any]) -> Iterator[str]:
-    own = (one for one in reversed(port.__mro__) if one.__module__ == port.__module__)
-    return (name for one in own for name, member in vars(one).items() if callable(member) and not name.startswith("_"))
 
 
 def _in_one_place(made: Mapping[str, CredentialManager], configuration: Configured) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import UnionType
 from typing import ClassVar, TypeVar
 
+from harvester_hpc.agents.answers import checked
 from harvester_hpc.agents.side_by_side import as_ready, parts
 from harvester_hpc.clock import Clock
 from harvester_hpc.errors import CredentialRefused, LeaseLost, StoreError, Unavailable
@@ -171,6 +172,8 @@ class Agent(ABC):
             log.exception("defect in a plugin agent=%s queue=%s", self.name, queue)
             self.begin_to_wait(queue, f"{type(error).__name__}: {error}")
             return on_defect(error)
+        if (shared := self._shared.pop(queue, None)) is not None:
+            Agent.works(self, shared)  # it answers, whatever it says to this queue
         self.works(queue)
         return answer
 
@@ -209,15 +212,14 @@ class Agent(ABC):
 
     def works(self, queue: str) -> None:
         """The outside has answered: the trouble, if there was one, is over."""
-        for name in dict.fromkeys((queue, self._shared.pop(queue, queue))):
-            waiting = self._waiting.get(name)
-            if waiting is None:
-                continue
-            log.info("works again agent=%s queue=%s", self.name, name or "-")
-            if waiting.refused is not None:
-                with self.database.write() as write:
-                    credentials.accepted(write, *waiting.refused)
-            self.forget_trouble(name)
+        waiting = self._waiting.get(queue)
+        if waiting is None:
+            return
+        log.info("works again agent=%s queue=%s", self.name, queue or "-")
+        if waiting.refused is not None:
+            with self.database.write() as write:
+                credentials.accepted(write, *waiting.refused)
+        self.forget_trouble(queue)
 
     def forget_trouble(self, queue: str) -> None:
         """Take a trouble out of ``status``: it is over, or it is nobody's trouble any more."""
@@ -286,17 +288,6 @@ class Agent(ABC):
     def pause_s(self, tries: int) -> float:
         """Return how long to wait after the ``tries``-th failure in a row of one item, in seconds."""
         return pause_s(tries, self.house.draw())
-
-
-def checked(answer: Answer, kind: UnionType | type) -> Answer:
-    """Return a plugin's answer if it is of ``kind``.
-
-    Raises:
-        TypeError: it is not.
-    """
-    if not isinstance(answer, kind):
-        raise TypeError(f"a plugin has answered with {type(answer).__name__}, where {kind} is expected")
-    return answer
 
 
 def by_queue(items: Iterable[Item], queue_of: Callable[[Item], str]) -> dict[str, list[Item]]:

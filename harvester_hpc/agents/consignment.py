@@ -5,7 +5,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harvester_hpc.agents.base import Agent, checked
+from harvester_hpc.agents.answers import checked
+from harvester_hpc.agents.base import Agent
 from harvester_hpc.agents.batches import Batches, named
 from harvester_hpc.agents.delivery import Delivery
 from harvester_hpc.model.transfer import Item, Transfer, TransferState

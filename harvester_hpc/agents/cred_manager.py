@@ -87,8 +87,8 @@ class CredManager(Agent):
                 )
                 return after
             case NotRenewed():
-                after = policy.not_renewed(
-                    known, answer.why, answer.remedy, final=answer.final, now=now, spread=self.house.draw())
+                failed = "; ".join(part for part in (answer.why, answer.remedy) if part)
+                after = policy.not_renewed(known, failed, final=answer.final, now=now, spread=self.house.draw())
                 log.log(
                     logging.WARNING if after.tries == 1 else logging.INFO, "not renewed credential=%s try=%d seconds=%.0f why=%s",
                     name, after.tries, (after.due or now) - now, answer.why,
@@ -144,10 +144,7 @@ def _has_other_content(before: Credential | None, after: Credential) -> bool:
 
 def _trouble(one: Credential) -> str:
     """Return what ``status`` says is wrong; "" if nothing."""
-    said = "; ".join(part for part in (one.why, one.remedy) if part)
-    if one.state is not CredentialState.GOOD:
-        return f"{one.state}: {said}"
-    return f"not renewed: {said}" if one.tries else ""
+    return one.said if one.state is CredentialState.GOOD else f"{one.state}: {one.said}"
 
 
 def checked_standing(manager: CredentialManager) -> Standing:

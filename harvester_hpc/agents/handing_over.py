@@ -4,7 +4,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harvester_hpc.agents.access_point import inputs_of, point_of
-from harvester_hpc.agents.base import Agent, checked
+from harvester_hpc.agents.answers import checked
+from harvester_hpc.agents.base import Agent
 from harvester_hpc.agents.settling import Decided, Settling, stay
 from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.job import Job, JobId, JobState, JobStep, Outcome, step

@@ -5,7 +5,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harvester_hpc.agents.base import Agent, by_queue, checked
+from harvester_hpc.agents.answers import checked
+from harvester_hpc.agents.base import Agent, by_queue
 from harvester_hpc.agents.log_excerpt import NoLog, OpenLog, excerpt, open_log
 from harvester_hpc.model.turn import LOG_EXPOSER
 from harvester_hpc.model.worker import Worker

@@ -93,7 +93,8 @@ class Planning:
             return obeying(fitted(maker, queue, chunk), queue, refusal)
         narrow = replace(queue, resources=replace(queue.resources, batch_queue=site.open[0], batch_queues=site.open))
         one = obeying(fitted(maker, narrow, chunk), queue, refusal)
-        misfits = tuple((job, why) for job, why in one.misfits if not obeying(fitted(maker, queue, [job]), queue, refusal).plan)
+        whole = [obeying(fitted(maker, queue, [job]), queue, refusal) for job, _ in one.misfits]
+        misfits = tuple(misfit for each in whole for misfit in each.misfits)
         late = {job.id for job, _ in one.misfits} - {job.id for job, _ in misfits}
         self._say([job for job in chunk if job.id in late], f"waits for room: {site.why_closed}")
         return replace(one, misfits=misfits)

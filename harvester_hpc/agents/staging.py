@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from harvester_hpc.agents.base import Agent, by_queue, checked
+from harvester_hpc.agents.answers import checked
+from harvester_hpc.agents.base import Agent, by_queue
 from harvester_hpc.model.file import File, FileId
 from harvester_hpc.model.input import Identity, Input
 from harvester_hpc.model.job import Job, JobId, JobState, JobStep, look_again, step

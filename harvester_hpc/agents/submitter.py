@@ -47,6 +47,7 @@ class SubmitterAgent(Agent):
         self._settling = Settling(self)
         self._handing_over = HandingOver(self, self._settling)
         self._rested: dict[str, int] = {}
+        self._served: dict[str, int] = {}
 
     def run_once(self) -> int:
         """Settle uncertain workers, then make new ones; return how many things changed."""
@@ -60,7 +61,15 @@ class SubmitterAgent(Agent):
                 self._handing_over.postpone(group, self.waits_until(name) if plugins else now + self.period_s)
                 continue
             changed += self._handing_over.settle(plugins, group)
-        return changed + sum(self._make(plugins) for plugins in self.house.queues.values())
+        in_turn = sorted(self.house.queues, key=lambda name: self._served.get(name, 0))
+        return changed + sum(self._make_in_turn(name) for name in in_turn)
+
+    def _make_in_turn(self, name: str) -> int:
+        """Make workers of a queue; one that got some comes last next time, for the limits of the site are of all queues together."""
+        changed = self._make(self.house.queues[name])
+        if changed:
+            self._served[name] = max(self._served.values(), default=0) + 1
+        return changed
 
     def next_due(self) -> float | None:
         """Return when the next planned worker is looked up, or a waiting queue may be served again."""

@@ -21,6 +21,7 @@ class Line:
     source_until: float | None
     why: str
     remedy: str
+    failed: str
 
     def state_at(self, now: float) -> str:
         """Return how it stands: what was good when an instance looked last may have ended since."""
@@ -33,14 +34,15 @@ HEADINGS = ("credential", "state", "left", "ends", "why")
 def lines(connection: sqlite3.Connection) -> tuple[Line, ...]:
     """Return how they stood when an instance looked last."""
     return tuple(
-        Line(name=row[0], state=row[1], since=row[2], until=row[3], source_until=row[4], why=row[5], remedy=row[6])
+        Line(name=row[0], state=row[1], since=row[2], until=row[3], source_until=row[4], why=row[5], remedy=row[6], failed=row[7])
         for row in connection.execute(sentences("credential")["standing"])
     )
 
 
 def row(line: Line, now: float) -> tuple[object, ...]:
     """Return the cells of a table."""
-    said = "; ".join(part for part in (line.why, line.remedy) if part)
+    failed = f"not renewed: {line.failed}" if line.failed else ""
+    said = "; ".join(part for part in (line.why, line.remedy, failed) if part)
     return line.name, line.state_at(now), left(line.until, now), iso(line.until), said
 
 
@@ -48,7 +50,8 @@ def facts(found: Sequence[Line], now: float) -> list[dict[str, Any]]:
     """Return the same as JSON."""
     return [
         {"credential": one.name, "state": one.state_at(now), "since": iso(one.since), "until": iso(one.until),
-         "hours_left": hours(one.until, now), "source_until": iso(one.source_until), "why": one.why, "remedy": one.remedy}
+         "hours_left": hours(one.until, now), "source_until": iso(one.source_until), "why": one.why, "remedy": one.remedy,
+         "failed": one.failed}
         for one in found
     ]
 

@@ -51,7 +51,7 @@ GROUP = "harvester_hpc.cli"
 
 def brought() -> Mapping[str, EntryPoint]:
     """Return the commands that plugins bring, by name; reads the disk, and imports none of them."""
-    from harvester_hpc.registry import installed
+    from harvester_hpc.plugin_classes import installed
 
     found = {one.name: one for one in installed() if one.group == GROUP and one.name not in COMMANDS}
     return dict(sorted(found.items()))

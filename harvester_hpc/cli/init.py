@@ -130,9 +130,10 @@ def _site_here(instance: Instance, home: Path) -> str:
         Unavailable: there is a batch system, and it does not answer.
     """
     from harvester_hpc.cli.site.detecting import clues_here, generic_site, matching_sites
+    from harvester_hpc.cli.site.places import all_sites
 
     clues = clues_here(instance.environ, IDENTIFY_S)
-    found = [match for match in matching_sites(instance, clues, home) if not match.retired]
+    found = [match for match in matching_sites(all_sites(instance, home), clues) if not match.retired]
     if len(found) > 1:
         names = "; ".join(f"{match.name} ({match.reasons[0]})" for match in found)
         raise ConfigurationError("several sites fit this machine", why=names, remedy="name one with --site, by the nodes that you want")

@@ -15,7 +15,7 @@ from harvester_hpc.cli.instance import Instance
 from harvester_hpc.cli.logs import last_lines
 from harvester_hpc.cli.presence import Presence
 from harvester_hpc.cli.times import span
-from harvester_hpc.errors import HarvesterError, StoreMissing
+from harvester_hpc.errors import HarvesterError, StoreMissing, StoreUnusable
 
 CONSOLE = "console.log"
 LINES = 15
@@ -94,5 +94,5 @@ def _has_lease(instance: Instance, pid: int) -> bool:
 def _present(instance: Instance) -> Presence:
     try:
         return present(instance)
-    except StoreMissing:
+    except (StoreMissing, StoreUnusable):  # an older store is brought up to date by the process; whatever else it is, that will say it
         return Presence(holder=None)

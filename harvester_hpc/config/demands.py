@@ -38,9 +38,9 @@ def demand_findings(settings: FacilitySettings, facility: Facility, environ: Map
 def option_demands(settings: QueueSettings, facility: Facility) -> Iterator[Finding]:
     """Give the options of the submit command that the facility wants and neither it nor the queue says."""
     for queue in _batch_queues(settings, facility):
-        said = {*facility.attributes_of(queue), *_own_attributes(settings)}
+        said = {name.removeprefix("l.") for name in (*facility.attributes_of(queue), *_own_attributes(settings))}
         for option, what in facility.required.items():
-            if option not in said:
+            if option.removeprefix("l.") not in said:
                 where = f'{{"facility": {{"attributes": {{"{option}": ...}}}}}}'
                 message = f"{facility.name} takes no batch job without the option {option} ({what}); say it in harvester.json: {where}"
                 yield Finding(keys=(), message=message)

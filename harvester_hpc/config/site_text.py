@@ -51,12 +51,12 @@ def site_text(survey: Survey, queues: Sequence[DraftQueue], *, name: str, date: 
     """
     identity = survey.identity
     system = f"{NAMES.get(identity.scheduler, identity.scheduler)} {identity.version}".strip()
-    where = f"cluster {identity.cluster}, {system}" if identity.cluster else system
+    where = _one_line(f"cluster {identity.cluster}, {system}" if identity.cluster else system)
     commands = COMMANDS.get(identity.scheduler, "the batch system")
     lines = [
         f"// {where}, as it described itself to {survey.user or 'its user'} on {date}. Written by `harvester-hpc site generate`;",
         "// edit it as you like, and hold it against the batch system again: `harvester-hpc site check`. All keys: docs/configuration.md.",
-        *(f"// not known: {gap}" for gap in survey.gaps[:10]),
+        *(f"// not known: {_one_line(gap)}" for gap in survey.gaps[:10]),
         "{",
         *([f'  "extends": {_json(base)},'] if base else []),
         f'  "name": {_json(name)},',
@@ -163,7 +163,7 @@ def _queues(queues: Sequence[DraftQueue]) -> Iterator[str]:
     yield '  "queues": ['
     used = [queue for queue in queues if not queue.why_not]
     for number, queue in enumerate(used):
-        yield from (f"    // {remark}" for remark in queue.remarks)
+        yield from (f"    // {_one_line(remark)}" for remark in queue.remarks)
         yield f"    {_json(queue.said)}{',' if number < len(used) - 1 else ''}"
     unused = [queue for queue in queues if queue.why_not]
     for queue in unused[:50]:

@@ -23,7 +23,8 @@ class Credential:
         mark: of the content that was seen last; "" if there is none that could be used.
         changed: when this content was seen first.
         begins, until, source_until, source_mark, about: as in ``ports.credential.Standing``.
-        why, remedy: why it is not good, or why it could not be renewed.
+        why, remedy: why it is not good, and what to do.
+        failed: why the last renewal brought nothing, and what to do about that; "" if there was none such.
         refused, refused_why: mark of the content that was refused last, and in which words.
         made: mark of the content that was made because the one before it was refused: it is not replaced for that reason once more.
         renewed: when it was renewed last.
@@ -45,6 +46,7 @@ class Credential:
     about: str = ""
     why: str = ""
     remedy: str = ""
+    failed: str = ""
     refused: str = ""
     refused_why: str = ""
     made: str = ""
@@ -54,3 +56,9 @@ class Credential:
     final: bool = False
     warned: float | None = None
     warned_of: str = ""
+
+    @property
+    def said(self) -> str:
+        """All that is wrong with it, in one line; "" if nothing."""
+        failed = f"not renewed: {self.failed}" if self.failed else ""
+        return "; ".join(part for part in (self.why, self.remedy, failed) if part)

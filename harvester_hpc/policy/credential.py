@@ -47,19 +47,23 @@ def seen(known: Credential | None, name: str, standing: Standing, now: float) ->
     if known is None:
         known = Credential(name=name, state=CredentialState.MISSING, since=now, changed=now)
     if known.mark != standing.mark:
-        known = replace(known, mark=standing.mark, changed=now, tries=0, due=None, final=False)
+        known = replace(known, mark=standing.mark, changed=now)
+        known = _fresh(known) if standing.mark else known
     if known.source_mark != standing.source_mark:
-        known = replace(known, source_mark=standing.source_mark, tries=0, due=None, final=False)
+        known = _fresh(replace(known, source_mark=standing.source_mark))
     known = replace(
         known, begins=standing.begins, until=standing.until, source_until=standing.source_until, about=standing.about,
     )
     state = _state(known, standing, now)
     if state is not known.state:
         known = replace(known, state=state, since=now)
-    if known.tries == 0:
-        why, remedy = _reason(known, standing)
-        known = replace(known, why=why, remedy=remedy)
-    return known
+    why, remedy = _reason(known, standing)
+    return replace(known, why=why, remedy=remedy)
+
+
+def _fresh(known: Credential) -> Credential:
+    """Return it without what became of renewals so far."""
+    return replace(known, tries=0, due=None, final=False, failed="")
 
 
 def _state(known: Credential, standing: Standing, now: float) -> CredentialState:
@@ -78,7 +82,7 @@ def _reason(known: Credential, standing: Standing) -> tuple[str, str]:
         case CredentialState.MISSING:
             return standing.why, standing.remedy
         case CredentialState.EXPIRED:
-            return "its time is over", standing.remedy or "renew it"
+            return "its time is over", standing.remedy
         case CredentialState.REFUSED:
             return known.refused_why, standing.remedy or "renew it, and see that its user may do this"
 
@@ -140,14 +144,14 @@ def renewed(known: Credential, reason: str, before: Credential, rules: Rules, no
         return known
     # It has brought nothing: the source ends, or a clock is wrong.
     tries = before.tries + 1
-    return replace(known, tries=tries, due=now + pause_s(tries, spread), why=known.why or "a renewal brought no longer time")
+    return replace(known, tries=tries, due=now + pause_s(tries, spread), failed="a renewal brought nothing better")
 
 
-def not_renewed(known: Credential, why: str, remedy: str, *, final: bool, now: float, spread: float) -> Credential:
+def not_renewed(known: Credential, failed: str, *, final: bool, now: float, spread: float) -> Credential:
     """Return what is known after a renewal that did not work."""
     tries = known.tries + 1
     pause = pause_s(tries, spread, first_s=FINAL_S, longest_s=FINAL_S) if final else pause_s(tries, spread)
-    return replace(known, tries=tries, due=now + pause, final=final, why=why, remedy=remedy)
+    return replace(known, tries=tries, due=now + pause, final=final, failed=failed)
 
 
 def alarm(known: Credential, rules: Rules, now: float) -> Alarm | None:
@@ -160,18 +164,17 @@ def alarm(known: Credential, rules: Rules, now: float) -> Alarm | None:
 
 def concern(known: Credential, rules: Rules, now: float) -> Alarm | None:
     """Return what is a person's concern, whether it was told or not; None: nothing."""
-    said = "; ".join(part for part in (known.why, known.remedy) if part)
     if known.state is not CredentialState.GOOD:
         if needs_person(known, rules) or now - known.since >= LONG_S:
-            return Alarm(of=f"{known.state}", level=Level.ERROR, words=f"it is {known.state}: {said}")
+            return Alarm(of=f"{known.state}", level=Level.ERROR, words=f"it is {known.state}: {known.said}")
         return None
     if known.final:
-        return Alarm(of="renewal", level=Level.ERROR, words=f"it cannot be renewed: {said}")
+        return Alarm(of="renewal", level=Level.ERROR, words=f"it cannot be renewed: {known.failed}")
     # Those that renew themselves are late only when half of the time for that has passed.
     early = min(rules.warn_before_s, early_s(known, rules) / 2) if rules.renews else rules.warn_before_s
     is_late = bool(known.tries) or not rules.renews
     if known.until is not None and known.until - now < early and is_late:
-        return Alarm(of="end", level=Level.WARNING, words=f"it ends in {_left(known.until - now)}; {said or 'renew it'}")
+        return Alarm(of="end", level=Level.WARNING, words=f"it ends in {_left(known.until - now)}; {known.said or 'renew it'}")
     if known.source_until is not None and known.source_until - now < rules.warn_before_s:
         words = f"what it is renewed from ends in {_left(known.source_until - now)}; renew that"
         return Alarm(of="source", level=Level.WARNING, words=words)
@@ -181,4 +184,6 @@ def concern(known: Credential, rules: Rules, now: float) -> Alarm | None:
 def _left(seconds: float) -> str:
     if seconds <= 0.0:
         return "no time (it has ended)"
+    if seconds < 2 * 3600.0:
+        return f"{seconds / 60:.0f} minutes"
     return f"{seconds / DAY_S:.1f} days" if seconds >= 2 * DAY_S else f"{seconds / 3600:.1f} hours"

@@ -86,13 +86,17 @@ def _live(queue: BatchQueue, survey: Survey) -> SurveyedQueue | None:
     if queue.destination:
         return survey.queue(queue.destination)
     if queue.qos:
-        return SurveyedQueue(name=queue.name)
+        return SurveyedQueue(name=queue.name, nodes=tuple({kind for one in survey.queues for kind in one.nodes}))
     return next((one for one in survey.queues if one.is_default), None)
 
 
 def _of_qos(where: str, queue: BatchQueue, survey: Survey, account: str) -> Iterator[Difference]:
     names = [one.name for one in survey.qos]
-    if not queue.qos or not names:
+    if not queue.qos:
+        return
+    if not names:
+        says = "tells no QOS: what this one allows is not compared"
+        yield Difference(where=f"{where}.qos", file_says=queue.qos, scheduler_says=says, remedy="ask the centre, or try a submission")
         return
     charged = account_of(survey, account)
     live = survey.queue(queue.destination)
@@ -144,7 +148,9 @@ def _of_access(where: str, live: SurveyedQueue, account: str, survey: Survey) ->
 def _of_nodes(where: str, queue: BatchQueue, may: Allowed) -> Iterator[Difference]:
     most = max([one.max_nodes for one in queue.bins], default=queue.max_nodes)
     because = "there are" if may.by_nodes else "at most"
-    if may.max_nodes is not None and most != may.max_nodes:
+    # A file that gives less than all nodes there are has its reason.
+    is_less = may.by_nodes and most is not None and may.max_nodes is not None and most < may.max_nodes
+    if may.max_nodes is not None and most != may.max_nodes and not is_less:
         more = most is not None and most > may.max_nodes
         yield Difference(
             where=f"{where}.maxNodes", file_says="no limit" if most is None else str(most), scheduler_says=f"{because} {may.max_nodes}",

@@ -27,6 +27,7 @@ def keep(write: Write, one: Credential) -> None:
     write.connection.execute(sentences("credential")["keep"], (
         one.name, one.state, one.since, one.mark, one.changed, one.begins, one.until, one.source_until, one.source_mark, one.about,
         one.why, one.remedy, one.made, one.renewed, one.tries, one.due, int(one.final), one.warned, one.warned_of,
+        one.failed,
     ))
 
 
@@ -51,6 +52,7 @@ def _credential(row: tuple[object, ...]) -> Credential:
     names = (
         "name", "state", "since", "mark", "changed", "begins", "until", "source_until", "source_mark", "about", "why", "remedy", "refused",
         "refused_why", "made", "renewed", "tries", "due", "final", "warned", "warned_of",
+        "failed",
     )
     values = dict(zip(names, row, strict=True))
     values.update(state=CredentialState(str(values["state"])), final=bool(values["final"]))

@@ -14,17 +14,17 @@ class Faults:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._left: dict[str, int] = {}
-        self._why = ""
+        self._why, self._of = "", ""
 
     def unavailable_for(self, calls: int, why: str = "told to be unavailable") -> None:
         """Let the next ``calls`` calls, whichever they are, raise Unavailable; 0 ends it."""
         self.fail(ANY, calls, why)
 
-    def fail(self, what: str, times: int, why: str = "told to be unavailable") -> None:
-        """Let the next ``times`` calls of the method ``what`` raise Unavailable."""
+    def fail(self, what: str, times: int, why: str = "told to be unavailable", of: str = "") -> None:
+        """Let the next ``times`` calls of the method ``what`` raise Unavailable, which several queues may share (``of``)."""
         with self._lock:
             self._left[what] = times
-            self._why = why
+            self._why, self._of = why, of
 
     def clear(self) -> None:
         """Let every call be answered again."""
@@ -40,4 +40,4 @@ class Faults:
                 left = self._left.get(name, 0)
                 if left:
                     self._left[name] = left - 1
-                    raise Unavailable(f"{what} does not answer", why=self._why)
+                    raise Unavailable(f"{what} does not answer", why=self._why, of=self._of)

@@ -1,10 +1,10 @@
 """A password from a file that nobody else may read."""
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 
 from harvester_hpc.errors import Unavailable
+from harvester_hpc.secret_file import read_secret
 
 
 def password_in(name: str) -> str:
@@ -15,10 +15,8 @@ def password_in(name: str) -> str:
     """
     if not name:
         return ""
-    path = Path(name)
+    content = read_secret(Path(name))[1]
     try:
-        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise Unavailable(f"{path} is not used", why="others may read it", remedy=f"chmod 600 {path}")
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Unavailable(f"{path} cannot be read", why=str(error), remedy="put the password of the database there") from error
+        return content.decode().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise Unavailable(f"{name} holds no password", why="it is no text in UTF-8", remedy="put the password there") from error

@@ -19,7 +19,10 @@ from harvester_workers.simple import SimpleWorkerMaker
 from tests.golden.test_batch_scripts import EXTRAS, PYTHON, _script
 
 NOWHERE = Path("/nowhere")
-ON_SLURM = [name for name in facilities(NOWHERE) if site_named(name, NOWHERE, {}).facility.scheduler == "slurm"]
+SITES = facilities(NOWHERE)
+ON_PBS = [name for name in SITES if site_named(name, NOWHERE, {}).facility.scheduler == "pbs"]
+ON_LSF = [name for name in SITES if site_named(name, NOWHERE, {}).facility.scheduler == "lsf"]
+ON_SLURM = [name for name in SITES if site_named(name, NOWHERE, {}).facility.scheduler == "slurm"]
 QUEUES = [(name, queue) for name in ON_SLURM for queue in site_named(name, NOWHERE, {}).facility.queues]
 
 
@@ -27,7 +30,9 @@ def script(tmp_path: Path, name: str, queue: BatchQueue, **facility: Any) -> str
     site = site_named(name, NOWHERE, {}).facility
     account = site.account_like.replace("*", "m1") or "m1"
     nodes = max([queue.min_nodes, *(one.min_nodes for one in queue.bins[:1])])
-    own = {"python": PYTHON, "account": account, **({"node": {"cores": 8}} if site.node.cores == 1 else {}), **facility}
+    needed = {option: "home" for option in site.required if option not in site.attributes}
+    cores = {"node": {"cores": 8}} if site.node.cores == 1 else {}
+    own = {"python": PYTHON, **({"attributes": needed} if needed else {}), "account": account, **cores, **facility}
     resources = {"batchQueue": queue.name, "nodes": nodes, "gpusPerNode": site.node_of(queue).gpus}
     file = {"extends": name, "facility": own, "queues": {"Q": {"resources": resources}}}
     (tmp_path / "harvester.json").write_text(json.dumps(file))
@@ -58,6 +63,40 @@ def test_a_script_names_what_its_queue_wants(name: str, queue: BatchQueue, tmp_p
     minutes = next(int(line.partition("=")[2]) for line in lines if line.startswith("#SBATCH --time="))
     nodes = next(int(line.partition("=")[2]) for line in lines if line.startswith("#SBATCH --nodes="))
     assert minutes * 60 <= (queue.longest_s(nodes) or 10**9)
+
+
+@pytest.mark.parametrize("name", ON_PBS)
+def test_a_script_for_pbs_names_what_its_queue_wants(name: str, tmp_path: Path) -> None:
+    facility = site_named(name, NOWHERE, {}).facility
+    for queue in facility.queues:
+        lines = [line for line in script(tmp_path, name, queue).splitlines() if line.startswith("#PBS")]
+        assert [line for line in lines if line.startswith("#PBS -q ")] == ([f"#PBS -q {queue.destination}"] if queue.destination else [])
+        assert "#PBS -A m1" in lines
+        node = facility.node_of(queue)
+        (select,) = (line for line in lines if line.startswith("#PBS -l select="))
+        assert f"ncpus={(8 if node.cores == 1 else node.cores) * node.threads_per_core}:" in f"{select}:"
+        assert not node.gpus or f"ngpus={node.gpus}" in select.split(":")
+        assert all(f"{key}={value}" in select.split(":") for key, value in facility.chunk.items())
+        for option in facility.required:
+            assert f"#PBS -l {option.removeprefix('l.')}={facility.attributes.get(option, 'home')}" in lines
+        for option, value in facility.attributes.items():
+            assert f"#PBS -l {option[2:]}={value}" in lines if option.startswith("l.") else f"#PBS -{option} {value}" in lines
+        (hours, minutes, seconds) = next(line.partition("walltime=")[2].split(":") for line in lines if "walltime=" in line)
+        assert int(hours) * 3600 + int(minutes) * 60 + int(seconds) <= (queue.longest_s(max(1, queue.min_nodes)) or 10**9)
+
+
+@pytest.mark.parametrize("name", ON_LSF)
+def test_a_script_for_lsf_names_what_its_queue_wants(name: str, tmp_path: Path) -> None:
+    facility = site_named(name, NOWHERE, {}).facility
+    for queue in facility.queues:
+        lines = [line for line in script(tmp_path, name, queue).splitlines() if line.startswith("#BSUB")]
+        assert [line for line in lines if line.startswith("#BSUB -q ")] == ([f"#BSUB -q {queue.destination}"] if queue.destination else [])
+        assert "#BSUB -P m1" in lines
+        assert all(f'#BSUB -{option} "{value}"' in lines for option, value in facility.attributes.items())
+
+
+def test_every_site_has_its_scripts_held() -> None:
+    assert {*ON_SLURM, *ON_PBS, *ON_LSF} == {*SITES} - {"local"}
 
 
 def test_what_is_of_the_environment_is_exported_for_compute_nodes(tmp_path: Path) -> None:

@@ -15,6 +15,10 @@ from typing import Any
 
 import pytest
 
+from harvester_hpc.clock import SystemClock
+from harvester_hpc.store import schema
+from harvester_hpc.store.migrate import migrate
+
 PROGRAM = [sys.executable, "-m", "harvester_hpc.cli"]
 LIMIT_S = 60.0
 
@@ -179,3 +183,12 @@ def test_the_demo_shows_real_events(tmp_path: Path) -> None:
     assert ["ranges,", "each", "counted", "once", "120"] in [line.split() for line in done.stdout.splitlines()]
     assert (tmp_path / "demo" / "multiplicity.png").read_bytes().startswith(b"\x89PNG")
 
+
+def test_a_start_brings_a_store_of_an_older_program_up_to_date(line: CommandLine, tmp_path: Path) -> None:
+    older = tmp_path / "older"
+    older.mkdir()
+    for path in sorted(schema.MIGRATIONS.glob("*.sql"))[:2]:
+        (older / path.name).write_text(path.read_text())
+    migrate(line.home / "state" / "store.db", SystemClock(), folder=older)
+    line("start")
+    assert line.json("status")["running"]

@@ -19,10 +19,12 @@ from harvester_hpc.model.facility import Facility
 from harvester_hpc.model.job import Job, JobId, JobState
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.transfer import Direction
+from harvester_hpc.plugin_classes import installed
+from harvester_hpc.plugin_kinds import CORE_OWNED, NAMING, PORTS
 from harvester_hpc.ports.carrier import Carrier, Copier
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.outcome import Failed
-from harvester_hpc.registry import CORE_OWNED, NAMING, PORTS, Registry, installed
+from harvester_hpc.registry import Registry
 
 BASE = Context(instance="me", tag="abcde", state_dir=Path("/nowhere"), facility=Facility(name="here", scheduler="local"))
 JOB = Job(id=JobId(1), queue="Q", state=JobState.FETCHED)

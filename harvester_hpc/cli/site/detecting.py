@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,7 +15,7 @@ from harvester_hpc.cli.exits import Exit
 from harvester_hpc.cli.instance import Instance
 from harvester_hpc.cli.paper import write_facts, write_json
 from harvester_hpc.cli.site.live import IDENTIFY_S, Answer, answers
-from harvester_hpc.cli.site.places import all_sites, site_home
+from harvester_hpc.cli.site.places import Found, all_sites, site_home
 from harvester_hpc.model.surroundings import Detection
 
 #: Variables by which centres name their machines; told, beside those that a site file asks for.
@@ -55,9 +55,10 @@ class Match:
 def detect_site(instance: Instance, timeout: float, as_json: bool) -> int:
     """Tell where we are by host name, environment and batch system, and which site file fits."""
     clues = clues_here(instance.environ, timeout)
-    matches = matching_sites(instance, clues)
+    sites = list(all_sites(instance))
+    matches = matching_sites(sites, clues)
     fallback, why = fallback_site(clues, site_home(instance))
-    said = _telling(instance, clues)
+    said = _telling(sites, clues)
     if as_json:
         write_json({
             "hosts": list(clues.hosts), "environment": said,
@@ -80,14 +81,10 @@ def clues_here(environ: Mapping[str, str], within_s: float = IDENTIFY_S) -> Clue
     return Clues(hosts=_host_names(), environment=environ, systems=answers(within_s))
 
 
-def matching_sites(instance: Instance, clues: Clues, home: Path | None = None) -> list[Match]:
-    """Return the sites whose ``detect`` fits, those with more reasons first, retired ones last.
-
-    Args:
-        home: as for ``all_sites``.
-    """
+def matching_sites(sites: Iterable[Found], clues: Clues) -> list[Match]:
+    """Return the sites whose ``detect`` fits, those with more reasons first, retired ones last."""
     found: list[Match] = []
-    for one in all_sites(instance, home):
+    for one in sites:
         if one.site is None or one.site.common_part_of:
             continue
         reasons = tuple(_reasons(one.site.facility.detection, one.site.facility.scheduler, clues))
@@ -96,8 +93,8 @@ def matching_sites(instance: Instance, clues: Clues, home: Path | None = None) -
     return sorted(found, key=lambda match: (match.retired, -len(match.reasons), match.name))
 
 
-def _telling(instance: Instance, clues: Clues) -> dict[str, str]:
-    asked = {name for one in all_sites(instance) if one.site for name in one.site.facility.detection.environment}
+def _telling(sites: Iterable[Found], clues: Clues) -> dict[str, str]:
+    asked = {name for one in sites if one.site for name in one.site.facility.detection.environment}
     return {name: clues.environment[name] for name in sorted({*TELLING, *asked}) if name in clues.environment}
 
 

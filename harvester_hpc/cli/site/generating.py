@@ -13,7 +13,7 @@ import click
 from harvester_hpc.cli import options
 from harvester_hpc.cli.exits import Exit
 from harvester_hpc.cli.instance import Instance
-from harvester_hpc.cli.paper import warn
+from harvester_hpc.cli.paper import warn, write_json
 from harvester_hpc.cli.site.checking import timeout
 from harvester_hpc.cli.site.detecting import generic_site
 from harvester_hpc.cli.site.live import only_scheduler, survey_of
@@ -36,8 +36,11 @@ NAME = re.compile(r"[A-Za-z0-9_.-]+")
 )
 @timeout
 @options.yes
+@options.as_json
 @click.pass_obj
-def generate_site(instance: Instance, name: str | None, scheduler: str, output: Path | None, timeout: float, yes: bool) -> int:
+def generate_site(
+    instance: Instance, name: str | None, scheduler: str, output: Path | None, timeout: float, yes: bool, as_json: bool
+) -> int:
     """Write a first site file from what the live batch system says, with remarks.
 
     It lies in site_configs of the instance, or where there is none in ~/.harvester_hpc/site_configs. A file that is there is
@@ -55,6 +58,9 @@ def generate_site(instance: Instance, name: str | None, scheduler: str, output: 
         return Exit.DONE
     file = (output or site_home(instance) / "site_configs" / f"{name}.json").absolute()
     write(file, text, may_overwrite=yes)
+    if as_json:
+        write_json({"name": name, "file": str(file), "gaps": list(survey.gaps)})
+        return Exit.DONE
     click.echo(f"wrote {file}")
     for gap in survey.gaps:
         warn(f"not known: {gap}")

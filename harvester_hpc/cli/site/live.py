@@ -29,7 +29,7 @@ def surveyors() -> Mapping[str, Surveyor]:
     Raises:
         PluginMissing: one cannot be imported.
     """
-    from harvester_hpc.registry import installed
+    from harvester_hpc.plugin_classes import installed
 
     made: dict[str, Surveyor] = {}
     for one in installed():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harvester_hpc.cli.instance import Instance
-from harvester_hpc.cli.site.places import site_called
+from harvester_hpc.cli.site.places import all_sites, site_called
 from harvester_hpc.config.locate import VARIABLE
 from harvester_hpc.errors import ConfigurationError
 
@@ -52,7 +52,7 @@ def _of_site(instance: Instance, name: str) -> Meant:
 def _fitting(instance: Instance) -> str:
     from harvester_hpc.cli.site.detecting import clues_here, matching_sites
 
-    found = [match for match in matching_sites(instance, clues_here(instance.environ)) if not match.retired]
+    found = [match for match in matching_sites(all_sites(instance), clues_here(instance.environ)) if not match.retired]
     if len(found) == 1:
         return found[0].name
     names = ", ".join(match.name for match in found)

@@ -1,7 +1,7 @@
 -- name: all
 -- How all stand.
 SELECT name, state, since, mark, changed, begins, until, source_until, source_mark, about, why, remedy, refused, refused_why, made,
-    renewed, tries, due, final, warned, warned_of
+    renewed, tries, due, final, warned, warned_of, failed
 FROM credential ORDER BY name;
 
 -- name: mark
@@ -11,12 +11,13 @@ SELECT mark FROM credential WHERE name = ?;
 -- name: keep
 -- What was seen, and what became of renewals. Which content was refused is not ours to say: others may have written it meanwhile.
 INSERT INTO credential (name, state, since, mark, changed, begins, until, source_until, source_mark, about, why, remedy, made,
-    renewed, tries, due, final, warned, warned_of)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    renewed, tries, due, final, warned, warned_of, failed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET state = excluded.state, since = excluded.since, mark = excluded.mark, changed = excluded.changed,
     begins = excluded.begins, until = excluded.until, source_until = excluded.source_until, source_mark = excluded.source_mark,
     about = excluded.about, why = excluded.why, remedy = excluded.remedy, made = excluded.made, renewed = excluded.renewed,
-    tries = excluded.tries, due = excluded.due, final = excluded.final, warned = excluded.warned, warned_of = excluded.warned_of;
+    tries = excluded.tries, due = excluded.due, final = excluded.final, warned = excluded.warned, warned_of = excluded.warned_of,
+    failed = excluded.failed;
 
 -- name: refused
 -- Somebody outside does not take this content.
@@ -33,4 +34,4 @@ DELETE FROM credential WHERE name NOT IN (SELECT value FROM json_each(?));
 
 -- name: standing
 -- How all stand, for those who look.
-SELECT name, state, since, until, source_until, why, remedy FROM credential ORDER BY name;
+SELECT name, state, since, until, source_until, why, remedy, failed FROM credential ORDER BY name;

@@ -11,7 +11,7 @@ from harvester_hpc.app import agents as all_agents
 from harvester_hpc.errors import Unavailable
 from harvester_hpc.model.turn import AGENTS, MONITOR, SUBMITTER
 from harvester_hpc.model.worker import MapType, Worker, WorkerState
-from harvester_hpc.ports.batch import Seen, Sight
+from harvester_hpc.ports.batch import Seen, Sight, Uncertain
 from tests.unit.agents.test_pipeline import Worlds
 from tests.unit.agents.world import World
 
@@ -112,3 +112,17 @@ def test_nobody_is_looked_at_before_there_is_something_new_to_hear(worlds: World
         one.answers_at = world.clock.now() + 45.0
     world.run(MONITOR)
     assert {world.worker(number).due for number in (1, 2)} == {world.clock.now() + 45.0}
+
+
+def test_a_no_to_one_queue_does_not_keep_up_the_trouble_with_what_they_share(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1)
+    world.batch.answer([Uncertain(why="no clear answer")])
+    world.settle()
+    world.batch.faults.fail("find_workers", 1, of="pbs")
+    world.clock.advance(60.0)
+    world.run(SUBMITTER)
+    assert {(agent, queue) for agent, queue, _ in world.troubles()} == {("submitter", "Q"), ("submitter", "pbs")}
+    world.batch.answer([Uncertain(why="no clear answer")])
+    world.clock.advance(60.0)
+    world.run(SUBMITTER)
+    assert {(agent, queue) for agent, queue, _ in world.troubles()} == {("submitter", "Q")}

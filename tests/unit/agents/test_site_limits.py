@@ -92,6 +92,21 @@ def test_a_job_that_fits_only_where_there_is_no_room_waits_and_does_not_fail(tmp
     assert "extended" in world.job(3).why
 
 
+def test_what_no_batch_queue_takes_hears_of_those_without_room_too(tmp_path: Path) -> None:
+    resources = Resources(batch_queue="batch", batch_queues=("batch", "extended"))
+    world = world_at(tmp_path, FACILITY, jobs=2, queue={"resources": resources})  # which fill one of the two
+    world.settle()
+    plugins = world.house.queues["Q"]
+    longer = replace(plugins, queue=replace(plugins.queue, resources=replace(resources, walltime_s=100_000)))
+    world.house = replace(world.house, queues={"Q": longer})
+    world.restart()
+    world.communicator.add_jobs(1)
+    world.later(60)
+    assert standing(world) == {("batch", WorkerState.SUBMITTED): 2}
+    assert world.job(3).state is JobState.FAILED
+    assert "gives 7200 s at most" in world.job(3).why and "gives 86400 s at most" in world.job(3).why
+
+
 def test_what_no_batch_queue_takes_fails_with_the_reasons_of_each(tmp_path: Path) -> None:
     resources = Resources(batch_queue="batch", batch_queues=("batch", "extended"), nodes=15, walltime_s=30_000)
     world = world_at(tmp_path, FACILITY, jobs=1, queue={"resources": resources})
@@ -110,6 +125,24 @@ def test_a_worker_that_the_site_refuses_is_not_asked_for_whatever_its_maker_says
     assert world.job(1).state is JobState.FAILED
     assert "batch queue 'batch' takes 1 to 10, 11 to 20" in world.job(1).why
     assert standing(world) == {}
+
+
+def test_queues_that_share_a_batch_queue_take_turns(tmp_path: Path) -> None:
+    facility = replace(FACILITY, queues=(BatchQueue(name="batch", limits=JobLimits(eligible_per_user=1)),))
+    world = world_at(tmp_path, facility, jobs=0)
+    one = world.house.queues["Q"]
+    other = replace(one, queue=replace(one.queue, name="R", access_point=f"{tmp_path}/r/${{workerID}}", access_root=f"{tmp_path}/r"))
+    pulling = {name: replace(each, queue=replace(each.queue, map_type=MapType.NO_JOB)) for name, each in (("Q", one), ("R", other))}
+    world.house = replace(world.house, queues=pulling)
+    world.restart()
+    queues = []
+    for number in range(1, 5):
+        world.later(60)
+        worker = world.worker(number)
+        queues.append(worker.queue)
+        world.batch.start(worker.key)
+    assert sorted(queues) == ["Q", "Q", "R", "R"]
+    assert queues[0] != queues[1]
 
 
 def test_pull_workers_keep_to_the_limits_too(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_a_file_that_is_there_is_overwritten_only_if_that_is_said(site: Site, tm
     file.write_text("mine")
     said = site("site", "generate", "--output", file)
     assert said.code == Exit.ERROR and file.read_text() == "mine" and "--yes" in said.err
-    assert site("site", "generate", "--output", file, "--yes").code == Exit.DONE
+    assert json.loads(site("site", "generate", "--output", file, "--yes", "--json").out) == {"name": "x", "file": str(file), "gaps": []}
     assert json.loads(site("site", "show", file, "--json").out)["name"] == "x"
     assert [one.name for one in tmp_path.glob("*x.json*")] == ["x.json"]
 
@@ -246,7 +246,7 @@ def test_an_instance_that_was_named_and_is_not_there_is_not_checked(site: Site, 
 
 def test_hostile_names_of_queues_stay_text(site: Site, surveyor: FakeSurveyor, tmp_path: Path) -> None:
     odd = SurveyedQueue(name="a", is_default=True, nodes=(KIND,)), SurveyedQueue(name='x", "y', closed_to_me='no\n  "scheduler": "pbs"')
-    surveyor.answer = dataclasses.replace(SURVEY, queues=odd, accounts=(), identity=Identity(scheduler="slurm", cluster="../\n//x"))
+    surveyor.answer = dataclasses.replace(SURVEY, queues=odd, accounts=(), identity=Identity(scheduler="slurm", cluster="../\n{x"))
     assert site("site", "generate", "odd").code == Exit.DONE
     assert [queue["name"] for queue in _values(tmp_path, "odd")["queues"]] == ["a"]
 

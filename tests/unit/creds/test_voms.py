@@ -5,6 +5,7 @@ import os
 import stat
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,8 @@ def test_a_proxy_is_made_of_a_long_one_and_says_its_time_and_that_of_its_source(
     assert "No such file" in missing.why
     assert renewed(credential) == Renewed()
     found = credential.check_credential()
-    assert found.until == pytest.approx(time.time() + 86400, abs=120)
-    assert found.source_until == pytest.approx(time.time() + 30 * 86400, abs=120)
+    assert found.until == pytest.approx(time.time() + 86400, abs=600)
+    assert found.source_until == pytest.approx(time.time() + 30 * 86400, abs=600)
     assert (found.why, found.about) == ("", "/atlas/Role=production, /atlas")
     assert stat.S_IMODE(site.file.stat().st_mode) == 0o600
     (asked,) = site.asked
@@ -144,18 +145,19 @@ def test_a_program_that_fails_leaves_the_old_proxy(site: Site, mode: str, words:
 
 
 @pytest.mark.parametrize(("content", "words"), [
-    (proxy(with_voms=False), "no VOMS attributes"), (proxy(role="pilot"), "not for /atlas/Role=production but for /atlas/Role=pilot"),
-    (proxy(-60), "has ended already"), (proxy(3600, voms_seconds=-60), "has ended already"),
+    (lambda: proxy(with_voms=False), "no VOMS attributes"),
+    (lambda: proxy(role="pilot"), "not for /atlas/Role=production but for /atlas/Role=pilot"),
+    (lambda: proxy(-60), "has ended already"), (lambda: proxy(3600, voms_seconds=-60), "has ended already"),
 ], ids=["without attributes", "another role", "ended", "its attributes have ended"])
-def test_a_proxy_that_would_not_do_is_not_put_in_place(site: Site, content: bytes, words: str) -> None:
-    site.does("goes well", content)
+def test_a_proxy_that_would_not_do_is_not_put_in_place(site: Site, content: Callable[[], bytes], words: str) -> None:
+    site.does("goes well", content())
     assert words in renewed(site.credential()).why
     assert not site.file.exists()
 
 
 def test_the_attributes_may_end_before_the_proxy(site: Site) -> None:
     put(site.file, proxy(96 * 3600, voms_seconds=24 * 3600))
-    assert site.credential().check_credential().until == pytest.approx(time.time() + 24 * 3600, abs=120)
+    assert site.credential().check_credential().until == pytest.approx(time.time() + 24 * 3600, abs=600)
 
 
 def test_a_source_that_is_missing_open_or_over_is_said_and_no_program_is_started(site: Site) -> None:

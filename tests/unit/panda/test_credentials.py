@@ -1,6 +1,7 @@
 """Who we are: read from a file, renewed on disk, never shown; and who the server is."""
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 from collections.abc import Sequence
@@ -14,8 +15,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from harvester_hpc.errors import Unavailable
+from harvester_hpc.errors import CredentialRefused, Unavailable
+from harvester_hpc.model.facility import Facility
+from harvester_hpc.ports.context import Context
+from harvester_hpc.secret_file import mark_of
+from harvester_hpc.testing.fake_credential import FakeCredential
 from harvester_local.served.server import Service
+from harvester_panda.communicator import PandaCommunicator
 from harvester_panda.credentials import Credential
 from harvester_panda.settings import PandaSettings
 from tests.unit.panda.served import communicator, pair
@@ -172,3 +178,62 @@ def test_a_proxy_says_who_we_are(tmp_path: Path, authority: Authority) -> None:
                 with pytest.raises(Unavailable):
                     panda.is_alive({})
             panda.close()
+
+
+def _kept(folder: Path, holds: str, path: Path) -> Context:
+    here = Facility(name="here", scheduler="local")
+    bare = Context(instance="test", tag="abcde", state_dir=folder, facility=here)
+    return dataclasses.replace(bare, credentials={"us": FakeCredential(FakeCredential.Settings(file=str(path), holds=holds), bare)})
+
+
+def test_a_kept_token_that_is_refused_or_missing_is_said_by_its_name_and_content(tmp_path: Path) -> None:
+    path = _token(tmp_path, "ended")
+    with pair(tmp_path, Service(token=SECRET)) as both:
+        settings = PandaSettings(url=both.served.url, credential="us", origin="vo")
+        panda = PandaCommunicator(settings, _kept(tmp_path, "token", path))
+        with pytest.raises(CredentialRefused, match=r"403.*Signature has expired") as refused:
+            panda.is_alive({})
+        assert (refused.value.credential, refused.value.mark) == ("us", mark_of(path))
+        path.write_text(SECRET)
+        panda.is_alive({})
+        path.unlink()
+        with pytest.raises(CredentialRefused, match="cannot be read") as missing:
+            panda.is_alive({})
+        assert (missing.value.credential, missing.value.mark) == ("us", "")
+        panda.close()
+
+
+def test_a_method_that_a_server_does_not_have_is_no_refusal_of_the_credential(tmp_path: Path) -> None:
+    path = _token(tmp_path)
+    with pair(tmp_path, Service(token=SECRET, v1=True, old=False)) as both:
+        settings = PandaSettings(url=both.served.url, credential="us", origin="vo", dialect="old")
+        panda = PandaCommunicator(settings, _kept(tmp_path, "token", path))
+        with pytest.raises(Unavailable) as caught:
+            panda.is_alive({})
+        assert not isinstance(caught.value, CredentialRefused)
+        panda.close()
+
+
+def test_a_kept_proxy_that_the_server_does_not_take_is_said_by_its_name(tmp_path: Path, authority: Authority) -> None:
+    certificate, proxy = authority.certificate(LOOPBACK), Authority(tmp_path, "nobody").certificate((), 2)
+    service = Service(certificate=certificate, client_authority=authority.file)
+    with pair(tmp_path, service, url="https://placeholder", token_file=str(_token(tmp_path)), origin="vo") as both:
+        settings = PandaSettings(url=f"https://localhost:{both.served.port}", ca_file=str(authority.file), credential="us")
+        panda = PandaCommunicator(settings, _kept(tmp_path, "proxy", proxy))
+        refused = _refusal_of(panda)
+        assert (refused.credential, refused.mark) == ("us", mark_of(proxy))
+        authority.certificate((), 3).replace(proxy)
+        panda.is_alive({})
+        panda.close()
+
+
+def _refusal_of(panda: PandaCommunicator) -> CredentialRefused:
+    """Return what is raised when the alert of the server is heard; it may close the connection before that."""
+    for _ in range(200):
+        try:
+            panda.is_alive({})
+        except CredentialRefused as error:
+            return error
+        except Unavailable as error:
+            assert "has not answered" in str(error)
+    raise AssertionError("the alert was never heard")

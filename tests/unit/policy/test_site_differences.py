@@ -133,6 +133,10 @@ def test_another_machine_is_told() -> None:
 def test_a_queue_that_is_not_named_is_held_against_its_qos() -> None:
     survey = dataclasses.replace(SURVEY, qos=(Qos(name="regular", max_walltime_s=3600),))
     assert list(found(site(submit_to="", qos="regular"), survey)) == ["queues.batch.maxWalltime"]
+    untold = found(site(submit_to="", qos="regular"))["queues.batch.qos"]
+    assert not untold.fails and "not compared" in untold.scheduler_says
+    other = dataclasses.replace(site(submit_to="", qos="regular"), attributes={"constraint": "haswell"})
+    assert found(other, survey)["attributes.constraint"].fails
 
 
 def test_without_name_and_qos_it_is_held_against_the_default_queue() -> None:
