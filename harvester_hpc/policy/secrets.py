@@ -10,7 +10,7 @@ Span = tuple[int, int, int, int]
 
 _QUOTES = rb"['\"\\]{0,3}"
 #: Between a name and its value: in a shell, JSON, YAML, a Python dictionary or tuple, an HTTP header.
-_IS = rb"(?:" + _QUOTES + rb"[ \t]{0,3}(?:=>|[:=])[ \t]{0,3}b?" + _QUOTES + rb"|['\"],[ \t]{0,3}b?['\"])"
+_IS = rb"(?:" + _QUOTES + rb"[ \t]{0,3}(?:=>|[:=])[ \t]{0,3}[bu]?" + _QUOTES + rb"|['\"],[ \t]{0,3}[bu]?['\"])"
 _NO_SECRET = frozenset({b"none", b"null", b"true", b"false", b"undefined", b"required", b"missing", b"expired", b"invalid", b"unknown"})
 _OPAQUE = re.compile(rb"[0-9A-Z_~+/=]")
 
@@ -67,7 +67,8 @@ def _after(starts: tuple[bytes, ...], word: bytes) -> bytes:
 
 
 _LINE = rb"([^\r\n'\"\\]{8,4096}+)"
-_WORD = rb"([^\s'\"\\,;&<>(){}\[\]]{4,4096}+)"
+#: A word, or all that is in quotes.
+_WORD = rb"((?<=['\"])[^'\"\\\r\n]{4,4096}+|[^\s'\"\\,;&<>(){}\[\]]{4,4096}+)"
 _LONG_WORD = rb"([^\s'\"\\,;&<>(){}\[\]]{16,}+)"
 _KEYS = tuple(kind + sign for kind in (b"api", b"access", b"private", b"account", b"storage") for sign in (b"", b"_", b"-"))
 
