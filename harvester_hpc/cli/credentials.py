@@ -119,6 +119,6 @@ def _facts(here: _Here, one: Credential, now: float) -> dict[str, Any]:
         "credential": one.name, "plugin": here.configuration.credentials[one.name].section["name"], "file": str(manager.path),
         "holds": manager.form.value, "renews": manager.renews, "state": one.state.value, "since": iso(one.since), "until": iso(one.until),
         "hours_left": hours(one.until, now), "source_until": iso(one.source_until), "about": one.about, "renewed": iso(one.renewed),
-        "tries": one.tries, "next_try": iso(one.due), "refused": one.refused_why, "why": one.why, "remedy": one.remedy,
-        "failed": one.failed,
+        "tries": one.tries, "next_try": iso(one.due), "refused": one.refused_why, "why": one.why,
+        "remedy": one.remedy, "failed": one.failed,
     }

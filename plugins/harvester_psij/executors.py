@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import subprocess
-import sys
 import threading
 from dataclasses import dataclass
 from importlib import import_module
@@ -22,13 +21,12 @@ from psij.executors.batch.script_generator import TemplatedScriptGenerator
 from psij.executors.local import LocalJobExecutor
 
 from harvester_psij import submit_once
-from harvester_psij.command import environment
+from harvester_psij.clerk import WRAPPER, Clerk
 from harvester_psij.records import Record
 from harvester_psij.scheduler import Scheduler
 from harvester_psij.script import TEMPLATE
 
 PSIJ_VERSION = Version(version("psij-python"))
-WRAPPER = (sys.executable, "-I", "-S", submit_once.__file__)
 
 
 class SubmitOnceEnded(Exception):
@@ -83,8 +81,10 @@ class Attempt:
         values: what our template is filled with.
         timeout_s: seconds that the caller waits; the submit command goes on by itself afterwards.
         folder: working directory of the submit command.
+        clerk: runs it.
     """
 
+    clerk: Clerk
     scheduler: Scheduler
     record: Record
     values: dict[str, object]
@@ -118,17 +118,9 @@ class Once:
         return self._attempt.scheduler.batch_id(out)
 
     def _run_command(self, cmd: list[str]) -> str:
-        record = self._attempt.record
-        record.allow(cmd[len(WRAPPER) + 1])
-        process = subprocess.Popen(
-            cmd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(),
-            cwd=self._attempt.folder, start_new_session=True,
-        )
-        try:
-            exit_code: int | None = process.wait(self._attempt.timeout_s)
-        except subprocess.TimeoutExpired:
-            exit_code = None
-            _reap(process)
+        record, arguments = self._attempt.record, cmd[len(WRAPPER):]
+        record.allow(arguments[1])
+        exit_code = self._attempt.clerk.run(arguments, self._attempt.folder, self._attempt.timeout_s)
         output = record.output if exit_code == submit_once.ACCEPTED else None
         if output is None:
             raise SubmitOnceEnded(exit_code)

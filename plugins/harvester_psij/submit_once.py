@@ -1,6 +1,7 @@
 """Run one submit command at most once, whatever becomes of the one who asked.
 
     python -I -S submit_once.py FOLDER TOKEN [--become LOG | --stdin SCRIPT] -- COMMAND...
+    python -I -S submit_once.py --serve
 
 Stands alone (standard library only, started in a session of its own), so that it goes on when the daemon is killed.
 All that it knows lies in FOLDER:
@@ -14,6 +15,9 @@ All that it knows lies in FOLDER:
 With ``--become`` this process turns into COMMAND instead of waiting for it (the local scheduler: the command is the
 worker itself), in a session of its own, with its output appended to LOG. The record is written before that.
 With ``--stdin`` COMMAND gets SCRIPT on its standard input, as bsub wants it.
+
+With ``--serve`` it takes orders from its standard input, a line of JSON each ({"arguments": [FOLDER, TOKEN, ...], "folder": working
+directory}), and prints the exit code of each on a line, until nobody is there any more.
 
 Exit codes: 0 record is there; 70 see ``failed``; 75 an earlier attempt began and its end is unknown; 76 superseded.
 Any other: this process itself broke down.
@@ -108,9 +112,17 @@ def become(folder: str, log: str, command: list[str]) -> int:
 
 
 def submit(folder: str, token: str, log: str, script: str, command: list[str]) -> int:
-    """Take the lock, see what went before, and go ahead only if nothing did."""
+    """Take the lock, see what went before, and go ahead only if nothing did; the command may hold the lock for longer."""
     lock = os.open(Path(folder, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return go_ahead(folder, token, log, script, command, lock)
+    finally:
+        os.close(lock)
+
+
+def go_ahead(folder: str, token: str, log: str, script: str, command: list[str], lock: int) -> int:
+    """Run the command if nothing went before; the lock is held."""
     if has(folder, "record"):
         return ACCEPTED
     if attempt_of(folder) != token:
@@ -123,8 +135,26 @@ def submit(folder: str, token: str, log: str, script: str, command: list[str]) -
     return become(folder, log, command) if log else run(folder, lock, command, script)
 
 
+def serve() -> int:
+    """Take orders until there are no more; who gave one may be gone when it is done."""
+    for line in sys.stdin:
+        order = json.loads(line)
+        try:
+            os.chdir(order["folder"])
+            code = main(order["arguments"])
+        except Exception:  # as if it had been a process of its own that broke down
+            code = 1
+        try:
+            os.write(1, f"{code}\n".encode())
+        except BrokenPipeError:
+            return 0
+    return 0
+
+
 def main(arguments: list[str]) -> int:
     """Read the command line; see the module's first lines."""
+    if arguments == ["--serve"]:
+        return serve()
     options, command = arguments[: arguments.index("--")], arguments[arguments.index("--") + 1 :]
     folder, token = options[:2]
     given = dict(zip(options[2::2], options[3::2], strict=True))

@@ -15,6 +15,7 @@ from harvester_hpc.messenger.values import Claim
 from harvester_hpc.model.worker import Worker
 from harvester_hpc.ports.batch import Busy, Lookup, NotThere, Preview, Refused, Submission, Submitted, Uncertain
 from harvester_hpc.ports.context import Context
+from harvester_psij.clerk import Clerk, Clerks
 from harvester_psij.command import need
 from harvester_psij.desk import desk_of
 from harvester_psij.letters import claim_of
@@ -90,8 +91,12 @@ class PsijSubmitter:
         if self._desk is not None:
             need(self._desk.scheduler.submit_program, str(self._desk))
         extras = self._extras()
-        with ThreadPoolExecutor(max(1, min(self._settings.parallel, len(workers))), "submit") as pool:
-            return list(pool.map(lambda worker: self._submit(worker, extras), workers))
+        clerks = Clerks()
+        try:
+            with ThreadPoolExecutor(max(1, min(self._settings.parallel, len(workers))), "submit") as pool:
+                return list(pool.map(lambda worker: self._submit(worker, extras, clerks), workers))
+        finally:
+            clerks.dismiss()
 
     def preview_worker(self, worker: Worker) -> Preview:
         """Return what the worker would be submitted with; see ``ports.batch.Previewer``."""
@@ -111,7 +116,7 @@ class PsijSubmitter:
             yoda=settings.yoda, source_roots=source_roots(),
         )
 
-    def _submit(self, worker: Worker, extras: ScriptExtras) -> Submission:
+    def _submit(self, worker: Worker, extras: ScriptExtras, clerks: Clerks) -> Submission:
         record = record_of(self._context, worker.key)
         try:
             record.open()
@@ -122,8 +127,8 @@ class PsijSubmitter:
             values = script_values(worker, self._context, extras, self._scheduler)
             if self._desk is None:
                 return self._submit_local(worker, record, values)
-            with self._desk.slots(self._settings.parallel):
-                return self._submit_batch(self._desk.scheduler, worker, record, values)
+            with self._desk.slots(self._settings.parallel), clerks.one() as clerk:
+                return self._submit_batch(self._desk.scheduler, clerk, worker, record, values)
         except OSError as error:
             return Uncertain(why=f"{error.strerror}: {error.filename}")
 
@@ -131,14 +136,18 @@ class PsijSubmitter:
     def _scheduler(self) -> Scheduler | None:
         return self._desk.scheduler if self._desk else None
 
-    def _submit_batch(self, scheduler: Scheduler, worker: Worker, record: Record, values: dict[str, object]) -> Submission:
+    def _submit_batch(
+        self, scheduler: Scheduler, clerk: Clerk, worker: Worker, record: Record, values: dict[str, object]
+    ) -> Submission:
         load_psij(scheduler.executor[0])
         from harvester_psij.executors import Attempt, SubmitOnceEnded, submit
 
-        timeout_s = self._settings.command_timeout_s
-        folder = Path(worker.access_point)
+        attempt = Attempt(
+            clerk=clerk, scheduler=scheduler, record=record, values=values, timeout_s=self._settings.command_timeout_s,
+            folder=Path(worker.access_point),
+        )
         try:
-            return _accepted(submit(Attempt(scheduler=scheduler, record=record, values=values, timeout_s=timeout_s, folder=folder)))
+            return _accepted(submit(attempt))
         except SubmitOnceEnded as ended:
             if ended.exit_code is None:
                 return Uncertain(why=f"the submit command has not ended after {self._settings.command_timeout_s:g} s")

@@ -5,12 +5,26 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.bench import command_line, dispatch, droids, events, fifo, globus, idle, letters, panda, pipeline, staging, zips
+from tests.bench import (
+    command_line,
+    dispatch,
+    droids,
+    events,
+    fifo,
+    globus,
+    idle,
+    letters,
+    panda,
+    pipeline,
+    schedulers,
+    staging,
+    zips,
+)
 from tests.bench.measure import HEADER
 
 PARTS = {"pipeline": pipeline.run, "command_line": command_line.run, "idle": idle.run, "dispatch": dispatch.run, "droids": droids.run,
          "events": events.run, "globus": globus.run, "zips": zips.run, "staging": staging.run, "letters": letters.run,
-         "fifo": fifo.run, "panda": panda.run}
+         "schedulers": schedulers.run, "fifo": fifo.run, "panda": panda.run}
 
 
 def main() -> None:

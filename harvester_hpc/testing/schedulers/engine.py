@@ -16,6 +16,8 @@ from harvester_hpc.testing.schedulers.values import Cause, Job, Problem, Refused
 
 Furnish = Callable[[Job, Behaviour, Path], Mapping[str, str]]
 Named = Callable[[str, Job, Behaviour], str]
+#: Seconds between two looks while processes run; while hollow jobs do; while there is nothing.
+BUSY_S, CROWDED_S, IDLE_S = 0.05, 1.0, 5.0
 WAITING = (State.QUEUED, State.HELD)
 
 
@@ -34,6 +36,7 @@ class Engine:
     def __init__(self, folder: Path, behaviour: Behaviour, furnish: Furnish, named: Named) -> None:
         self.behaviour = behaviour
         self.books = Books(folder)
+        self._stepped = 0.0
         self.calls: Counter[str] = Counter()
         self._furnish, self._named = furnish, named
 
@@ -145,22 +148,36 @@ class Engine:
 
     # -- what goes on by itself -------------------------------------------------------------------
 
-    def step(self) -> None:
-        """Do what is due: collect ends, kill what was told to end, end what has had its time, start what fits."""
+    def step(self, *, hurried: bool = False) -> None:
+        """Do what is due: collect ends, kill what was told to end, end what has had its time, start what fits.
+
+        Args:
+            hurried: among hollow jobs, one look a second is enough.
+        """
         now = time.time()
+        if hurried and self.behaviour.hollow and now < self._stepped + CROWDED_S:
+            return
+        self._stepped = now
         for job in self.books.active():
             if job.occupies:
                 self._look_at(job, now)
         self._start_some(now)
 
-    def any_active(self) -> bool:
-        """Something may become due soon."""
-        return bool(self.books.active())
+    def rest_s(self) -> float:
+        """Return the seconds for which nothing can become due, unless somebody asks for something."""
+        active = self.books.active()
+        if any(job.pid or job.state is State.ENDING for job in active) or (active and not self.behaviour.hollow):
+            return BUSY_S
+        return CROWDED_S if active else IDLE_S
 
     def _look_at(self, job: Job, now: float) -> None:
         spool = self.books.spool(job.number)
+        if job.pid == 0:
+            if job.ending is not None or now >= self._limit_of(job):
+                self._ended(job, None, now)
+            return
         # In this order: a keeper writes the end, then goes.
-        lives = (now < self._limit_of(job) and job.ending is None) if job.pid == 0 else running.is_alive(job.pid, job.pid_start)
+        lives = running.is_alive(job.pid, job.pid_start)
         code = running.exit_status(spool)
         if code is not None or not lives:
             self._ended(job, code, now)

@@ -24,8 +24,7 @@ from harvester_hpc.testing.schedulers.faults import FOR_EVER_S, Struck, spoiled,
 from harvester_hpc.testing.schedulers.orders import obey
 from harvester_hpc.testing.schedulers.values import Answer, Call, Problem, Refused, WantsStandardInput
 
-#: Seconds between two looks while jobs are there.
-BUSY_S, IDLE_S = 0.05, 5.0
+#: Seconds within which a caller says what it wants.
 PATIENCE_S = 5.0
 SOCKET = "server.socket"
 #: Of commands that act on nothing when they fail by a fault.
@@ -60,8 +59,8 @@ class Server:
         while True:
             self._learn()
             reap()
-            self._engine.step()
-            ready, _, _ = select.select(watched, [], [], BUSY_S if self._engine.any_active() else IDLE_S)
+            self._engine.step(hurried=True)
+            ready, _, _ = select.select(watched, [], [], self._engine.rest_s())
             if self._woken in ready:
                 os.read(self._woken, 4096)
             if watched[0] in ready:

@@ -1,6 +1,6 @@
 """bjobs, bqueues and bhosts: fields of jobs, queues and hosts, as JSON and as columns.
 
-Forms: IBM Spectrum LSF 10.1 (see ``forms/lsf.md``). A time has no year and no seconds; an L behind it says that a limit set it.
+Forms: IBM Spectrum LSF 10.1 (see ``forms/README.md``). A time has no year and no seconds; an L behind it says that a limit set it.
 """
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """qstat, qselect and pbsnodes of PBS Professional: attributes of jobs, queues and nodes, as JSON, as lines, as a table.
 
-Forms: PBS Professional / OpenPBS 19 to 2022 (see ``forms/pbs.md``).
+Forms: PBS Professional / OpenPBS 19 to 2022 (see ``forms/README.md``).
 """
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ LETTERS: Mapping[State, str] = {
 SUBSTATES: Mapping[State, int] = {
     State.QUEUED: 10, State.HELD: 20, State.RUNNING: 42, State.SUSPENDED: 45, State.ENDING: 51, State.ENDED: 92,
 }
-#: JOB_EXEC_KILL_WALLTIME, JOB_EXEC_KILL_MEM
-TIME_LIMIT, MEMORY_LIMIT = -29, -27
+#: Exit statuses of ends that are none of the script's (JOB_EXEC_*).
+STATUSES: Mapping[Cause, int] = {Cause.TIME_LIMIT: -29, Cause.OUT_OF_MEMORY: -27, Cause.NODE_FAILURE: -20}
 
 
 def letter(job: Job) -> str:
@@ -44,10 +44,8 @@ def exit_status(job: Job) -> int | None:
     """Return Exit_status; None: a job that never ran has none."""
     if not job.has_ended or not job.started:
         return None
-    if job.cause is Cause.TIME_LIMIT:
-        return TIME_LIMIT
-    if job.cause is Cause.OUT_OF_MEMORY:
-        return MEMORY_LIMIT
+    if job.cause is not None and job.cause in STATUSES:
+        return STATUSES[job.cause]
     if job.exit_code is not None:
         return job.exit_code
     return 256 + job.signal if job.signal else None

@@ -1,6 +1,6 @@
 """Torque (PSI/J's pbs_classic): qsub, qstat, qselect, qdel, qhold, qrls, qrerun, qsig, pbsnodes.
 
-An ended job stays listed for a while, as C; there is no other history. Forms: see ``forms/torque.md``.
+An ended job stays listed for a while, as C; there is no other history. Forms: see ``forms/README.md``.
 """
 from __future__ import annotations
 
