@@ -153,7 +153,7 @@ class PropagatorAgent(Agent):
             # A later attempt of the same job counts its reports from the beginning, and the commands about this one are still there.
             attempts = [job.attempt for job in jobs.by_ids(write.connection, [report.job_id]).values()]
             commands.insert(write, [Command(
-                id=f"wms-kill-{report.job_id}-{'-'.join(map(str, [*attempts, report.seq]))}", kind=CommandKind.KILL_JOBS, ids=(report.job_id,),
+                id="-".join(map(str, ("wms-kill", report.job_id, *attempts, report.seq))), kind=CommandKind.KILL_JOBS, ids=(report.job_id,),
                 why=f"the workload management system wants it no more ({', '.join(unwanted)})", origin="workload management system",
             )])
 
