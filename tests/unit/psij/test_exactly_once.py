@@ -269,13 +269,26 @@ def test_an_exit_code_settles_it_even_when_slurm_is_silent(site: BatchSite, slur
     done, other = (replace(site.worker("true"), batch_id=str(number), state=WorkerState.RUNNING) for number in (1, 2))
     Path(done.access_point, "worker_exit.json").write_text('{"exit_code": 0, "ended": 5}')
     slurm.set("squeue", "exit 1")
-    finished, silent = site.monitor.check_workers([done, other])
+    with pytest.raises(Unavailable):
+        site.monitor.check_workers([done, other])
+    finished, silent = site.monitor.check_letters([done, other])  # type: ignore[attr-defined]
     assert isinstance(finished, Seen)
     assert finished.state is WorkerState.FINISHED
     assert isinstance(silent, Unseen)
     assert not silent.gone
-    with pytest.raises(Unavailable):
-        site.look(other)
+
+
+def test_a_bad_exit_code_is_no_end_while_slurm_is_silent_and_may_run_the_worker_again(tmp_path: Path, slurm: FakeSlurm) -> None:
+    worker_at = {}
+    for requeue in (False, True):
+        (tmp_path / str(requeue)).mkdir()
+        site = psij_site(tmp_path / str(requeue), "slurm", requeue=requeue)
+        worker = replace(site.worker("true"), batch_id="1", state=WorkerState.RUNNING)
+        Path(worker.access_point, "worker_exit.json").write_text('{"exit_code": 143, "ended": 5}')
+        (worker_at[requeue],) = site.monitor.check_letters([worker])  # type: ignore[attr-defined]
+    assert isinstance(worker_at[False], Seen)
+    assert worker_at[False].state is WorkerState.FAILED
+    assert isinstance(worker_at[True], Unseen)
 
 
 def test_a_swept_folder_that_is_a_link_is_left_alone(site: BatchSite, tmp_path: Path) -> None:
