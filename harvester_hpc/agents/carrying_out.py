@@ -9,6 +9,7 @@ from harvester_hpc.model.command import Command, CommandKind
 from harvester_hpc.model.job import Job, JobId, JobState
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.worker import MapType, Worker, WorkerState
+from harvester_hpc.policy.wishes import divided
 from harvester_hpc.ports.orders import wishes_in
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import statistics, wish
@@ -63,8 +64,9 @@ class CarryingOut:
         queues = [queue for queue in self._queues_of(command.site) if queue.slave]
         if not queues:
             return f"no queue of {command.site or 'no site'} here has runMode slave: nothing is done"
+        parts = divided(wishes, {queue.name: queue.resource_type for queue in queues})
         for queue in queues:
-            wish.put(write, queue.name, {kind: number for kind, number in wishes.items() if _suits(queue, kind[1])}, command.id)
+            wish.put(write, queue.name, parts[queue.name], command.id)
         return f"{sum(wishes.values())} new workers wished of {', '.join(queue.name for queue in queues)}"
 
     def _report(self, write: Write, command: Command) -> str:
@@ -122,10 +124,6 @@ def _wishes(command: Command) -> dict[tuple[str, str], int] | None:
         return wishes_in(json.loads(command.params))
     except (ValueError, RecursionError):
         return None
-
-
-def _suits(queue: Queue, resource_type: str) -> bool:
-    return not queue.resource_type or resource_type in (queue.resource_type, "ANY")
 
 
 def _takes_others(worker: Worker) -> bool:

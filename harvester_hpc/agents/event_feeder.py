@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harvester_hpc.agents.access_point import point_of
-from harvester_hpc.agents.base import Agent
+from harvester_hpc.agents.base import Agent, Surroundings
 from harvester_hpc.model.event import EventRange, EventState
 from harvester_hpc.model.job import Job, JobId
 from harvester_hpc.model.turn import EVENT_FEEDER
@@ -19,6 +19,7 @@ from harvester_hpc.store import event as events
 from harvester_hpc.store import event_request as requests
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import worker as workers
+from harvester_hpc.store.database import Write
 from harvester_hpc.store.event_request import Call, Request
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,8 @@ CHUNK = 5120
 LONGEST_NAME = 200
 #: Seconds until an access point that cannot be read or written is tried again.
 UNREADABLE_S = 15.0
+#: Seconds for which a worker waits for ranges that may come back.
+HOPE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,10 @@ class EventFeeder(Agent):
     """leased -> fed. The lease is stored before a range is handed on; a range is the worker's in the store before it is in its letter."""
 
     name = EVENT_FEEDER
+
+    def __init__(self, house: Surroundings, period_s: float) -> None:
+        super().__init__(house, period_s)
+        self._empty_since: dict[int, float] = {}
 
     def run_once(self) -> int:
         """Answer the requests that are due; return how many were answered."""
@@ -178,12 +185,21 @@ class EventFeeder(Agent):
                 requests.answered(write, worker.id)
                 return 1
             given = {job_id: events.hand(write, worker.id, job_id, number) for job_id, number in wish.numbers.items()}
-            if not complete and not any(given.values()):
+            if not any(given.values()) and (not complete or self._may_come_back(write, wish)):
                 requests.later(write, worker.id, max(self.waits_until(""), write.now + 1.0))
                 return 0
             requests.put_pending(write, worker.id, [one.id for ranges in given.values() for one in ranges])
+        self._empty_since.pop(worker.id, None)
         self.house.reached("ranges given, not fed")
         return self._feed(wish.plugins, worker, wish.request, given)
+
+    def _may_come_back(self, write: Write, wish: Wish) -> bool:
+        """Tell whether ranges that have failed, or whose lease did not arrive, are still to be told: the system may give them again.
+
+        Of a worker that is told that there are no more, nobody is left to take them. It waits for a while only: its nodes are paid for.
+        """
+        since = self._empty_since.setdefault(wish.worker.id, write.now)
+        return write.now - since < HOPE_S and any(events.any_in(write.connection, job_id, (EventState.FAILED,)) for job_id in wish.numbers)
 
     def _feed_pending(self, plugins: QueuePlugins, worker: Worker, request: Request) -> int:
         """Write again what may not have been written: a worker passes over ranges that it has."""
@@ -204,6 +220,7 @@ class EventFeeder(Agent):
         return self._drop(request)
 
     def _drop(self, request: Request) -> int:
+        self._empty_since.pop(request.worker_id, None)
         with self.database.write() as write:
             requests.answered(write, request.worker_id)
         return 1

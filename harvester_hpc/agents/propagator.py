@@ -2,19 +2,21 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harvester_hpc.agents.base import Agent, Surroundings
 from harvester_hpc.agents.dialogs import Dialogs
 from harvester_hpc.agents.event_reports import EventReports
 from harvester_hpc.agents.service_metrics import ServiceMetrics
 from harvester_hpc.agents.worker_statistics import WorkerStatistics
-from harvester_hpc.model.cause import Cause
+from harvester_hpc.model.cause import BEFORE_ITS_WORKER, Cause
 from harvester_hpc.model.command import Command, CommandKind
 from harvester_hpc.model.file import FileKind, FileState
 from harvester_hpc.model.job import JOB_LIFECYCLE, TOLD_AS, Job, JobState
 from harvester_hpc.model.turn import PROPAGATOR
-from harvester_hpc.model.worker import WORKER_LIFECYCLE, WorkerState
+from harvester_hpc.model.worker import WORKER_LIFECYCLE, Worker, WorkerState
 from harvester_hpc.ports.communicator import Accepted, JobReply, JobReport, NotAccepted
 from harvester_hpc.store import command as commands
 from harvester_hpc.store import job as jobs
@@ -29,6 +31,10 @@ log = logging.getLogger(__name__)
 
 #: Why the workload management system does not want a job any more.
 UNWANTED = frozenset({"tobekilled", "softkill"})
+#: The queue of the trouble with questions about jobs that report themselves.
+CHECKS = "check_jobs"
+#: Workers that were not taken, of which it is remembered how often.
+MOST_REFUSED = 10_000
 #: What else it answers in the ordinary course of things.
 EXPECTED = frozenset({"alreadydone"})
 
@@ -41,6 +47,7 @@ class PropagatorAgent(Agent):
     def __init__(self, house: Surroundings, period_s: float) -> None:
         super().__init__(house, period_s)
         self._events = EventReports(self)
+        self._refusals: Counter[int] = Counter()
         self._beside = (Dialogs(self), WorkerStatistics(self), ServiceMetrics(self))
 
     def run_once(self) -> int:
@@ -79,7 +86,9 @@ class PropagatorAgent(Agent):
 
     def _is_silent(self, job: Job, report: Report) -> bool:
         plugins = self.house.queues.get(job.queue)
-        return plugins is not None and TOLD_AS[report.state] in plugins.queue.silent
+        if plugins is None or (report.state is JobState.FAILED and job.cause in BEFORE_ITS_WORKER):
+            return False
+        return TOLD_AS[report.state] in plugins.queue.silent
 
     def _letter(self, job: Job, report: Report, batch_id: str) -> JobReport:
         plugins = self.house.queues.get(job.queue)
@@ -106,10 +115,18 @@ class PropagatorAgent(Agent):
         return self._store(replies)
 
     def _ask(self, waiting: Sequence[Report]) -> int:
-        if not waiting:
+        """Ask about jobs that report themselves; without an answer they are put off, or reports of others would wait behind them."""
+        if not waiting or self.waits(""):
             return 0
-        replies = self.attempt_each("", waiting, lambda: self.house.communicator.check_jobs([one.job_id for one in waiting]), JobReply)
-        return 0 if replies is None else self._store(replies)
+        ask = lambda: self.house.communicator.check_jobs([one.job_id for one in waiting])  # noqa: E731
+        replies = None if self.waits(CHECKS) else self.attempt_each(CHECKS, waiting, ask, JobReply)
+        if replies is not None:
+            return self._store(replies)
+        until = self.waits_until(CHECKS)
+        with self.database.write() as write:
+            for report in waiting:
+                reports.again(write, report, until)
+        return 0
 
     def _store(self, replies: Sequence[tuple[Report, JobReply]]) -> int:
         with self.database.write() as write:
@@ -160,7 +177,7 @@ class PropagatorAgent(Agent):
         sent = self.clock.now()
         with self.database.read() as connection:
             waiting = worker_logs.with_addresses(connection, workers.to_tell(connection, sent, self.house.bunch))
-            waiting = pulled.with_jobs(connection, waiting)
+            waiting = [self._with_site(worker) for worker in pulled.with_jobs(connection, waiting)]
         if not waiting:
             return 0
         taken = self.attempt_each("workers", waiting, lambda: self.house.communicator.update_workers(waiting), bool)
@@ -169,6 +186,21 @@ class PropagatorAgent(Agent):
         with self.database.write() as write:
             for worker, yes in taken:
                 ended = worker.state is not WorkerState.PLANNED and WORKER_LIFECYCLE.is_final(worker.state)
-                again = write.now + self.pause_s(1) if not yes else None if ended else write.now + self.house.heartbeat_s
+                pause = self._pause_after(worker, yes)
+                again = write.now + pause if not yes else None if ended else write.now + self.house.heartbeat_s
                 workers.told(write, worker.id, again, sent)
         return sum(yes for _, yes in taken)
+
+    def _pause_after(self, worker: Worker, taken: bool) -> float:
+        """Return the seconds until a worker that was not taken is told again: longer each time."""
+        if taken:
+            self._refusals.pop(worker.id, None)
+            return 0.0
+        if len(self._refusals) >= MOST_REFUSED:
+            self._refusals.clear()
+        self._refusals[worker.id] += 1
+        return self.pause_s(self._refusals[worker.id])
+
+    def _with_site(self, worker: Worker) -> Worker:
+        plugins = self.house.queues.get(worker.queue)
+        return replace(worker, site=plugins.queue.site) if plugins else worker

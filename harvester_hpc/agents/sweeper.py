@@ -29,7 +29,9 @@ RELEASE_AGAIN_S = 3600.0
 KILL_AGAIN_S = 60.0
 #: Event ranges that are forgotten in one transaction.
 RANGES_AT_ONCE = 20_000
-#: Seconds until a worker whose jobs are not through, or whose logs are not shown yet, is looked at again.
+#: Seconds after a look at the logs of a worker, which were not shown yet, until it is looked at again.
+AFTER_LOGS_S = 5.0
+#: Seconds until a worker whose jobs are not through is looked at again.
 LATER_S = 60.0
 #: Seconds between two looks through all that has ended for what may be forgotten, while there is nothing.
 FORGET_S = 300.0
@@ -102,7 +104,10 @@ class SweeperAgent(Agent):
             found = [worker for state in ENDED for worker in workers.due(connection, state, now, self.house.rows)]
             unshown = worker_logs.wanted(connection, [worker.id for worker in found])
             busy = {worker.id for worker in found if worker.id in unshown or workers.untold_jobs(connection, worker.id)}
-        self._later([worker for worker in found if worker.id in busy], now + LATER_S)
+        if busy:
+            with self.database.write() as write:
+                for number in busy:
+                    workers.retire(write, number, max(now, unshown[number]) + AFTER_LOGS_S if number in unshown else now + LATER_S)
         free = [worker for worker in found if worker.id not in busy]
         return sum(self._sweep_of(name, group) for name, group in by_queue(free, lambda worker: worker.queue).items())
 

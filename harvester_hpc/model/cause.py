@@ -31,3 +31,5 @@ class Cause(StrEnum):
 FROM_OUTSIDE = frozenset({
     Cause.TIME_LIMIT, Cause.OUT_OF_MEMORY, Cause.NODE_FAILURE, Cause.PREEMPTED, Cause.BATCH_KILL, Cause.KILLED,
 })
+#: Of a job that never had a worker that ran: there is no payload that could tell of it.
+BEFORE_ITS_WORKER = frozenset({Cause.DICTIONARY, Cause.STAGE_IN, Cause.TOO_LARGE, Cause.SUBMISSION})

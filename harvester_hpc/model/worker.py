@@ -94,6 +94,7 @@ class Worker:
         sync: the system is to end the jobs that it still has when it has ended: they report themselves.
         job_ids: jobs bound to it.
         logs: {stdout, stderr, batch: address where people find that log}; filled where a worker is told of.
+        site: as of its queue, filled where a worker is told of; "" for the queue's own name.
     """
 
     id: WorkerId
@@ -127,6 +128,7 @@ class Worker:
     sync: bool = False
     job_ids: tuple[int, ...] = ()
     logs: Mapping[str, str] = field(default_factory=dict)
+    site: str = ""
 
     @property
     def begins_one_by_one(self) -> bool:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harvester_hpc.model.worker import Worker, WorkerId
+from harvester_hpc.model.worker import MapType, Worker, WorkerId
 
-#: Of the batch script, in the access point; of the payload, in the folder of its job.
+#: Of the batch script; of the payload.
 BATCH_NAME, OUT_NAME, ERROR_NAME = "batch.log", "payload.stdout", "payload.stderr"
 
 
@@ -82,8 +82,10 @@ class WorkerLog:
 def files_of(worker: Worker) -> Mapping[LogKind, str]:
     """Return where the logs of a worker lie, within its access point.
 
-    A worker with one job shows what its payload prints; one with none or many what the batch script does.
+    Payloads of a worker for many jobs print into the folder of each; of several of them none is shown for the worker.
     """
+    if worker.map_type is not MapType.MANY_TO_ONE:
+        return {LogKind.BATCH: BATCH_NAME, LogKind.STDOUT: OUT_NAME, LogKind.STDERR: ERROR_NAME}
     if len(worker.job_ids) != 1:
         return {LogKind.BATCH: BATCH_NAME}
     (job,) = worker.job_ids

@@ -38,7 +38,7 @@ class Masking:
             block = block[same.end():] if same else block
             self._endless = not block
         self._text += block
-        if len(self._text) - self._done <= HELD:
+        if len(self._text) - self._done <= 2 * HELD:  # what is held back is searched again each time
             return b""
         return self._out(secrets_in(self._text, self._done), len(self._text) - HELD)
 

@@ -10,7 +10,7 @@ Span = tuple[int, int, int, int]
 
 _QUOTES = rb"['\"\\]{0,3}"
 #: Between a name and its value: in a shell, JSON, YAML, a Python dictionary or tuple, an HTTP header.
-_IS = rb"(?:" + _QUOTES + rb"[ \t]{0,3}(?:=>|[:=])[ \t]{0,3}b?" + _QUOTES + rb"|['\"],[ \t]{0,3}b?['\"])"
+_IS = rb"(?:" + _QUOTES + rb"[ \t]{0,3}(?:=>|[:=])[ \t]{0,3}[bu]?" + _QUOTES + rb"|['\"],[ \t]{0,3}[bu]?['\"])"
 _NO_SECRET = frozenset({b"none", b"null", b"true", b"false", b"undefined", b"required", b"missing", b"expired", b"invalid", b"unknown"})
 _OPAQUE = re.compile(rb"[0-9A-Z_~+/=]")
 
@@ -67,7 +67,8 @@ def _after(starts: tuple[bytes, ...], word: bytes) -> bytes:
 
 
 _LINE = rb"([^\r\n'\"\\]{8,4096}+)"
-_WORD = rb"([^\s'\"\\,;&<>(){}\[\]]{4,4096}+)"
+#: A word, or all that is in quotes.
+_WORD = rb"((?<=['\"])[^'\"\\\r\n]{4,4096}+|[^\s'\"\\,;&<>(){}\[\]]{4,4096}+)"
 _LONG_WORD = rb"([^\s'\"\\,;&<>(){}\[\]]{16,}+)"
 _KEYS = tuple(kind + sign for kind in (b"api", b"access", b"private", b"account", b"storage") for sign in (b"", b"_", b"-"))
 
@@ -99,13 +100,14 @@ RULES: tuple[Rule, ...] = (
     _rule(b"client_assertion", _IS + _LONG_WORD, _is_token),
     _rule(b"key", _after(_KEYS, b"key") + _IS + _LONG_WORD, _is_token),
     *(
-        _rule(word, _after((b"?", b"&"), word) + rb"([^&\s\"'<>]{8,4096}+)")
-        for word in (b"sig=", b"signature=", b"x-amz-credential=", b"x-amz-signature=", b"authz=", b"code=", b"ticket=")
+        _rule(word, _after((b"?", b"&"), word) + rest + rb"([^&\s\"'<>]{8,4096}+)")
+        for word, rest in ((b"sig", rb"(?:nature)?="), (b"x-amz-", rb"(?:credential|signature)="), (b"authz=", b""), (b"code=", b""),
+                           (b"ticket=", b""))
     ),
     *(_alone(word, rb"[A-Z0-9]{16}(?![A-Za-z0-9])") for word in (b"AKIA", b"ASIA")),
-    *(_alone(word, rb"[A-Za-z0-9]{30,}+") for word in (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_")),
+    _alone(b"gh", rb"[pousr]_[A-Za-z0-9]{30,}+"),
     *(_alone(word, rb"[A-Za-z0-9_\-]{20,}+") for word in (b"github_pat_", b"glpat-", b"hvs.")),
-    *(_alone(word, rb"[A-Za-z0-9_+/=\-]{80,}+") for word in (b"MDAx", b"MDAy", b"MDAz")),  # a macaroon
+    _alone(b"MDA", rb"[xyz][A-Za-z0-9_+/=\-]{80,}+"),  # a macaroon
 )
 
 

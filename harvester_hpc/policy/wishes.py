@@ -38,3 +38,21 @@ def kind_for(resource_type: str, wishes: Mapping[Kind, int]) -> Kind | None:
     exact = [kind for kind in left if kind[1] == resource_type]
     open_to_all = [kind for kind in left if kind[1] == ANY or not resource_type]
     return next(iter([*exact, *open_to_all]), None)
+
+
+def divided(wishes: Mapping[Kind, int], resource_types: Mapping[str, str]) -> dict[str, dict[Kind, int]]:
+    """Return what is wished of each queue of one site: a worker that is wished of the site is wished of one of them.
+
+    Args:
+        resource_types: {queue: the type of resources that its workers are for; "" for any}.
+
+    Queues for exactly the type that is wished come before those for any; among several each gets its part. What suits none is left out.
+    """
+    parts: dict[str, dict[Kind, int]] = {queue: {} for queue in resource_types}
+    for kind, number in wishes.items():
+        exact = [queue for queue, own in resource_types.items() if own == kind[1]]
+        suited = exact or [queue for queue, own in resource_types.items() if ANY in (own or ANY, kind[1])]
+        for place, queue in enumerate(suited):
+            share = number // len(suited) + (place < number % len(suited))
+            parts[queue] |= {kind: share} if share else {}
+    return parts

@@ -16,6 +16,8 @@ KINDS: Mapping[str, CommandKind] = {
 }
 #: Characters of a command and of what came with it that are kept.
 NAME, PARAMS = 200, 100_000
+#: More workers than this are not meant.
+MOST_WORKERS = 1_000_000
 
 
 def command_of(number: int, command: str, params: Any, *, ack: bool) -> Command:
@@ -39,7 +41,7 @@ def command_of(number: int, command: str, params: Any, *, ack: bool) -> Command:
     known = kind is not CommandKind.UNKNOWN
     return Command(
         id=f"wms-{number}", kind=kind, ids=ids, where=where, why=word if kind is CommandKind.KILL_WORKERS else "", origin="wms",
-        ack=ack and known, name=command[:NAME], params=_text(params),
+        ack=ack and known, name=_plain(command)[:NAME], params=_text(params),
     )
 
 
@@ -47,8 +49,8 @@ def wishes_in(params: Any) -> dict[tuple[str, str], int] | None:
     """Return {(job type, resource type): number} of {job type: {resource type: number}}; None if it is none."""
     if not isinstance(params, Mapping) or not all(isinstance(types, Mapping) for types in params.values()):
         return None
-    found = {(str(job_type), str(resource)): number for job_type, types in params.items() for resource, number in types.items()}
-    return found if all(type(number) is int and number >= 0 for number in found.values()) else None
+    found = {(_plain(job_type), _plain(resource)): number for job_type, types in params.items() for resource, number in types.items()}
+    return found if all(type(number) is int and 0 <= number <= MOST_WORKERS for number in found.values()) else None
 
 
 def _numbers(params: Any) -> tuple[int, ...]:
@@ -68,6 +70,11 @@ def _texts(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,) if value else ()
     return tuple(str(one) for one in value) if isinstance(value, list) else ()
+
+
+def _plain(word: Any) -> str:
+    """Return a word as a store takes it: JSON may hold halves of characters."""
+    return str(word).encode(errors="replace").decode()
 
 
 def _text(params: Any) -> str:

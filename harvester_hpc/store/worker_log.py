@@ -50,9 +50,9 @@ def next_due(connection: sqlite3.Connection) -> float | None:
     return time
 
 
-def wanted(connection: sqlite3.Connection, workers: Iterable[int]) -> set[int]:
-    """Return which of these workers have logs that are still to be shown."""
-    return {row[0] for row in connection.execute(sentences("worker_log")["wanted"], (json.dumps(list(workers)),))}
+def wanted(connection: sqlite3.Connection, workers: Iterable[int]) -> dict[int, float]:
+    """Return which of these workers have logs that are still to be shown: {number: when they are looked at}."""
+    return {row[0]: row[1] for row in connection.execute(sentences("worker_log")["wanted"], (json.dumps(list(workers)),))}
 
 
 def with_addresses(connection: sqlite3.Connection, workers: Sequence[Worker]) -> list[Worker]:

@@ -27,6 +27,8 @@ LONG = 4_000
 DOCUMENT = 4 << 20
 #: Of the metrics (bytes).
 METRICS = 500
+#: What servers say instead of "tobekilled" when the job has another attempt by now.
+BAD_ATTEMPT = "badattemptnr"
 #: A batch id that may change when a job gets another worker; the server kills a job whose other id is of another form.
 CHANGEABLE = re.compile(r"\d{2,}")
 
@@ -190,7 +192,7 @@ def problem_of(report: JobReport) -> str:
 
 
 def reply_words(data: Any) -> Sequence[str]:
-    """Return the commands in the data of one reply: split, without "NULL"."""
+    """Return the commands in the data of one reply: split, without "NULL"; an attempt that is no longer ours is to be killed."""
     said = data.get("command") if isinstance(data, Mapping) else None
     words = [word.strip() for word in str(said or "").split(",")]
-    return [word for word in words if word and word.upper() != "NULL"]
+    return ["tobekilled" if word == BAD_ATTEMPT else word for word in words if word and word.upper() != "NULL"]

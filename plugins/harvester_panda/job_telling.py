@@ -93,7 +93,9 @@ def _reply(answer: Any) -> JobReply:
     if not isinstance(answer, Mapping):
         return NotAccepted(why=f"an answer that is none: {str(answer)[:200]}")
     data = answer.get("data")
-    if answer.get("success") is True:
+    code = data.get("StatusCode") if isinstance(data, Mapping) else None
+    # A report for which the server had no time (10) or no database (30) is a success all the same, and nothing is stored of it.
+    if answer.get("success") is True and code in (None, 0):
         return Accepted(commands=tuple(reply_words(data)))
-    never = isinstance(data, Mapping) and data.get("StatusCode") == NO_STATUS
+    never = code == NO_STATUS
     return NotAccepted(why=str(answer.get("message") or data)[:300], final=never)

@@ -30,7 +30,7 @@ def item_of(worker: Worker, host: str) -> dict[str, Any]:
     """
     item: dict[str, Any] = {
         "workerID": worker.id, "batchID": worker.batch_id, "queueName": worker.batch_queue or worker.queue,
-        "status": str(SAID_AS.get(worker.state, worker.state)), "computingSite": worker.queue, "nCore": worker.plan.cores,
+        "status": str(SAID_AS.get(worker.state, worker.state)), "computingSite": worker.site or worker.queue, "nCore": worker.plan.cores,
         "nodeID": worker.node, "submitTime": marked_time(worker.submitted or worker.created), "startTime": marked_time(worker.started),
         "endTime": marked_time(worker.ended), "nativeExitCode": _code(worker.exit_code), "nativeStatus": worker.native_status,
         "errorCode": worker_code(worker),

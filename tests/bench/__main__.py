@@ -14,6 +14,7 @@ from tests.bench import (
     globus,
     idle,
     letters,
+    logs,
     panda,
     pipeline,
     schedulers,
@@ -23,7 +24,7 @@ from tests.bench import (
 from tests.bench.measure import HEADER
 
 PARTS = {"pipeline": pipeline.run, "command_line": command_line.run, "idle": idle.run, "dispatch": dispatch.run, "droids": droids.run,
-         "events": events.run, "globus": globus.run, "zips": zips.run, "staging": staging.run, "letters": letters.run,
+         "events": events.run, "globus": globus.run, "zips": zips.run, "staging": staging.run, "letters": letters.run, "logs": logs.run,
          "schedulers": schedulers.run, "fifo": fifo.run, "panda": panda.run}
 
 

@@ -20,8 +20,8 @@ SELECT min(due) FROM worker_log WHERE due IS NOT NULL;
 SELECT worker_id, kind, name, url, size, stamp FROM log_copy WHERE worker_id IN (SELECT value FROM json_each(?));
 
 -- name: wanted
--- Which of some workers have logs that are still to be shown.
-SELECT worker_id FROM worker_log WHERE worker_id IN (SELECT value FROM json_each(?)) AND state = 'wanted';
+-- Which of some workers have logs that are still to be shown, and when those are looked at.
+SELECT worker_id, due FROM worker_log WHERE worker_id IN (SELECT value FROM json_each(?)) AND state = 'wanted';
 
 -- name: keep
 -- Where one log is shown.

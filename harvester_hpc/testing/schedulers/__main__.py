@@ -52,7 +52,7 @@ def fault(options: argparse.Namespace) -> None:
         kind=options.kind, commands=tuple(options.command), times=options.times, seconds=options.seconds, text=options.text,
         exit_code=options.exit_code, bytes=options.bytes,
     )
-    return site.fail(*site.behaviour.faults, wanted)
+    return site.behave(faults=(*site.behaviour.faults, wanted))  # those before it have struck as often as they have
 
 
 def order(options: argparse.Namespace) -> None:

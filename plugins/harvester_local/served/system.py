@@ -138,7 +138,8 @@ class System:
 
     def _answer(self, reply: JobReply) -> dict[str, Any]:
         if not isinstance(reply, Accepted):
-            return {"success": False, "message": reply.why, "data": {"StatusCode": 30}}
+            # It calls this a success.
+            return {"success": True, "message": reply.why, "data": {"StatusCode": 30}}
         return {"success": True, "message": "", "data": {"StatusCode": 0, "command": self._word(reply)}}
 
     def _word(self, reply: Accepted) -> str:

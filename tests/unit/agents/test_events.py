@@ -145,6 +145,34 @@ def test_after_a_dear_call_more_comes_together_before_the_next(
     assert made == [1, 1]
 
 
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_worker_waits_a_while_for_ranges_that_may_come_back(
+    worlds: Callable[..., World], heard: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = worlds(queue={"prefetch_events": False})
+    job_id = begin(world, 3)
+    world.messenger.ask(1, job_id, 10)
+    world.settle()
+    assert len(names(world, 1, job_id)) == 3
+
+    def silent(event_ranges: Any) -> Any:
+        raise Unavailable("no answer")
+
+    plain = world.communicator.update_event_ranges
+    monkeypatch.setattr(world.communicator, "update_event_ranges", silent)
+    says(world, 1, job_id, "failed", names(world, 1, job_id)[:1])
+    world.later(1.0)
+    world.messenger.ask(1, job_id, 10)
+    world.later(5.0)
+    assert 1 in world.messenger.asks, "it is not told that there are no more: the one that has failed was not told yet"
+    if heard:
+        monkeypatch.setattr(world.communicator, "update_event_ranges", plain)
+    for _ in range(5):
+        world.later(30.0)
+    assert world.messenger.asks == {}
+    assert len(set(names(world, 1, job_id))) == (4 if heard else 3)
+
+
 def test_without_prefetch_a_worker_gets_none_before_it_asks(worlds: Callable[..., World]) -> None:
     world = worlds(queue={"prefetch_events": False})
     job_id = begin(world, 5)

@@ -11,7 +11,7 @@ import pytest
 
 from harvester_hpc.model.job import JobState
 from harvester_hpc.model.turn import LOG_EXPOSER, MONITOR, SWEEPER
-from harvester_hpc.model.worker import WorkerId, WorkerState
+from harvester_hpc.model.worker import MapType, WorkerId, WorkerState
 from harvester_hpc.model.worker_log import LogKeeping, LogState
 from harvester_hpc.ports.outcome import Failed, Retry
 from harvester_hpc.store import worker_log as logs
@@ -40,9 +40,10 @@ def running(worlds: Worlds, keeping: LogKeeping | None = KEEPING, **settings: An
     world = worlds(jobs_waiting=1, instant=False, queue=queue, **settings)
     world.settle()
     point = Path(world.worker(1).access_point)
+    many = world.worker(1).map_type is MapType.MANY_TO_ONE
     (point / "1").mkdir(parents=True)
     (point / "batch.log").write_text("the batch script\n")
-    (point / "1" / "payload.stdout").write_text(f"the payload\n{SECRET}\n")
+    (point / "1" / "payload.stdout" if many else point / "payload.stdout").write_text(f"the payload\n{SECRET}\n")
     world.batch.start(world.worker(1).key)
     world.later(60.0)
     assert world.worker(1).state is WorkerState.RUNNING
@@ -83,6 +84,12 @@ def test_the_logs_of_a_worker_that_has_ended_are_shown_and_told_without_secrets(
 def test_nothing_is_shown_of_a_running_worker_unless_that_is_asked_for(worlds: Worlds) -> None:
     world = running(worlds)
     assert (world.exposer.order, told(world), state(world)) == ([], {}, LogState.LIVE)
+
+
+def test_a_worker_for_many_jobs_shows_what_its_only_job_prints(worlds: Worlds) -> None:
+    world = ended(running(worlds, queue={"map_type": MapType.MANY_TO_ONE}))
+    assert told(world) == BOTH
+    assert world.exposer.text(BOTH["stdout"]) == b"the payload\npassword=[masked]\n"
 
 
 def test_a_queue_without_an_exposer_keeps_no_book_of_logs(worlds: Worlds) -> None:
@@ -216,7 +223,7 @@ def test_a_worker_without_logs_leaves_nothing_behind(worlds: Worlds) -> None:
 
 @pytest.mark.parametrize("kind", ["link", "folder behind a link", "pipe", "folder"])
 def test_nothing_is_shown_through_a_link_or_of_what_is_no_file(worlds: Worlds, tmp_path: Path, kind: str) -> None:
-    world = running(worlds)
+    world = running(worlds, queue={"map_type": MapType.MANY_TO_ONE})
     point = Path(world.worker(1).access_point)
     far = tmp_path / "far"
     far.mkdir()

@@ -3,11 +3,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.command import Command, CommandKind
 from harvester_hpc.model.job import JobId, JobState
 from harvester_hpc.model.turn import COMMAND_MANAGER, PROPAGATOR
@@ -152,6 +154,28 @@ def test_a_slave_registers_the_commands_that_it_waits_for_and_others_none(worlds
     assert other.communicator.heartbeats[1:] == [{}]
 
 
+def test_workers_that_are_wished_of_a_site_are_made_once_and_not_in_each_of_its_queues(worlds: Worlds) -> None:
+    world = slave(worlds, site="SITE")
+    served = world.house.queues["Q"]
+    queues = {name: replace(served, queue=replace(served.queue, name=name)) for name in ("Q", "R")}
+    world.house = replace(world.house, queues=queues)
+    world.restart()
+    order(world, 1, "SET_N_WORKERS_JOBTYPE:SITE", {"managed": {"MCORE": 3}})
+    assert len(world.batch.submissions) == 3
+
+
+def test_a_command_with_numbers_or_letters_that_no_store_takes_holds_up_no_other(worlds: Worlds) -> None:
+    world = slave(worlds)
+    world.communicator.add_commands([
+        command_of(1, "SET_N_WORKERS_JOBTYPE:Q", {"managed": {"MCORE": 2**70}}, ack=True), command_of(2, "\ud800", None, ack=False),
+        command_of(3, "SET_N_WORKERS_JOBTYPE:Q", {"managed\udfff": {"MCORE": 1}}, ack=True),
+    ])
+    world.later(31.0)
+    world.later(31.0)
+    assert len(world.batch.submissions) == 1
+    assert len(results(world)) == 3
+
+
 # -- killing --------------------------------------------------------------------------------------------
 
 
@@ -272,6 +296,25 @@ def test_types_of_resources_are_asked_for_once_a_day_and_kept(worlds: Worlds) ->
     assert len(found[0]) == 3
 
 
+def test_a_worker_that_is_not_taken_is_told_again_less_and_less_often(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1, instant=False, finishes=False, queue={"site": "SITE"})
+    asked: list[str] = []
+    real = world.communicator.update_workers
+
+    def refuse(some: Any) -> list[bool]:
+        asked.extend(worker.site for worker in some)
+        return [False] * len(some)
+
+    world.communicator.update_workers = refuse  # type: ignore[method-assign]
+    for _ in range(400):
+        world.later(10.0)
+    assert 5 < len(asked) < 15
+    assert set(asked) == {"SITE"}
+    world.communicator.update_workers = real  # type: ignore[method-assign]
+    world.later(700.0)
+    assert world.communicator.workers[WorkerId(1)].state is WorkerState.SUBMITTED
+
+
 # -- silence ----------------------------------------------------------------------------------------------
 
 
@@ -286,6 +329,27 @@ def test_of_states_that_are_not_to_be_told_the_system_is_asked_instead(worlds: W
     world.later(31.0)
     assert world.job(1).state is JobState.CANCELLED
     assert world.worker(2).state is WorkerState.SUBMITTED
+
+
+def test_jobs_that_cannot_be_asked_about_hold_up_the_reports_of_no_other(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=130, instant=False, finishes=False, queue={"no_heartbeat": frozenset({"starting"})})
+    world.communicator.faults.fail("check_jobs", 1000)
+    world.settle()
+    world.batch.start(world.worker(130).key)
+    for _ in range(4):
+        world.later(31.0)
+    assert [(report.job_id, report.status) for report in world.communicator.reports] == [(130, "running")]
+    assert [(agent, queue) for agent, queue, _ in world.troubles()] == [("propagator", "check_jobs")]
+    world.communicator.faults.clear()
+    world.later(800.0)
+    assert world.troubles() == []
+
+
+def test_a_job_of_a_true_pilot_that_never_had_a_worker_is_told_of_by_us(worlds: Worlds) -> None:
+    world = worlds(queue={"true_pilot": True})
+    world.communicator.add_jobs(1, coreCount="many")
+    world.settle()
+    assert [(report.status, report.cause) for report in world.communicator.reports] == [("failed", Cause.DICTIONARY)]
 
 
 @pytest.mark.parametrize(("queue", "syncs"), [

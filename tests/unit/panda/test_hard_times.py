@@ -143,6 +143,29 @@ def test_a_poisoned_report_sinks_no_other(both: Pair, bad: int, monkeypatch: pyt
     assert replies == [Accepted()] * 6
 
 
+@pytest.mark.parametrize("code", [10, 30])
+def test_a_report_that_the_server_could_not_store_is_told_again_though_it_calls_that_a_success(
+    both: Pair, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports = [report_of(job, "finished") for job in both.jobs(2)]
+    real, went_wrong = both.served.system.update_jobs_bulk, [reports[0].job_id]
+
+    def take(job_list: list[Any], **more: Any) -> Any:
+        answers = iter(real([item for item in job_list if item["job_id"] not in went_wrong], **more))
+        wrong = {"success": True, "message": "Timed out", "data": {"StatusCode": code}}
+        return [wrong if item["job_id"] in went_wrong else next(answers) for item in job_list]
+
+    monkeypatch.setattr("harvester_local.served.server.bound", lambda method, given, casts: given)
+    monkeypatch.setattr(both.served.system, "methods", {**both.served.system.methods, "pilot/update_jobs_bulk": ("POST", take)})
+    first, second = both.panda.update_jobs(reports, "test")
+    assert isinstance(first, NotAccepted)
+    assert not first.final
+    assert second == Accepted()
+    went_wrong.clear()
+    assert list(both.panda.update_jobs(reports[:1], "test")) == [Accepted()]
+    assert both.states() == {"finished": 2}
+
+
 def test_a_key_that_an_older_server_does_not_know_is_left_out(tmp_path: Path) -> None:
     quirks = Quirks(does_not_know=frozenset({"cpu_architecture_level", "mean_core_count"}))
     with pair(tmp_path, Service(quirks=quirks)) as both:

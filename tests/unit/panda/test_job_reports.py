@@ -113,7 +113,7 @@ def test_numbers_and_times_are_read_without_a_crash() -> None:
 
 @pytest.mark.parametrize(("said", "words"), [
     ("NULL", []), (None, []), ("", []), ("tobekilled", ["tobekilled"]), ("debug,tobekilled", ["debug", "tobekilled"]),
-    (" debug , NULL ,", ["debug"]),
+    (" debug , NULL ,", ["debug"]), ("badattemptnr", ["tobekilled"]),
 ])
 def test_commands_are_split_and_null_is_none(said: str | None, words: list[str]) -> None:
     assert list(reply_words({"StatusCode": 0, "command": said})) == words

@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from harvester_hpc.model.worker import WorkerState
-from harvester_hpc.policy.wishes import granted, kind_for
+from harvester_hpc.policy.wishes import divided, granted, kind_for
 from harvester_hpc.policy.worker_numbers import numbers_of
 
 MCORE, SCORE, USER = ("managed", "MCORE"), ("managed", "SCORE"), ("user", "ANY")
@@ -49,3 +49,13 @@ def test_numbers_are_told_by_type_and_what_is_not_made_yet_is_among_them() -> No
 
 def test_a_site_without_a_worker_says_so() -> None:
     assert numbers_of([]) == {"ANY": {"ANY": {"running": 0, "submitted": 0, "to_submit": 0}}}
+
+
+@pytest.mark.parametrize(("types", "parts"), [
+    ({"A": ""}, {"A": {MCORE: 3, SCORE: 5, USER: 1}}),
+    ({"A": "", "B": ""}, {"A": {MCORE: 2, SCORE: 3, USER: 1}, "B": {MCORE: 1, SCORE: 2}}),
+    ({"A": "SCORE", "B": ""}, {"A": {SCORE: 5, USER: 1}, "B": {MCORE: 3}}),
+    ({"A": "SCORE"}, {"A": {SCORE: 5, USER: 1}}),
+])
+def test_what_is_wished_of_a_site_is_wished_once_of_its_queues(types: dict[str, str], parts: dict[str, dict[tuple[str, str], int]]) -> None:
+    assert divided({MCORE: 3, SCORE: 5, USER: 1}, types) == parts

@@ -1,4 +1,4 @@
-"""The contract of submitter, monitor and sweeper over PSI/J at emulated batch systems (over the real Slurm: tests/integration)."""
+"""The contract of submitter, monitor and sweeper over PSI/J at emulated batch systems (over the real Slurm: test_psij_slurm.py)."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
