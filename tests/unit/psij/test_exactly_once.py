@@ -291,6 +291,25 @@ def test_a_bad_exit_code_is_no_end_while_slurm_is_silent_and_may_run_the_worker_
     assert isinstance(worker_at[True], Unseen)
 
 
+def test_words_that_nobody_knows_are_a_refusal_in_the_end(site: BatchSite, slurm: FakeSlurm) -> None:
+    slurm.set("sbatch", "echo 'sbatch: error: the moon is not full' >&2; exit 1")
+    worker = site.worker("true")
+    for submissions in range(1, 5):
+        assert isinstance(submit(site, worker), Uncertain)
+        assert find(site, replace(worker, submissions=submissions)) == NotThere()
+    assert isinstance(submit(site, worker), Uncertain)
+    refused = find(site, replace(worker, submissions=5))
+    assert isinstance(refused, Refused)
+    assert "the moon is not full" in refused.why
+
+
+def test_a_batch_system_that_cannot_be_reached_never_refuses(site: BatchSite, slurm: FakeSlurm) -> None:
+    slurm.set("sbatch", UNCERTAIN["timed-out"])
+    worker = replace(site.worker("true"), submissions=50)
+    assert isinstance(submit(site, worker), Uncertain)
+    assert find(site, worker) == NotThere()
+
+
 def test_a_swept_folder_that_is_a_link_is_left_alone(site: BatchSite, tmp_path: Path) -> None:
     worker = site.worker("true")
     precious = tmp_path / "precious"
