@@ -113,14 +113,17 @@ class EventFeeder(Agent):
     def _lease(self, wish: Wish) -> bool:
         """Lease what is missing; False if the system does not answer."""
         fruitful = set(wish.numbers)
+        # What one call has leased is stored before the next: its answer would be lost with that of the next one.
+        at_once = min(CHUNK, int(getattr(self.house.communicator, "ranges_per_call", CHUNK)))
         while True:
-            missing = {job_id: min(number, CHUNK) for job_id, number in self._missing(wish).items() if job_id in fruitful}
+            missing = {job_id: min(number, at_once) for job_id, number in self._missing(wish).items() if job_id in fruitful}
             if not missing:
                 return True
-            more = self._lease_once(wish, missing)
-            if more is None:
-                return False
-            fruitful &= more
+            for job_id, number in missing.items():
+                more = self._lease_once(wish, {job_id: number})
+                if more is None:
+                    return False
+                fruitful -= set() if more else {job_id}
 
     def _missing(self, wish: Wish) -> dict[JobId, int]:
         with self.database.read() as connection:

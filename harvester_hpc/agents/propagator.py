@@ -150,8 +150,10 @@ class PropagatorAgent(Agent):
         if others and not report.told:
             log.info("a word that means nothing here job=%s state=%s words=%s", report.job_id, report.state, others)
         if unwanted and not JOB_LIFECYCLE.is_final(report.state):
+            # A later attempt of the same job counts its reports from the beginning, and the commands about this one are still there.
+            attempts = [job.attempt for job in jobs.by_ids(write.connection, [report.job_id]).values()]
             commands.insert(write, [Command(
-                id=f"wms-kill-{report.job_id}-{report.seq}", kind=CommandKind.KILL_JOBS, ids=(report.job_id,),
+                id="-".join(map(str, ("wms-kill", report.job_id, *attempts, report.seq))), kind=CommandKind.KILL_JOBS, ids=(report.job_id,),
                 why=f"the workload management system wants it no more ({', '.join(unwanted)})", origin="workload management system",
             )])
 

@@ -75,6 +75,11 @@ class PandaCommunicator:
         """How many jobs one call asks for at most, which the server gives once: so many can be lost with an answer."""
         return self.settings.jobs_per_call
 
+    @property
+    def ranges_per_call(self) -> int:
+        """How many event ranges one call leases at most."""
+        return self.settings.ranges_per_call
+
     def dialect(self) -> str:
         """Return the form of the API that the server speaks."""
         return str(self._server.dialect())

@@ -6,13 +6,14 @@ import os
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harvester_hpc.agents.event_outputs import EventOutputs
-from harvester_hpc.errors import Unavailable
+from harvester_hpc.errors import AnswerLost, Unavailable
 from harvester_hpc.messenger.values import DeclaredFile, EventUpdate, News
 from harvester_hpc.model.event import EVENT_TOLD_AS, EventState
 from harvester_hpc.model.file import FileKind, FileState
@@ -119,6 +120,36 @@ def test_a_worker_gets_ranges_before_it_asks_and_more_when_it_asks(worlds: Calla
     world.settle()
     assert len(set(names(world, 1, job_id))) == 18
     assert tally(world, job_id) == {"fed": 18}
+
+
+@pytest.mark.parametrize("at_once", [3, 100])
+def test_ranges_that_have_arrived_are_not_lost_with_the_answer_of_a_later_call(
+    worlds: Callable[..., World], at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = worlds(queue={"map_type": MapType.MANY_TO_ONE})
+    world.maker.settings = replace(world.maker.settings, jobs_per_worker=2)
+    first, second = world.communicator.add_jobs(2, nRanges=20)
+    world.later(60.0)
+    world.batch.start(world.batch.keys()[-1])
+    world.later(2.0)
+    plain, asked = world.communicator.get_event_ranges, []
+
+    def get(data_map: Any, scattered: bool) -> Any:
+        asked.extend(wanted["nRanges"] for wanted in data_map.values())
+        given = plain(data_map, scattered)
+        if second in data_map:
+            raise AnswerLost("no answer")
+        return given
+
+    world.communicator.ranges_per_call = at_once  # type: ignore[attr-defined]
+    monkeypatch.setattr(world.communicator, "get_event_ranges", get)
+    world.messenger.ask(1, first, 10)
+    world.messenger.ask(1, second, 10)
+    world.later(2.0)
+    assert max(asked) <= at_once
+    monkeypatch.setattr(world.communicator, "get_event_ranges", plain)
+    world.later(700.0)
+    assert not [name for name, status in told(world) if status == "failed" and name.split("-")[1] == str(first)]
 
 
 @pytest.mark.parametrize(("seconds", "calls"), [(0.0, 2), (2.0, 2), (10.0, 1), (1000.0, 1)])

@@ -392,3 +392,17 @@ def test_the_end_of_a_job_is_asked_for_once_however_often_it_is_wanted(worlds: W
     world.run(PROPAGATOR)
     assert world.batch.killed.count(world.worker(1).key) == 1
     assert world.job(1).state is JobState.CANCELLED
+
+
+def test_a_later_attempt_of_a_job_that_was_ended_can_be_ended_too(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1, instant=False, finishes=False)
+    for attempt in (1, 2):
+        world.later(31.0)
+        assert (world.job(1).attempt, world.job(1).state) == (attempt, JobState.SUBMITTED)
+        world.communicator.killed.add(1)
+        world.later(1900.0)
+        world.later(31.0)
+        assert world.job(1).state is JobState.CANCELLED
+        world.communicator.killed.clear()
+        world.communicator.add_jobs(1, PandaID=1, attemptNr=2)
+        world.communicator.attempts[1] = 2
