@@ -380,6 +380,7 @@ def test_a_worker_that_the_batch_system_forgot_is_given_up_after_a_patience(worl
     world.settle()
     (key,) = world.batch.keys()
     world.batch.lose(key)
+    world.messenger.claimed.add(1)
     world.later(60.0)
     assert world.worker(1).state is WorkerState.SUBMITTED
     world.later(60.0)
@@ -390,6 +391,33 @@ def test_a_worker_that_the_batch_system_forgot_is_given_up_after_a_patience(worl
     assert "without a trace" in world.job(1).why
     assert world.communicator.reports[-1].cause is Cause.LOST
     assert world.worker(1).cause is Cause.LOST
+
+
+def test_a_worker_that_was_lost_before_it_began_is_fenced_and_its_job_gets_another(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1, instant=False, finishes=False)
+    world.settle()
+    (key,) = world.batch.keys()
+    world.batch.lose(key)
+    for _ in range(6):
+        world.later(400.0)
+    assert (world.worker(1).state, world.worker(1).cause) == (WorkerState.FAILED, Cause.LOST)
+    assert world.messenger.fenced == [1]
+    assert world.worker(2).state is WorkerState.SUBMITTED
+    assert world.job(1).state is JobState.SUBMITTED
+
+
+def test_a_killed_worker_of_which_the_batch_system_keeps_no_history_was_killed(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1, instant=False, finishes=False)
+    world.settle()
+    (key,) = world.batch.keys()
+    with world.database.write() as write:
+        workers.kill(write, 1, "the user wants it")
+    world.batch.lose(key)
+    for _ in range(6):
+        world.later(400.0)
+    assert (world.worker(1).state, world.worker(1).cause) == (WorkerState.CANCELLED, Cause.KILLED)
+    assert world.messenger.fenced == [1]
+    assert world.job(1).state is JobState.CANCELLED
 
 
 def test_a_worker_that_comes_back_is_not_given_up(worlds: Worlds) -> None:
