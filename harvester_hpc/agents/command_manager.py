@@ -91,11 +91,13 @@ class CommandManager(Agent):
     def _read(self, path: Path) -> Command | None:
         try:
             return command_from(path.stem, json.loads(path.read_text()))
-        except (OSError, ValueError, RecursionError) as error:
+        except OSError as error:  # it may be good, and read next time
+            log.warning("a command cannot be read yet file=%s why=%s", path, error)
+        except (ValueError, RecursionError) as error:
             log.error("bad command file=%s why=%s", path, error)
             with suppress(OSError):  # it stays, and is looked at again when the inbox changes
                 path.rename(path.with_suffix(".bad"))
-            return None
+        return None
 
     def _ask(self) -> None:
         now = self.clock.now()

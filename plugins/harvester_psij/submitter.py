@@ -36,6 +36,10 @@ from harvester_psij.yoda_settings import YodaSettings
 
 log = logging.getLogger(__name__)
 
+#: Answers after which a batch job may be there all the same.
+DOUBTFUL = frozenset({Verdict.UNCERTAIN, Verdict.UNHEARD})
+#: Submissions of a worker, each looked up until it was clearly not there, after which words that are not known are a refusal.
+UNHEARD_AT_MOST = 5
 #: What a local worker keeps of the daemon's environment; the rest may hold secrets.
 PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
@@ -185,7 +189,7 @@ class PsijSubmitter:
             return Uncertain(why="the submit command failed and left no word")
         words = " ".join(refusal.output.split())[:500] or f"exit code {refusal.exit_code}"
         meaning = self._verdict(refusal)
-        if meaning is Verdict.UNCERTAIN:
+        if meaning in DOUBTFUL:
             return Uncertain(why=words)
         try:
             with record.locked(self._settings.lock_wait_s):
@@ -242,8 +246,9 @@ class PsijSubmitter:
             return Submitted(batch_id=batch_id)
         refusal = record.refusal
         meaning = self._verdict(refusal) if refusal else Verdict.UNCERTAIN
+        is_doubtful = meaning in DOUBTFUL
         # A local worker writes its record before it starts: without one there is none.
-        if record.began is None or self._desk is None or meaning is not Verdict.UNCERTAIN:
+        if record.began is None or self._desk is None or not is_doubtful:
             record.forget_attempt()
             refused = refusal is not None and meaning is Verdict.REFUSED
             return Refused(why=" ".join(refusal.output.split())[:500]) if refusal and refused else NotThere()
@@ -276,11 +281,14 @@ class PsijSubmitter:
         empty_since = record.first_empty_answer(now)
         if now - empty_since < self._settings.grace_s:
             return Uncertain(why=f"the batch system has no '{worker.key}'; it may still be on its way")
+        refusal = record.refusal
         try:
             with record.locked(0.0):
                 record.forget_attempt()
         except StillHeld:
             return Uncertain(why="the submit command has not ended yet")
+        if refusal and worker.submissions >= UNHEARD_AT_MOST and self._verdict(refusal) is Verdict.UNHEARD:
+            return Refused(why=" ".join(refusal.output.split())[:500])
         log.warning("submission came to nothing worker=%s key=%s began=%.0f", worker.id, worker.key, began)
         return NotThere()
 
