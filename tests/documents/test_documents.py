@@ -64,7 +64,7 @@ class TestThePluginOfTheReadme(PreparatorContract):
         (package / "__init__.py").touch()
         (package / "in_place.py").write_text(_blocks("python")[0])
         monkeypatch.syspath_prepend(tmp_path)
-        section = {**json.loads(_blocks("json")[0])["preparator"], "folder": str(tmp_path)}
+        section = {**json.loads(_blocks("json")[-1])["preparator"], "folder": str(tmp_path)}
         context = Context(instance="i", tag="abcde", state_dir=tmp_path, facility=Facility(name="here", scheduler="local"))
         yield Registry().load("preparator", section, context, where="README.md")
         for name in ("my_site.in_place", "my_site"):
