@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from harvester_hpc.errors import Unavailable
 from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.command import Command, CommandKind
 from harvester_hpc.model.job import JobId, JobState
@@ -252,6 +253,26 @@ def test_numbers_are_told_at_once_to_who_asks_and_again_if_the_rows_are_locked(w
         world.later(10.0)
     assert world.communicator.stats == {"Q": {"managed": {"MCORE": {"running": 0, "submitted": 1, "to_submit": 2}}}}
     assert results(world)["wms-2"] == "statistics of Q are sent"
+
+
+def test_a_site_whose_numbers_are_not_taken_holds_up_no_other(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = worlds()
+    served = world.house.queues["Q"]
+    sites = ("FIRST", "SECOND", "THIRD")
+    queues = {name: replace(served, queue=replace(served.queue, name=name, site=name)) for name in sites}
+    world.house = replace(world.house, queues=queues)
+    told: list[str] = []
+
+    def update(site: str, numbers: Any) -> None:
+        if site == "FIRST":
+            raise Unavailable("refused")
+        told.append(site)
+
+    monkeypatch.setattr(world.communicator, "update_worker_stats", update)
+    world.restart()
+    for _ in range(8):
+        world.later(61.0)
+    assert sorted(told) == ["SECOND", "THIRD"]
 
 
 def test_a_queue_that_is_gone_is_told_as_empty_and_then_no_more(worlds: Worlds) -> None:
