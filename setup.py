@@ -73,6 +73,7 @@ setup(
             "globus = harvester_globus.carrier:GlobusCarrier",
             "rucio_download = harvester_rucio.download:RucioDownload",
             "rucio_rule = harvester_rucio.rule:RucioRule",
+            "dummy = harvester_hpc.testing.fake_staging:InstantPreparator",
         ],
         "harvester_hpc.stager": [
             "local = harvester_local.stager:LocalStager", "local_batches = harvester_local.batches:LocalBatches",
@@ -80,15 +81,19 @@ setup(
             "globus = harvester_globus.carrier:GlobusStager",
             "rucio_upload = harvester_rucio.upload:RucioUpload",
             "rucio_register = harvester_rucio.register:RucioRegister",
+            "dummy = harvester_hpc.testing.fake_staging:InstantStager",
         ],
         "harvester_hpc.workerMaker": [
             "simple = harvester_workers.simple:SimpleWorkerMaker",
             "multi_job = harvester_workers.multi_job:MultiJobWorkerMaker",
             "jumbo = harvester_workers.jumbo:JumboWorkerMaker",
+            "dummy = harvester_hpc.testing.fake_worker_maker:FixedWorkerMaker",
         ],
-        "harvester_hpc.submitter": ["psij = harvester_psij.submitter:PsijSubmitter"],
-        "harvester_hpc.monitor": ["psij = harvester_psij.monitor:PsijMonitor"],
-        "harvester_hpc.sweeper": ["psij = harvester_psij.sweeper:PsijSweeper"],
+        "harvester_hpc.submitter": [
+            "psij = harvester_psij.submitter:PsijSubmitter", "dummy = harvester_hpc.testing.dummies:DummySubmitter",
+        ],
+        "harvester_hpc.monitor": ["psij = harvester_psij.monitor:PsijMonitor", "dummy = harvester_hpc.testing.dummies:DummyMonitor"],
+        "harvester_hpc.sweeper": ["psij = harvester_psij.sweeper:PsijSweeper", "dummy = harvester_hpc.testing.dummies:DummySweeper"],
         "harvester_hpc.logExposer": [
             "directory = harvester_local.log_directory:LogDirectory", "panda = harvester_panda.log_upload:PandaLogs",
         ],

@@ -40,7 +40,8 @@ def read_secret(path: Path, largest: int = LARGEST) -> tuple[str, bytes]:
         Unavailable: it is not there, not safe, or too large to be a secret.
     """
     try:
-        with path.open("rb") as stream:
+        # A pipe in its place would keep us waiting for a writer.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
             found = os.fstat(stream.fileno())
             _see_that_it_is_ours(path, found)
             content = stream.read(largest + 1)

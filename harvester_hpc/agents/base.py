@@ -145,7 +145,8 @@ class Agent(ABC):
     # -- calls to the outside ---------------------------------------------------------------------
 
     def attempt(
-        self, queue: str, call: Callable[[], Answer], on_defect: Callable[[Exception], Answer | None] = lambda error: None
+        self, queue: str, call: Callable[[], Answer], on_defect: Callable[[Exception], Answer | None] = lambda error: None, *,
+        ends_trouble: bool = True,
     ) -> Answer | None:
         """Call the outside for one queue ("" for the agent as a whole); None if it did not work.
 
@@ -154,6 +155,7 @@ class Agent(ABC):
 
         Args:
             on_defect: what to return if the plugin raises something else than it may.
+            ends_trouble: an answer proves that the outside works; not so where only files of ours were read.
         """
         try:
             answer = call()
@@ -172,19 +174,24 @@ class Agent(ABC):
             log.exception("defect in a plugin agent=%s queue=%s", self.name, queue)
             self.begin_to_wait(queue, f"{type(error).__name__}: {error}")
             return on_defect(error)
+        if not ends_trouble:
+            return answer
         if (shared := self._shared.pop(queue, None)) is not None:
             Agent.works(self, shared)  # it answers, whatever it says to this queue
         self.works(queue)
         return answer
 
     def attempt_each(
-        self, queue: str, items: Sequence[Item], call: Callable[[], Sequence[Answer]], kind: UnionType | type
+        self, queue: str, items: Sequence[Item], call: Callable[[], Sequence[Answer]], kind: UnionType | type, *,
+        ends_trouble: bool = True,
     ) -> list[tuple[Item, Answer]] | None:
         """Call the outside for many items; return each with its answer, or None if it did not work.
 
         Answers that are too few, too many or not of ``kind`` are a defect of the plugin: its queue's trouble, and nobody else's.
         """
-        return self.attempt(queue, lambda: [(item, checked(answer, kind)) for item, answer in zip(items, call(), strict=True)])
+        return self.attempt(
+            queue, lambda: [(item, checked(answer, kind)) for item, answer in zip(items, call(), strict=True)], ends_trouble=ends_trouble,
+        )
 
     def waits(self, queue: str) -> bool:
         """Tell whether the queue is left alone at the moment."""

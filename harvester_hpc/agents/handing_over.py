@@ -119,7 +119,7 @@ class HandingOver:
 
     def _fenced(self, plugins: QueuePlugins, worker: Worker) -> bool:
         point = point_of(worker, plugins.queue, self.house.instance)
-        return bool(self.agent.attempt(plugins.queue.name, lambda: plugins.messenger.fence(point)))
+        return bool(self.agent.attempt(plugins.queue.name, lambda: plugins.messenger.fence(point), ends_trouble=False))
 
     def _note_submissions(self, again: Sequence[Worker]) -> None:
         if again:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from harvester_hpc.agents.access_point import letters_in, point_of
@@ -10,7 +11,7 @@ from harvester_hpc.agents.base import Agent
 from harvester_hpc.messenger.values import News
 from harvester_hpc.model.file import FileState
 from harvester_hpc.model.job import Job, JobState
-from harvester_hpc.model.worker import Worker
+from harvester_hpc.model.worker import MapType, Worker
 from harvester_hpc.policy.patience import FILES_S, letters_patience_s
 from harvester_hpc.ports.batch import Seen
 from harvester_hpc.ports.plugins import QueuePlugins
@@ -55,7 +56,7 @@ class LastLetters:
         ended = []
         for worker, seen, news in heard:
             mine = [whole[job.id] for job in load[worker.id]]
-            free = self._fenced(plugins, worker, mine, news)
+            free = self._fenced(plugins, worker, seen, mine, news)
             if free is None:
                 self._look_again(worker, self.agent.clock.now() + SOON_S)
                 continue
@@ -78,29 +79,40 @@ class LastLetters:
             return None
         return news
 
-    def _fenced(self, plugins: QueuePlugins, worker: Worker, load: Sequence[Job], news: News) -> frozenset[int] | None:
-        """Return the jobs of many that nobody has begun, after making sure that nobody will; None if it cannot be told now."""
-        if not worker.begins_one_by_one:
-            return frozenset()
+    def _fenced(
+        self, plugins: QueuePlugins, worker: Worker, seen: Seen, load: Sequence[Job], news: News
+    ) -> frozenset[int] | None:
+        """Return the jobs that nobody has begun, after making sure that nobody will; None if it cannot be told now."""
         point = point_of(worker, plugins.queue, self.agent.house.instance)
         told = news.begun | set(news.job_status) | {file.job_id for file in news.files}
         try:
+            # A batch job that the batch system has lost may come back, and would burn its allocation for nobody.
+            never_begun = worker.gone is not None and seen.exit_code is None and plugins.messenger.fence(point)
+            if not worker.begins_one_by_one:
+                return _free_with_worker(worker, load, told) if never_begun else frozenset()
             return frozenset(
                 job.id for job in load
                 if job.state is JobState.SUBMITTED and job.id not in told and plugins.messenger.fence_job(point, job.id)
             )
         except OSError as error:
-            log.warning("jobs cannot be fenced worker=%s access_point=%s why=%s", worker.id, worker.access_point, error)
+            log.warning("worker or jobs cannot be fenced worker=%s access_point=%s why=%s", worker.id, worker.access_point, error)
             return None
 
     def _letters(self, plugins: QueuePlugins, worker: Worker, *, last: bool) -> News | OSError | None:
         """Return the worker's letters; the error if its access point cannot be read; None after a defect of the messenger."""
         point = point_of(worker, plugins.queue, self.agent.house.instance)
-        return self.agent.attempt(worker.queue, lambda: letters_in(plugins.messenger, point, last=last))
+        return self.agent.attempt(worker.queue, lambda: letters_in(plugins.messenger, point, last=last), ends_trouble=False)
 
     def _look_again(self, worker: Worker, due: float) -> None:
         with self.agent.database.write() as write:
             workers.look_again(write, [worker.id], due)
+
+
+def _free_with_worker(worker: Worker, load: Sequence[Job], told: AbstractSet[int]) -> frozenset[int]:
+    """Return the jobs of a worker that has never begun; one that is to be killed takes them along, a shared job has others."""
+    if worker.kill or worker.map_type is not MapType.ONE_TO_ONE:
+        return frozenset()
+    return frozenset(job.id for job in load if job.state is JobState.SUBMITTED and job.id not in told)
 
 
 def _as_declared(job: Job, news: News) -> Job:

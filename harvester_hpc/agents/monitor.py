@@ -82,12 +82,22 @@ class MonitorAgent(Agent):
         if pairs is None:
             self.wait_together(name, queues)
             self._look_again(everyone, self.waits_until(name))
-            return 0
+            return self._by_letters(name, everyone)
         for other in queues:
             self.works(other)
         self.house.reached("workers checked")
         seen = by_queue(pairs, lambda pair: pair[0].queue)
         return sum(self._take(self.house.queues[one], found) for one, found in seen.items())
+
+    def _by_letters(self, name: str, everyone: Sequence[Worker]) -> int:
+        """Take the ends that letters tell of while the batch system is silent, which goes on being a trouble."""
+        tells = getattr(self.house.queues[name].monitor, "check_letters", None)
+        if not callable(tells):
+            return 0
+        pairs = self.attempt_each(name, everyone, lambda: tells(everyone), Sight, ends_trouble=False) or []
+        ends = [(worker, seen) for worker, seen in pairs if isinstance(seen, Seen) and seen.state in ENDS]
+        found = by_queue(ends, lambda pair: pair[0].queue)
+        return sum(self._ends.take(self.house.queues[one], ended) for one, ended in found.items())
 
     def _take(self, plugins: QueuePlugins, pairs: Sequence[tuple[Worker, Sight]]) -> int:
         ended = [(worker, seen) for worker, seen in pairs if isinstance(seen, Seen) and seen.state in ENDS]

@@ -38,7 +38,7 @@ class PulledJobs:
 
     def _listed(self, plugins: QueuePlugins, worker: Worker) -> Sequence[int]:
         point = point_of(worker, plugins.queue, self.agent.house.instance)
-        return self.agent.attempt(worker.queue, lambda: _ids(plugins.messenger, point)) or ()
+        return self.agent.attempt(worker.queue, lambda: _ids(plugins.messenger, point), ends_trouble=False) or ()
 
 
 def _ids(messenger: Messenger, point: AccessPoint) -> Sequence[int]:

@@ -135,7 +135,7 @@ class SweeperAgent(Agent):
         if not isinstance(swept, Done):
             return self.clock.now() + self.pause_s(1), swept.why
         point = point_of(worker, plugins.queue, self.house.instance)
-        stays = self.attempt(plugins.queue.name, lambda: plugins.messenger.clean_up(point))
+        stays = self.attempt(plugins.queue.name, lambda: plugins.messenger.clean_up(point), ends_trouble=False)
         if stays is None:
             return self.waits_until(plugins.queue.name), ""
         if stays:

@@ -65,6 +65,8 @@ class Tail:
 
     def _open(self) -> None:
         try:
+            if not self.file.is_file():  # a pipe would keep us waiting for a writer
+                return
             start = 0 if self._lines is None else start_of_last(self.file, self._lines)
             self._stream = self.file.open("rb")
         except OSError:

@@ -20,6 +20,11 @@ _VISIBLE = {
 }
 
 
+def harmless(text: str) -> str:
+    """Return a text without what a terminal would obey: control characters are shown, not sent."""
+    return text.translate(_VISIBLE)
+
+
 class Visible:
     """Makes a log harmless, block by block: control characters are shown, not sent; broken UTF-8 becomes a mark."""
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from harvester_hpc.cli.log_text import harmless
+
 #: Colour of a word of state, on a terminal.
 COLOURS: Mapping[str, str] = {
     "running": "green", "finished": "blue", "failed": "red", "cancelled": "magenta", "missed": "magenta", "submitted": "cyan",
@@ -53,13 +55,13 @@ def write_facts(facts: Mapping[str, object]) -> None:
 
 
 def warn(line: str) -> None:
-    """Write one line to standard error."""
-    click.echo(line, err=True)
+    """Write one line to standard error; what others have said in it moves no cursor."""
+    click.echo(harmless(line), err=True)
 
 
 def _text(cell: object) -> str:
-    """Return one line: words of a scheduler may bring their own ends of line."""
-    return "" if cell is None else " ".join(str(cell).split())
+    """Return one line: words of a scheduler, a server or a payload may bring their own ends of line, and orders for the terminal."""
+    return "" if cell is None else harmless(" ".join(str(cell).split()))
 
 
 def _draw(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

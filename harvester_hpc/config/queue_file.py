@@ -127,6 +127,13 @@ class LogExposerSettings(SectionSettings):
 class QueueSettings(QuotaSettings, LabelSettings, FileModel):
     """A PanDA queue. A queue may be `{}` when the facility file holds defaults."""
 
+    isTemplateQueue: Annotated[
+        bool | None, Field(description="it is no queue but a template for others; one whose name ends in _TEMPLATE is, too")
+    ] = False
+    templateQueueName: Annotated[str | None, Field(description="template that lies below this queue")] = None
+    common: Annotated[
+        dict[str, Any] | None, Field(description="settings for every plugin of the queue that knows them and does not say otherwise")
+    ] = None
     prodSourceLabel: Annotated[str, Field(min_length=1, description="source label of the jobs to fetch")] = "managed"
     siteName: Annotated[str, Field(description="name of the queue in the workload management system; by default the queue's own")] = ""
     pandaQueueName: Annotated[str | None, Field(description="only the queue's own name is accepted")] = None

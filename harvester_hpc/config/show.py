@@ -89,6 +89,7 @@ def _queue(configuration: QueueConfiguration) -> dict[str, Any]:
         **_kept(queue),
         "inputCache": _cache(queue.cache),
         "transferPatience": queue.transfer_patience_s / 3600,
+        "common": _plain(configuration.common),
         **sections,
     }
 

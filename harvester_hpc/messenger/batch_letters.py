@@ -15,6 +15,10 @@ from harvester_hpc.messenger.values import Claim, Exit
 NOBODY = "nobody"
 
 
+#: What a file system without hard links answers.
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+
+
 def read_claim(path: Path) -> Claim | None:
     """Return what the claim at ``path`` (the file) says; None if there is none that can be read, or it is a fence."""
     fields = read_plain(path)
@@ -46,13 +50,25 @@ def fence(path: Path) -> bool:
         os.link(part, path)
     except FileExistsError:
         return read_plain(path).get("batch_id") == NOBODY
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _fenced_without_links(part, path)
     finally:
         part.unlink(missing_ok=True)
     return True
 
 
-#: What a file system without hard links answers.
-_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+def _fenced_without_links(part: Path, path: Path) -> bool:
+    """Claim for nobody where no hard links can be made: a folder beside the claim decides, as in the batch script."""
+    try:
+        path.with_name(f"{path.name}.d").mkdir()
+    except FileExistsError:
+        return read_plain(path).get("batch_id") == NOBODY
+    if path.exists():
+        return read_plain(path).get("batch_id") == NOBODY
+    part.replace(path)
+    return True
 
 
 def claim_job(path: Path, fields: Mapping[str, object]) -> bool:

@@ -58,8 +58,11 @@ def together(now: float, pause_s: float) -> float:
 
 
 def is_given_up(worker: Worker, now: float, patience_s: float = GONE_S) -> bool:
-    """Tell whether the batch system has not known the worker for so long that it will not come back."""
-    return worker.gone is not None and now - worker.gone > patience_s
+    """Tell whether the batch system has not known the worker for so long that it will not come back.
+
+    One that gives signs of life runs, whatever the batch system has forgotten: it is waited for.
+    """
+    return worker.gone is not None and now - max(worker.gone, worker.heartbeat or 0.0) > patience_s
 
 
 def letters_patience_s(error: OSError) -> float:

@@ -37,6 +37,8 @@ def changed(worker: Worker, seen: Seen, due: float, now: float, *, ended: float 
 
 def lost(worker: Worker) -> Seen:
     """Return the end of a worker that left the batch system without a trace, long enough ago."""
+    if worker.kill:  # where the batch system keeps no history, this is what a kill looks like
+        return Seen(state=WorkerState.CANCELLED, native_status=worker.native_status, cause=Cause.KILLED, why=f"killed: {worker.kill}")
     return Seen(
         state=WorkerState.FAILED, native_status=worker.native_status, cause=Cause.LOST,
         why=f"left the batch system without a trace ({worker.why or 'no record of its end'})",

@@ -140,7 +140,8 @@ class Monitor(Protocol):
 
     A monitor may have more: ``asks``, an object that is the same for all monitors that ask the same (one of them then looks at the
     workers of all their queues); ``next_answer()``, when asking tells something new, seconds since 1970 (what is past: at any time);
-    ``shortest_look_s``, seconds until the first look at a new worker.
+    ``shortest_look_s``, seconds until the first look at a new worker; ``check_letters(workers)``, asked after ``check_workers`` has
+    raised Unavailable: the nth result is what the nth worker's own letters settle, Unseen if they settle nothing.
     """
 
     def check_workers(self, workers: Sequence[Worker]) -> Sequence[Sight]:

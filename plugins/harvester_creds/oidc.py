@@ -109,6 +109,7 @@ class OidcCredential:
         self._beside = self.path.with_name(f".{self.path.name}.until")
         # A refresh token that the disk did not take: the server knows no other any more.
         self._unsaved = ""
+        self._spent = ""  # mark of the refresh token that it was given for
         self._unheard = 0.0
 
     def check_credential(self) -> Standing:
@@ -178,9 +179,10 @@ class OidcCredential:
         return done
 
     def _save_refresh_token(self) -> None:
-        if self._unsaved:
+        """Put the new refresh token in the place of the one that it was given for; one that somebody has put there since is newer."""
+        if self._unsaved and self._source()[0] in (self._spent, ""):
             put_secret(Path(self.settings.refresh_token_file), f"{self._unsaved}\n".encode())
-            self._unsaved = ""
+        self._unsaved = ""
 
     def _with_doubt(self, error: GrantRefusedError) -> str:
         """Return why; an answer that was lost may have held another refresh token, and then the old one is worth nothing."""
@@ -203,7 +205,8 @@ class OidcCredential:
         wanted = {name: value for name, value in (("scope", given.scope), ("audience", given.audience)) if value}
         if not given.refresh_token_file:
             return {"grant_type": "client_credentials", **wanted}
-        return {"grant_type": "refresh_token", "refresh_token": read_token(Path(given.refresh_token_file))[1], **wanted}
+        self._spent, token = read_token(Path(given.refresh_token_file))
+        return {"grant_type": "refresh_token", "refresh_token": token, **wanted}
 
     # -- both ----------------------------------------------------------------------------------------
 

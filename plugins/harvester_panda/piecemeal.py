@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-#: So many are refused alone, and none is taken: then it is not the items.
+#: So many are refused alone, and as many others from all over the bunch, and none is taken: then it is not the items.
 ENOUGH = 8
 
 
@@ -29,6 +29,7 @@ class Piecemeal(Generic[Item, Answer]):
         self._send = send
         self._refused = refused
         self._alone: list[Refused] = []
+        self._items: Sequence[Item] = ()
         self.works = False
 
     def tell(self, items: Sequence[Item]) -> list[Answer]:
@@ -38,6 +39,7 @@ class Piecemeal(Generic[Item, Answer]):
             Refused: the server has taken none, and it is not the items.
             Unavailable: it does not answer.
         """
+        self._items = items
         answers = self._tell(items)
         if not self.works and any(error.broke for error in self._alone):
             raise self._alone[-1]
@@ -60,6 +62,18 @@ class Piecemeal(Generic[Item, Answer]):
             middle = len(items) // 2
             return [*self._tell(items[:middle]), *self._tell(items[middle:])]
         self._alone.append(error)
-        if not self.works and len(self._alone) >= ENOUGH:
+        if not self.works and len(self._alone) >= ENOUGH and not self._takes_any():
             raise error
         return [self._refused(items[0], error.why)]
+
+    def _takes_any(self) -> bool:
+        """Tell whether one of some others is taken alone: items that stand beside each other often have the same fault."""
+        others = self._items[len(self._alone):]
+        for item in others[::-max(1, len(others) // ENOUGH)][:ENOUGH]:
+            try:
+                self._send([item])
+            except Refused:
+                continue
+            self.works = True
+            return True
+        return False

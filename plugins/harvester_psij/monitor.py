@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from harvester_hpc.errors import Unavailable
 from harvester_hpc.messenger.values import Claim, Exit
 from harvester_hpc.model.worker import Worker, WorkerState
-from harvester_hpc.ports.batch import Seen, Sight, Unseen
+from harvester_hpc.ports.batch import Sight, Unseen
 from harvester_hpc.ports.context import Context
 from harvester_psij.desk import Asked, Desk, desk_of
 from harvester_psij.letters import claim_of, exit_of
@@ -19,6 +19,7 @@ from harvester_psij.local_sight import local_sight
 from harvester_psij.rows import NOTHING_TOLD, Index, Listing
 from harvester_psij.setup_problems import setup_problems
 from harvester_psij.sight import sight_of
+from harvester_psij.wanted import batch_queue
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +73,12 @@ class PsijMonitor:
             return []
         if self._desk is None:
             return [local_sight(worker) for worker in workers]
-        try:
-            asked = self._desk.queue({worker.batch_id: worker.submitted or 0.0 for worker in workers})
-        except Unavailable as error:
-            return self._by_letters(workers, error)
+        asked = self._desk.queue({worker.batch_id: worker.submitted or 0.0 for worker in workers})
         return self._by_answer(self._desk, workers, asked)
+
+    def check_letters(self, workers: Sequence[Worker]) -> Sequence[Sight]:
+        """Look at what exit codes settle while the batch system is silent; see ``ports.batch.Monitor``."""
+        return [self._by_letters(worker) for worker in workers]
 
     def _by_answer(self, desk: Desk, workers: Sequence[Worker], asked: Asked) -> Sequence[Sight]:
         looks, queue = _looks(workers, asked), Index(asked.listing.rows)
@@ -96,29 +98,28 @@ class PsijMonitor:
             for look in looks
         ]
 
-    def _by_letters(self, workers: Sequence[Worker], error: Unavailable) -> Sequence[Sight]:
-        """What exit codes settle is settled, even when the batch system is silent; if they settle nothing, nothing is known."""
-        sights: list[Sight] = []
-        for worker in workers:
-            ended = exit_of(worker.access_point)
-            # After the patience that a bad exit code has for the batch system's reason, see ``sight``.
-            sights.append(
-                sight_of(worker, None, claim_of(worker.access_point), ended, time.time()) if ended else Unseen(why=str(error))
-            )
-        if not any(isinstance(sight, Seen) for sight in sights):
-            raise error
-        return sights
+    def _by_letters(self, worker: Worker) -> Sight:
+        ended = exit_of(worker.access_point)
+        # After a bad exit code the batch system may run the worker again.
+        if ended is None or (ended.exit_code != 0 and self._may_requeue(worker)):
+            return Unseen(why="the batch system does not answer")
+        return sight_of(worker, None, claim_of(worker.access_point), ended, time.time())
+
+    def _may_requeue(self, worker: Worker) -> bool:
+        facility = self._context.facility
+        return facility.requeues(batch_queue(worker, facility))
 
     def _sight(self, look: Look, queue: Index, accounted: Index, silence: str) -> Sight:
         row = queue.get(look.batch_id) or accounted.get(look.batch_id)
         if row is None and silence and look.ended is None:
             return Unseen(why=silence)
-        sight = sight_of(look.worker, row, look.claim, look.ended, time.time())
+        may_requeue = self._may_requeue(look.worker)
+        sight = sight_of(look.worker, row, look.claim, look.ended, time.time(), may_requeue=may_requeue)
         if isinstance(sight, Unseen) and sight.gone:
             # The letter may have come between our look at it and the batch system's answer.
             late = exit_of(look.worker.access_point)
             if late is not None:
-                return sight_of(look.worker, row, claim_of(look.worker.access_point), late, time.time())
+                return sight_of(look.worker, row, claim_of(look.worker.access_point), late, time.time(), may_requeue=may_requeue)
         return sight
 
 

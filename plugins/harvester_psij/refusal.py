@@ -12,9 +12,10 @@ class Verdict(StrEnum):
     REFUSED = "refused"      # never: nothing was submitted, and nothing will be however often it is tried
     BUSY = "busy"            # not now: nothing was submitted
     UNCERTAIN = "uncertain"  # it may have been accepted all the same
+    UNHEARD = "unheard"      # it said no in words that no table has: as uncertain, until it has said so often enough
 
 
-#: What the words of a submit command mean; the first pattern that is found decides. What is not listed is uncertain.
+#: What the words of a submit command mean; the first pattern that is found decides.
 Table = Sequence[tuple[Verdict, str]]
 
 SUBMIT_COMMAND_MISSING = 127
@@ -35,4 +36,4 @@ def verdict(exit_code: int, words: str, table: Table) -> Verdict:
     for meaning, pattern in table:
         if re.search(pattern, words, re.IGNORECASE):
             return meaning
-    return Verdict.UNCERTAIN
+    return Verdict.UNHEARD if words.strip() else Verdict.UNCERTAIN

@@ -12,7 +12,9 @@ from harvester_psij.states import ENDED, Meaning
 WAIT_FOR_REASON_S = 60.0
 
 
-def sight_of(worker: Worker, row: Row | None, claim: Claim | None, ended: Exit | None, now: float) -> Sight:
+def sight_of(
+    worker: Worker, row: Row | None, claim: Claim | None, ended: Exit | None, now: float, *, may_requeue: bool = False
+) -> Sight:
     """Return what is known of a worker.
 
     Args:
@@ -20,6 +22,7 @@ def sight_of(worker: Worker, row: Row | None, claim: Claim | None, ended: Exit |
         claim: first letter of the batch job; None if there is none (yet).
         ended: last letter of the batch job; None if there is none (yet).
         now: seconds since 1970.
+        may_requeue: the batch system may run it again, also after a bad exit code: only its own word is the end of it.
     """
     batch_id = claim.batch_id if claim and claim.batch_id != worker.batch_id else ""
     meaning = row.meaning if row else None
@@ -34,7 +37,8 @@ def sight_of(worker: Worker, row: Row | None, claim: Claim | None, ended: Exit |
     if row.accounted:
         # Accounting that never heard of the end: the queue, which knows better, has it no more.
         return Unseen(why=f"left the queue, while the accounting still has it as {meaning.word}", gone=True)
-    if ended is not None and meaning.state is WorkerState.RUNNING and now - ended.ended > WAIT_FOR_REASON_S:
+    # While a node cleans up, Slurm has one that it has requeued already as COMPLETING.
+    if ended is not None and meaning.state is WorkerState.RUNNING and now - ended.ended > WAIT_FOR_REASON_S and not may_requeue:
         return _by_exit(worker, row, claim, ended, batch_id)
     return _alive(row, meaning, claim, batch_id)
 

@@ -7,7 +7,7 @@ from harvester_psij.refusal import Table, Verdict
 SLURM_VERDICTS: Table = (
     # The request may have reached the controller: seen with a frozen one, which made the job afterwards.
     (Verdict.UNCERTAIN, r"socket timed out|unable to contact|zero bytes were|connection (refused|reset|timed)|communication"),
-    (Verdict.UNCERTAIN, r"unexpected message|protocol|munge|authentication"),
+    (Verdict.UNCERTAIN, r"unexpected message|protocol|munge|authentication|i/o error"),
     # Limits of one batch job: it will be as large at the next try.
     (Verdict.REFUSED, r"\b(QOS|Assoc)\w*PerJob\w*|\bQOSMin\w*|\bMaxMemPerLimit"),
     # Limits of how many: the next try may fit.
@@ -23,5 +23,6 @@ SLURM_VERDICTS: Table = (
     (Verdict.REFUSED, r"unrecognized option|invalid option|requires an argument|doesn't allow an argument|option .* is ambiguous"),
     (Verdict.REFUSED, r"group not permitted to use this partition|not permitted to use|access/permission denied|permission denied"),
     (Verdict.REFUSED, r"does not look like a batch script|dos line breaks|unable to open file|pathname .* too long"),
+    (Verdict.REFUSED, r"memory required by task is not available|job size specification needs"),
     (Verdict.REFUSED, r"invalid (--)?[\w-]+ specification|invalid \w+ (argument|value)|invalid job name|script is too large"),
 )

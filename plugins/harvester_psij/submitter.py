@@ -15,6 +15,7 @@ from harvester_hpc.messenger.values import Claim
 from harvester_hpc.model.worker import Worker
 from harvester_hpc.ports.batch import Busy, Lookup, NotThere, Preview, Refused, Submission, Submitted, Uncertain
 from harvester_hpc.ports.context import Context
+from harvester_psij.batch_template import BadTemplate
 from harvester_psij.clerk import Clerk, Clerks
 from harvester_psij.command import need
 from harvester_psij.desk import desk_of
@@ -29,11 +30,16 @@ from harvester_psij.scheduler import Scheduler
 from harvester_psij.script import ScriptExtras, script_values, source_roots
 from harvester_psij.setup_problems import launch_problems, setup_problems
 from harvester_psij.submit_once import FAILED
+from harvester_psij.template_script import template_of
 from harvester_psij.wanted import BATCH_LOG
 from harvester_psij.yoda_settings import YodaSettings
 
 log = logging.getLogger(__name__)
 
+#: Answers after which a batch job may be there all the same.
+DOUBTFUL = frozenset({Verdict.UNCERTAIN, Verdict.UNHEARD})
+#: Submissions of a worker, each looked up until it was clearly not there, after which words that are not known are a refusal.
+UNHEARD_AT_MOST = 5
 #: What a local worker keeps of the daemon's environment; the rest may hold secrets.
 PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
@@ -52,6 +58,8 @@ class SubmitterSettings:
         pilot: argv of a pilot wrapper that runs in place of the job's own command.
         launch: what is started in the allocation: single, multijob, yoda or check; "" for what belongs to the queue's mapType.
         yoda: how event ranges are run.
+        template_file: a batch script of the user's own, with placeholders, that runs in place of our launcher; absolute path; "" for none.
+        template_values: placeholders of the user's own in it; they go before ours.
         pass_environment: variables that a local worker gets besides PATH, HOME and the like.
     """
 
@@ -64,6 +72,8 @@ class SubmitterSettings:
     pilot: tuple[str, ...] = ()
     launch: str = ""
     yoda: YodaSettings = field(default_factory=YodaSettings)
+    template_file: str = ""
+    template_values: Mapping[str, str] = field(default_factory=dict)
     pass_environment: tuple[str, ...] = ()
 
 
@@ -114,6 +124,7 @@ class PsijSubmitter:
         return ScriptExtras(
             attributes=settings.attributes, container=settings.container, pilot=settings.pilot, launch=settings.launch,
             yoda=settings.yoda, source_roots=source_roots(),
+            template=template_of(settings.template_file, settings.template_values, self._context),
         )
 
     def _submit(self, worker: Worker, extras: ScriptExtras, clerks: Clerks) -> Submission:
@@ -131,6 +142,8 @@ class PsijSubmitter:
                 return self._submit_batch(self._desk.scheduler, clerk, worker, record, values)
         except OSError as error:
             return Uncertain(why=f"{error.strerror}: {error.filename}")
+        except BadTemplate as error:
+            return Busy(why=str(error))  # before anything was begun
 
     @property
     def _scheduler(self) -> Scheduler | None:
@@ -176,7 +189,7 @@ class PsijSubmitter:
             return Uncertain(why="the submit command failed and left no word")
         words = " ".join(refusal.output.split())[:500] or f"exit code {refusal.exit_code}"
         meaning = self._verdict(refusal)
-        if meaning is Verdict.UNCERTAIN:
+        if meaning in DOUBTFUL:
             return Uncertain(why=words)
         try:
             with record.locked(self._settings.lock_wait_s):
@@ -233,8 +246,9 @@ class PsijSubmitter:
             return Submitted(batch_id=batch_id)
         refusal = record.refusal
         meaning = self._verdict(refusal) if refusal else Verdict.UNCERTAIN
+        is_doubtful = meaning in DOUBTFUL
         # A local worker writes its record before it starts: without one there is none.
-        if record.began is None or self._desk is None or meaning is not Verdict.UNCERTAIN:
+        if record.began is None or self._desk is None or not is_doubtful:
             record.forget_attempt()
             refused = refusal is not None and meaning is Verdict.REFUSED
             return Refused(why=" ".join(refusal.output.split())[:500]) if refusal and refused else NotThere()
@@ -267,11 +281,14 @@ class PsijSubmitter:
         empty_since = record.first_empty_answer(now)
         if now - empty_since < self._settings.grace_s:
             return Uncertain(why=f"the batch system has no '{worker.key}'; it may still be on its way")
+        refusal = record.refusal
         try:
             with record.locked(0.0):
                 record.forget_attempt()
         except StillHeld:
             return Uncertain(why="the submit command has not ended yet")
+        if refusal and worker.submissions >= UNHEARD_AT_MOST and self._verdict(refusal) is Verdict.UNHEARD:
+            return Refused(why=" ".join(refusal.output.split())[:500])
         log.warning("submission came to nothing worker=%s key=%s began=%.0f", worker.id, worker.key, began)
         return NotThere()
 

@@ -28,7 +28,7 @@ class JumboWorkerMaker:
 
         Attributes:
             n_workers_per_job: workers that a job has at the same time.
-            default_walltime_s: seconds, where neither the queue, the job nor the batch queue says anything.
+            default_walltime_s: seconds, where neither the queue nor the job says anything; None: as long as the batch queue gives.
             dynamic_sizing: the queue's ``resources.nodes`` is the most, and what is left of the job decides. Where nobody knows what is
                 left, or what a range costs, a worker is of the queue's size.
             reserve_s: seconds for the start and the end of a worker, on top of its work.
@@ -38,7 +38,7 @@ class JumboWorkerMaker:
         """
 
         n_workers_per_job: int = 1
-        default_walltime_s: int = 3600
+        default_walltime_s: int | None = None
         dynamic_sizing: bool = False
         reserve_s: int = 300
         longest_s: int = 0
@@ -47,7 +47,8 @@ class JumboWorkerMaker:
 
         def problems(self) -> tuple[str, ...]:
             """Return what types cannot tell."""
-            found = [f"{key}: must be 1 at least" for key in ("n_workers_per_job", "default_walltime_s") if getattr(self, key) < 1]
+            at_least_1 = {"n_workers_per_job": self.n_workers_per_job, "default_walltime_s": self.default_walltime_s}
+            found = [f"{key}: must be 1 at least" for key, said in at_least_1.items() if said is not None and said < 1]
             found += [f"{key}: must not be negative" for key in ("reserve_s", "longest_s") if getattr(self, key) < 0]
             if self.resource_command and not self.dynamic_sizing:
                 found.append("resource_command: wants dynamicSizing")

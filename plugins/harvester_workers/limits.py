@@ -11,6 +11,9 @@ from harvester_hpc.model.queue import Resources
 from harvester_hpc.model.worker import WorkerPlan
 from harvester_hpc.ports.outcome import Failed, Retry
 
+#: Where the batch queue has no limit that is known.
+AN_HOUR_S = 3600
+
 
 def batch_queue_of(facility: Facility, name: str) -> BatchQueue | Failed:
     """Return the batch queue of that name; the first for ""; one without limits where the facility names none."""
@@ -25,6 +28,18 @@ def batch_queue_of(facility: Facility, name: str) -> BatchQueue | Failed:
     near = difflib.get_close_matches(name, names, 1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     return Failed(why=f"{facility.name} has no batch queue {name!r}; there is: {', '.join(names)}{hint}")
+
+
+def unsaid_s(default_s: int | None, longest_s: int | None, shortest_s: int) -> int:
+    """Return the walltime in seconds of a worker of which neither its jobs nor the queue say how long it is to run.
+
+    Args:
+        default_s: of the worker maker; None: as long as the batch queue gives, for nobody knows what a job needs that says nothing.
+        longest_s, shortest_s: of the batch queue; None: no limit known.
+    """
+    if default_s is None:
+        return longest_s or max(AN_HOUR_S, shortest_s)
+    return max(default_s if longest_s is None else min(default_s, longest_s), shortest_s)
 
 
 def planned_in_any(

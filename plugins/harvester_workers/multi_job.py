@@ -12,7 +12,7 @@ from harvester_hpc.model.worker import WorkerPlan
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.outcome import Failed, Retry
 from harvester_workers.dynamic import FreeRoom, problems_of_command
-from harvester_workers.limits import planned_in_any, problems_of_plan
+from harvester_workers.limits import planned_in_any, problems_of_plan, unsaid_s
 from harvester_workers.sizing import Limits, Load, Node, nodes_for, size_for, time_for
 
 
@@ -27,7 +27,7 @@ class MultiJobWorkerMaker:
             n_jobs_per_worker: jobs of a full worker (published attribute).
             nodes_per_worker: exactly so many nodes; 0: as many as the jobs fill side by side, at most the queue's ``resources.nodes``.
             wait_for_full_chunk: seconds for which jobs wait until there are enough of them for a full worker.
-            default_walltime_s: seconds, where neither the queue, a job nor the batch queue says anything.
+            default_walltime_s: seconds of a job that says none; None: then a worker is as long as the batch queue gives.
             reserve_s: seconds for the start and the end of a worker, on top of what its jobs need.
             least_filled: share of a worker's nodes, from 0 to 1, that its jobs must fill; with less they wait for others. It matters
                 where the batch queue takes large workers only, or gives only to them the time that the jobs need.
@@ -38,7 +38,7 @@ class MultiJobWorkerMaker:
         n_jobs_per_worker: int = 1
         nodes_per_worker: int = 0
         wait_for_full_chunk: float = 300.0
-        default_walltime_s: int = 3600
+        default_walltime_s: int | None = None
         reserve_s: int = 120
         least_filled: float = 0.0
         resource_command: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class MultiJobWorkerMaker:
                 found.append(f"nodesPerWorker: must not be negative, and is {self.nodes_per_worker}")
             if not 0 <= self.wait_for_full_chunk <= 7 * 86400:
                 found.append(f"waitForFullChunk: must be seconds from 0 to 604800, not {self.wait_for_full_chunk:g}")
-            if self.default_walltime_s <= 0:
+            if self.default_walltime_s is not None and self.default_walltime_s <= 0:
                 found.append("defaultWalltimeS: must be more than 0 seconds")
             if self.reserve_s < 0:
                 found.append("reserveS: must not be negative")
@@ -85,7 +85,8 @@ class MultiJobWorkerMaker:
         problems = [problem for job in jobs for problem in self._of_job(job, node, limits)]
         if problems:
             return Failed(why="; ".join(problems))
-        loads = [Load(cores=job.cores, memory_mb=job.ram_mb, walltime_s=job.walltime_s) for job in jobs]
+        unsaid = self.settings.default_walltime_s or 0
+        loads = [Load(cores=job.cores, memory_mb=job.ram_mb, walltime_s=job.walltime_s or unsaid) for job in jobs]
         sizes = (self._size(loads, node, one) for one in self._free.limits(limits))
         size = next((size for size in sizes if size is not None), None)
         if size is None:
@@ -143,9 +144,11 @@ class MultiJobWorkerMaker:
 
     def _seconds(self, loads: Sequence[Load], nodes: int, node: Node, limits: Limits) -> int:
         longest = limits.longest_s(nodes)
-        if not loads or not all(load.walltime_s for load in loads):
-            asked = max((load.walltime_s for load in loads), default=0)
-            return longest or max(asked + self.settings.reserve_s, self.settings.default_walltime_s)
+        if not loads:
+            return unsaid_s(self.settings.default_walltime_s, longest, limits.least_s)
+        if not all(load.walltime_s for load in loads):
+            asked = max(load.walltime_s for load in loads)
+            return longest or max(asked + self.settings.reserve_s, unsaid_s(None, None, limits.least_s))
         return limits.asked_s(nodes, time_for(loads, nodes, node) + self.settings.reserve_s)
 
     def _of_job(self, job: Job, node: Node, limits: Limits) -> Iterator[str]:

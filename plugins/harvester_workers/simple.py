@@ -11,7 +11,7 @@ from harvester_hpc.model.queue import Queue, Resources
 from harvester_hpc.model.worker import WorkerPlan
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.outcome import Failed, Retry
-from harvester_workers.limits import planned_in_any, problems_of_plan
+from harvester_workers.limits import planned_in_any, problems_of_plan, unsaid_s
 
 
 class SimpleWorkerMaker:
@@ -22,14 +22,15 @@ class SimpleWorkerMaker:
         """The section of the queue.
 
         Attributes:
-            default_walltime_s: seconds, where neither the queue, the job nor the batch queue says anything.
+            default_walltime_s: seconds, where neither the queue nor the job says anything; None: as long as the batch queue gives.
         """
 
-        default_walltime_s: int = 3600
+        default_walltime_s: int | None = None
 
         def problems(self) -> tuple[str, ...]:
             """Return what types cannot tell."""
-            return () if self.default_walltime_s > 0 else ("default_walltime_s: must be more than 0 seconds",)
+            said = self.default_walltime_s
+            return ("default_walltime_s: must be more than 0 seconds",) if said is not None and said < 1 else ()
 
     def __init__(self, settings: Settings, context: Context) -> None:
         self.settings = settings
@@ -71,8 +72,10 @@ class SimpleWorkerMaker:
     def _plan(self, jobs: Sequence[Job], resources: Resources, batch_queue: BatchQueue, node: NodeShape) -> WorkerPlan:
         asked = max((job.walltime_s for job in jobs), default=0)
         # a short job may take the least time that the batch queue takes; what the user says is said to be too short
-        asked = max(asked, shortest(batch_queue, self.facility)) if asked else 0
-        walltime_s = resources.walltime_s or asked or batch_queue.longest_s(resources.nodes) or self.settings.default_walltime_s
+        shortest_s = shortest(batch_queue, self.facility)
+        asked = max(asked, shortest_s) if asked else 0
+        unsaid = unsaid_s(self.settings.default_walltime_s, batch_queue.longest_s(resources.nodes), shortest_s)
+        walltime_s = resources.walltime_s or asked or unsaid
         return WorkerPlan(
             nodes=resources.nodes, cores=resources.nodes * (resources.cores_per_node or node.cores), walltime_s=walltime_s,
             ram_mb=resources.memory_mb, gpus_per_node=resources.gpus_per_node,

@@ -48,6 +48,7 @@ take_over() {
     before=$(sed -n 's/.*"restart": *\([0-9]*\).*/\1/p' <<< "$held")
     [ "$holder" = "$batch_id" ] || leave 0 "the worker is claimed by batch job '$holder': nothing to do"
     [ "$restart" -gt "${before:-0}" ] || leave 0 "this run has claimed the worker before: nothing to do"
+    ! grep -q '"exit_code": 0,' worker_exit.json 2>/dev/null || leave 0 "an earlier run has ended well: nothing to do"
     say "restart $restart takes the worker over from its earlier run"
     rm -f worker_exit.json
     mv -f "$mine" "$claim" || leave 1 "cannot write into $access_point"

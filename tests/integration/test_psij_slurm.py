@@ -88,7 +88,7 @@ def test_a_controller_that_is_away_changes_nothing(fresh_slurm: Cluster, tmp_pat
     # What a letter settles is settled all the same.
     Path(other.access_point, "go").touch()
     wait_until(lambda: Path(other.access_point, "worker_exit.json").exists(), 20, "the worker leaves its exit code")
-    silent, ended = site.monitor.check_workers([worker, other])
+    silent, ended = site.monitor.check_letters([worker, other])  # type: ignore[attr-defined]
     assert isinstance(silent, Unseen)
     assert not silent.gone
     assert isinstance(ended, Seen)

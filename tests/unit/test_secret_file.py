@@ -73,6 +73,12 @@ def test_what_belongs_to_somebody_else_is_not_used(secret: Path) -> None:
         mark_of(secret)
 
 
+def test_a_pipe_in_the_place_of_a_secret_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    with pytest.raises(Unavailable, match="it is no file"):
+        read_secret(tmp_path / "pipe")
+
+
 def test_what_is_missing_a_folder_or_too_large_is_said(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="cannot be read; No such file"):
         read_secret(tmp_path / "missing")

@@ -325,7 +325,8 @@ class OutageContract:
             assert isinstance(result, Busy | Uncertain), result
             let_go(other)
             wait_until(Path(other.access_point, "worker_exit.json").exists, site.patience_s, "it leaves its exit code")
-            first, second = site.monitor.check_workers([worker, other])
+            by_letters = getattr(site.monitor, "check_letters", site.monitor.check_workers)
+            first, second = by_letters([worker, other])
             assert isinstance(first, Unseen)
             assert not first.gone
             assert isinstance(second, Seen)

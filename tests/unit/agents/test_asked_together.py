@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,8 @@ from harvester_hpc.app import agents as all_agents
 from harvester_hpc.errors import Unavailable
 from harvester_hpc.model.turn import AGENTS, MONITOR, SUBMITTER
 from harvester_hpc.model.worker import MapType, Worker, WorkerState
-from harvester_hpc.ports.batch import Seen, Sight, Uncertain
+from harvester_hpc.ports.batch import Seen, Sight, Uncertain, Unseen
+from harvester_hpc.store import health
 from tests.unit.agents.test_pipeline import Worlds
 from tests.unit.agents.world import World
 
@@ -25,6 +26,7 @@ class Counting:
     away: bool = False
     answers_at: float = 0.0
     state: WorkerState = WorkerState.RUNNING
+    letters: dict[int, Sight] = field(default_factory=dict)
 
     def check_workers(self, workers: Sequence[Worker]) -> Sequence[Sight]:
         self.looks.append(sorted({worker.queue for worker in workers}))
@@ -34,6 +36,9 @@ class Counting:
 
     def report_updated_workers(self, time_window: float) -> Sequence[tuple[int, float]]:
         return ()
+
+    def check_letters(self, workers: Sequence[Worker]) -> Sequence[Sight]:
+        return [self.letters.get(worker.id, Unseen(why="silent")) for worker in workers]
 
     def next_answer(self) -> float:
         return self.answers_at
@@ -126,3 +131,23 @@ def test_a_no_to_one_queue_does_not_keep_up_the_trouble_with_what_they_share(wor
     world.clock.advance(60.0)
     world.run(SUBMITTER)
     assert {(agent, queue) for agent, queue, _ in world.troubles()} == {("submitter", "Q")}
+
+
+def test_a_letter_settles_a_worker_in_an_outage_and_ends_the_worker_but_not_the_outage(worlds: Worlds) -> None:
+    desk = object()
+    monitor = Counting(asks=desk, looks=[], away=True)
+    world = of_queues(worlds, {"A": monitor, "B": monitor})
+    world.clock.advance(60.0)
+    world.run(MONITOR)
+    (before,) = troubles_of_monitor(world)
+    monitor.letters[1] = Seen(state=WorkerState.FINISHED, exit_code=0)
+    world.clock.advance(60.0)
+    world.run(MONITOR)
+    assert (world.worker(1).state, world.worker(2).state) == (WorkerState.FINISHED, WorkerState.SUBMITTED)
+    (after,) = troubles_of_monitor(world)
+    assert (after.since, after.count) == (before.since, before.count + 1)
+
+
+def troubles_of_monitor(world: World) -> list[health.Trouble]:
+    with world.database.read() as connection:
+        return [one for one in health.troubles(connection) if one.agent == MONITOR]

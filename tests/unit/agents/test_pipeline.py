@@ -1,6 +1,7 @@
 """The agents on a real store, with fakes outside: what goes well, what goes wrong, and what must never happen."""
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -379,6 +380,7 @@ def test_a_worker_that_the_batch_system_forgot_is_given_up_after_a_patience(worl
     world.settle()
     (key,) = world.batch.keys()
     world.batch.lose(key)
+    world.messenger.claimed.add(1)
     world.later(60.0)
     assert world.worker(1).state is WorkerState.SUBMITTED
     world.later(60.0)
@@ -389,6 +391,33 @@ def test_a_worker_that_the_batch_system_forgot_is_given_up_after_a_patience(worl
     assert "without a trace" in world.job(1).why
     assert world.communicator.reports[-1].cause is Cause.LOST
     assert world.worker(1).cause is Cause.LOST
+
+
+def test_a_worker_that_was_lost_before_it_began_is_fenced_and_its_job_gets_another(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1, instant=False, finishes=False)
+    world.settle()
+    (key,) = world.batch.keys()
+    world.batch.lose(key)
+    for _ in range(6):
+        world.later(400.0)
+    assert (world.worker(1).state, world.worker(1).cause) == (WorkerState.FAILED, Cause.LOST)
+    assert world.messenger.fenced == [1]
+    assert world.worker(2).state is WorkerState.SUBMITTED
+    assert world.job(1).state is JobState.SUBMITTED
+
+
+def test_a_killed_worker_of_which_the_batch_system_keeps_no_history_was_killed(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1, instant=False, finishes=False)
+    world.settle()
+    (key,) = world.batch.keys()
+    with world.database.write() as write:
+        workers.kill(write, 1, "the user wants it")
+    world.batch.lose(key)
+    for _ in range(6):
+        world.later(400.0)
+    assert (world.worker(1).state, world.worker(1).cause) == (WorkerState.CANCELLED, Cause.KILLED)
+    assert world.messenger.fenced == [1]
+    assert world.job(1).state is JobState.CANCELLED
 
 
 def test_a_worker_that_comes_back_is_not_given_up(worlds: Worlds) -> None:
@@ -612,6 +641,37 @@ def test_a_bad_command_file_is_put_aside(worlds: Worlds) -> None:
     (world.inbox / "c.json").write_text("[" * 100_000)
     world.settle()
     assert sorted(path.name for path in world.inbox.iterdir()) == ["a.bad", "b.bad", "c.bad"]
+
+
+def test_a_command_with_half_a_character_is_carried_out_and_holds_up_no_other(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=2, instant=False, finishes=False)
+    world.settle()
+    (world.inbox / "a.json").write_text(json.dumps({"kind": "kill_jobs", "ids": [1], "why": "caf\udce9"}))
+    kill(world, 2)
+    world.later(31.0)
+    assert [world.job(number).state for number in (1, 2)] == [JobState.CANCELLED] * 2
+
+
+def test_a_command_that_cannot_be_read_for_a_moment_is_not_lost(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = worlds(jobs_waiting=1, instant=False, finishes=False)
+    world.settle()
+    kill(world, 1)
+
+    def stale(*_: Any, **__: Any) -> str:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_text", stale)
+        world.later(5.0)
+    world.later(31.0)
+    assert world.job(1).state is JobState.CANCELLED
+
+
+def test_words_that_are_no_text_stop_no_agent(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1)
+    world.communicator.faults.fail("get_jobs", 1, "half \udcff")
+    world.settle()
+    assert any("half ?" in why for _, _, why in world.troubles())
 
 
 def test_a_stop_meant_for_an_earlier_instance_stops_nobody(worlds: Worlds) -> None:

@@ -49,3 +49,17 @@ def test_a_terminal_that_cannot_draw_gets_plain_text(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TERM", terminal or "dumb")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     assert not paper.on_terminal()
+
+
+@pytest.mark.parametrize("draws", [True, False])
+def test_words_of_others_give_the_terminal_no_orders(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, draws: bool
+) -> None:
+    monkeypatch.setattr(paper, "on_terminal", lambda: draws)
+    why = "queue \x1b]52;c;eA==\x07\x1b[2Jfull\x9b5A"
+    paper.write_table(("state", "why"), [("failed", why)])
+    paper.write_facts({"why": why})
+    paper.warn(why)
+    said = "".join(capsys.readouterr())
+    assert not {"\x1b", "\x07", "\x9b"} & set(said)
+    assert said.count("^[[2Jfull") == 3

@@ -158,6 +158,11 @@ def test_a_file_that_is_not_there_yet_is_waited_for_and_what_comes_is_shown_once
         b"one\ntwo three\n")
 
 
+def test_a_pipe_in_the_place_of_a_log_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "log")
+    assert Script(tmp_path / "log", lambda: None).run() == b""
+
+
 def test_of_what_is_there_only_the_last_lines_are_shown(tmp_path: Path) -> None:
     file = tmp_path / "log"
     file.write_bytes(b"".join(b"%d\n" % number for number in range(100)))

@@ -224,6 +224,22 @@ def test_a_refresh_token_that_the_disk_does_not_take_is_not_forgotten(
     assert [form["refresh_token"] for form in server.forms] == ["refresh-0", "refresh-1"]
 
 
+def test_a_refresh_token_that_somebody_has_put_there_since_is_not_replaced_by_an_older_one(
+    tmp_path: Path, server: TokenServer, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credential = made(tmp_path, server, certificate)
+    with monkeypatch.context() as patched:
+        def full(path: Path, content: bytes) -> None:
+            raise OSError(28, "No space left on device", str(path))
+
+        patched.setattr(oidc, "put_secret", full)
+        assert isinstance(renewed(credential), NotRenewed)
+    server.refresh = "of-a-new-login"
+    put(tmp_path / "refresh", "of-a-new-login\n")
+    assert renewed(credential) == Renewed()
+    assert [form["refresh_token"] for form in server.forms] == ["refresh-0", "of-a-new-login"]
+
+
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path

@@ -143,6 +143,19 @@ def test_a_poisoned_report_sinks_no_other(both: Pair, bad: int, monkeypatch: pyt
     assert replies == [Accepted()] * 6
 
 
+def test_many_poisoned_reports_beside_each_other_sink_no_other(both: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    reports = [report_of(job, "running") for job in both.jobs(40)]
+    poisoned = {report.job_id for report in reports[:30]}
+    telling = both.panda._jobs
+
+    def item(report: Any, plain: Any = telling._item) -> dict[str, Any]:
+        return {**plain(report), **({"max_rss": "100"} if report.job_id in poisoned else {})}
+
+    monkeypatch.setattr(telling, "_item", item)
+    replies = list(both.panda.update_jobs(reports, "test"))
+    assert [isinstance(reply, NotAccepted) for reply in replies] == [True] * 30 + [False] * 10
+
+
 @pytest.mark.parametrize("code", [10, 30])
 def test_a_report_that_the_server_could_not_store_is_told_again_though_it_calls_that_a_success(
     both: Pair, code: int, monkeypatch: pytest.MonkeyPatch

@@ -143,6 +143,12 @@ def test_an_unknown_worker_is_given_up_after_a_patience_only() -> None:
     assert is_given_up(a_worker(W.RUNNING, gone=100.0), 161.0, 60.0)
 
 
+def test_an_unknown_worker_that_gives_signs_of_life_is_not_given_up() -> None:
+    assert not is_given_up(a_worker(W.RUNNING, gone=100.0, heartbeat=500.0), 550.0, 60.0)
+    assert is_given_up(a_worker(W.RUNNING, gone=100.0, heartbeat=500.0), 561.0, 60.0)
+    assert is_given_up(a_worker(W.RUNNING, gone=100.0, heartbeat=20.0), 161.0, 60.0)
+
+
 @pytest.mark.parametrize("pause_s", [0.1, 0.3, 1.0, 1.7, 5.0, 7.9, 30.0, 600.0])
 @pytest.mark.parametrize("now", [1.8e9, 1.8e9 + 0.3, 1.8e9 + 15.99])
 def test_a_look_together_with_others_is_neither_much_sooner_nor_much_later(now: float, pause_s: float) -> None:

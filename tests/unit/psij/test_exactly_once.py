@@ -269,13 +269,45 @@ def test_an_exit_code_settles_it_even_when_slurm_is_silent(site: BatchSite, slur
     done, other = (replace(site.worker("true"), batch_id=str(number), state=WorkerState.RUNNING) for number in (1, 2))
     Path(done.access_point, "worker_exit.json").write_text('{"exit_code": 0, "ended": 5}')
     slurm.set("squeue", "exit 1")
-    finished, silent = site.monitor.check_workers([done, other])
+    with pytest.raises(Unavailable):
+        site.monitor.check_workers([done, other])
+    finished, silent = site.monitor.check_letters([done, other])  # type: ignore[attr-defined]
     assert isinstance(finished, Seen)
     assert finished.state is WorkerState.FINISHED
     assert isinstance(silent, Unseen)
     assert not silent.gone
-    with pytest.raises(Unavailable):
-        site.look(other)
+
+
+def test_a_bad_exit_code_is_no_end_while_slurm_is_silent_and_may_run_the_worker_again(tmp_path: Path, slurm: FakeSlurm) -> None:
+    worker_at = {}
+    for requeue in (False, True):
+        (tmp_path / str(requeue)).mkdir()
+        site = psij_site(tmp_path / str(requeue), "slurm", requeue=requeue)
+        worker = replace(site.worker("true"), batch_id="1", state=WorkerState.RUNNING)
+        Path(worker.access_point, "worker_exit.json").write_text('{"exit_code": 143, "ended": 5}')
+        (worker_at[requeue],) = site.monitor.check_letters([worker])  # type: ignore[attr-defined]
+    assert isinstance(worker_at[False], Seen)
+    assert worker_at[False].state is WorkerState.FAILED
+    assert isinstance(worker_at[True], Unseen)
+
+
+def test_words_that_nobody_knows_are_a_refusal_in_the_end(site: BatchSite, slurm: FakeSlurm) -> None:
+    slurm.set("sbatch", "echo 'sbatch: error: the moon is not full' >&2; exit 1")
+    worker = site.worker("true")
+    for submissions in range(1, 5):
+        assert isinstance(submit(site, worker), Uncertain)
+        assert find(site, replace(worker, submissions=submissions)) == NotThere()
+    assert isinstance(submit(site, worker), Uncertain)
+    refused = find(site, replace(worker, submissions=5))
+    assert isinstance(refused, Refused)
+    assert "the moon is not full" in refused.why
+
+
+def test_a_batch_system_that_cannot_be_reached_never_refuses(site: BatchSite, slurm: FakeSlurm) -> None:
+    slurm.set("sbatch", UNCERTAIN["timed-out"])
+    worker = replace(site.worker("true"), submissions=50)
+    assert isinstance(submit(site, worker), Uncertain)
+    assert find(site, worker) == NotThere()
 
 
 def test_a_swept_folder_that_is_a_link_is_left_alone(site: BatchSite, tmp_path: Path) -> None:

@@ -24,9 +24,14 @@ def test_the_schedulers_words_decide(meaning: str, words: str) -> None:
     assert verdict(1, words) == meaning
 
 
-@pytest.mark.parametrize("words", ["", "sbatch: error: something new", "Segmentation fault", "Zero Bytes were transmitted or received"])
-def test_what_is_not_listed_is_uncertain(words: str) -> None:
+@pytest.mark.parametrize("words", ["", "Zero Bytes were transmitted or received"])
+def test_silence_and_a_broken_line_are_uncertain(words: str) -> None:
     assert verdict(1, words) is Verdict.UNCERTAIN
+
+
+@pytest.mark.parametrize("words", ["sbatch: error: something new", "Segmentation fault", "sbatch: error: Say a project\nUnspecified error"])
+def test_words_that_are_not_listed_are_told_apart(words: str) -> None:
+    assert verdict(1, words) is Verdict.UNHEARD
 
 
 def test_a_doubt_outweighs_a_refusal() -> None:

@@ -145,17 +145,24 @@ def test_a_link_that_nfs_made_and_called_a_failure_is_ours(tmp_path: Path) -> No
 
 
 def test_a_restart_takes_over_where_the_site_wants_it(tmp_path: Path) -> None:
-    one = trial(tmp_path, requeue=True)
+    one = trial(tmp_path, "echo ran >> ran; exit 143", requeue=True)
     one.run("7")
     again = one.run("7", restart=1)
-    assert (again.returncode, one.ran()) == (0, 2)
+    assert (again.returncode, one.ran()) == (143, 2)
     assert one.letter("worker_claim.json")["restart"] == 1
     assert one.run("7", restart=1).returncode == 0
     assert one.ran() == 2
 
 
+def test_a_restart_of_a_run_that_has_ended_well_does_nothing(tmp_path: Path) -> None:
+    one = trial(tmp_path, "echo ran >> ran", requeue=True)
+    one.run("7")
+    assert (one.run("7", restart=1).returncode, one.ran()) == (0, 1)
+    assert one.letter("worker_exit.json")["exit_code"] == 0
+
+
 def test_a_restart_removes_the_exit_code_of_the_earlier_run(tmp_path: Path) -> None:
-    one = trial(tmp_path, "if [ -e once ]; then ls > listing; else touch once; fi", requeue=True)
+    one = trial(tmp_path, "if [ -e once ]; then ls > listing; else touch once; exit 1; fi", requeue=True)
     one.run("7")
     one.run("7", restart=1)
     assert "worker_exit.json" not in (one.access_point / "listing").read_text().split()

@@ -74,6 +74,16 @@ def test_a_bad_exit_code_waits_for_the_batch_systems_reason_but_not_for_ever(cod
     assert (soon.state, late.state, late.exit_code) == (WorkerState.RUNNING, WorkerState.FAILED, 3)
 
 
+@pytest.mark.parametrize("code", ["R", "CG"])
+def test_a_bad_exit_code_is_no_end_of_a_worker_that_the_batch_system_may_run_again(code: str) -> None:
+    seen = sight_of(WORKER, row(code), CLAIM, BAD, BAD.ended + 10 * WAIT_FOR_REASON_S, may_requeue=True)
+    assert isinstance(seen, Seen)
+    assert seen.state is WorkerState.RUNNING
+    over = sight_of(WORKER, row("TO"), CLAIM, BAD, NOW, may_requeue=True)
+    assert isinstance(over, Seen)
+    assert over.state is WorkerState.FAILED
+
+
 @pytest.mark.parametrize("code", ["PD", "RQ"])
 def test_a_requeued_worker_waits_again_whatever_its_earlier_run_left(code: str) -> None:
     seen = sight_of(WORKER, row(code), CLAIM, BAD, NOW + 10_000)

@@ -11,6 +11,7 @@ from harvester_hpc.model.queue import Queue, Resources
 from harvester_hpc.model.worker import WorkerPlan
 from harvester_hpc.ports.context import Context
 from harvester_hpc.ports.outcome import Failed
+from harvester_workers.limits import unsaid_s
 from harvester_workers.simple import SimpleWorkerMaker
 
 DEBUG = BatchQueue(name="debug", max_nodes=2, max_walltime_s=1800)
@@ -90,6 +91,19 @@ def test_what_just_fits_is_planned() -> None:
 def test_memory_that_nobody_knows_is_no_limit() -> None:
     assert isinstance(plan_for(job(ram_mb=10**6), memory_mb=0), WorkerPlan)
     assert isinstance(plan_for(job(), resources=Resources(memory_mb=10**6), memory_mb=0), WorkerPlan)
+
+
+@pytest.mark.parametrize(
+    ("said", "longest_s", "shortest_s", "walltime_s"),
+    [
+        (None, 1800, 0, 1800), (None, None, 0, 3600), (None, None, 7200, 7200),
+        (600, 1800, 0, 600), (6000, 1800, 0, 1800), (60, None, 300, 300),
+    ],
+)
+def test_a_job_that_says_no_time_gets_what_its_queue_says_else_what_the_batch_queue_gives(
+    said: int | None, longest_s: int | None, shortest_s: int, walltime_s: int
+) -> None:
+    assert unsaid_s(said, longest_s, shortest_s) == walltime_s
 
 
 def test_jobs_side_by_side_are_added_up() -> None:
