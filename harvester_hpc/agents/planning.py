@@ -9,6 +9,7 @@ from dataclasses import replace
 from harvester_hpc.agents.access_point import highest_number, is_any_there, place
 from harvester_hpc.agents.base import Agent
 from harvester_hpc.agents.batch_rooms import BatchRooms
+from harvester_hpc.agents.budgets import Budgets
 from harvester_hpc.agents.event_load import with_load
 from harvester_hpc.agents.fitting import Fitted, fitted, obeying
 from harvester_hpc.agents.shared_jobs import more_workers, open_jobs
@@ -47,6 +48,8 @@ class Planning:
         self.clock = agent.clock
         self.full_at: dict[str, float | None] = {}
         self.rooms = BatchRooms(agent)
+        self.budgets = Budgets(agent)
+        self._held: dict[str, None] = {}  # why workers are held back, in order
         self._numbers = WorkerNumbers(agent)
 
     def shared(self, connection: sqlite3.Connection, plugins: QueuePlugins) -> list[Job]:
@@ -60,13 +63,33 @@ class Planning:
         return [job for job in found if more_workers(connection, queue, job, states[job.id], at_once)]
 
     def intend(self, plugins: QueuePlugins, wanted: Sequence[Job], room: int) -> list[Worker]:
-        """Store the intent of at most ``room`` workers for ``wanted``, and end the jobs that fit into none; return the workers."""
+        """Store the intent of at most ``room`` workers for ``wanted``, and end the jobs that fit into none; return the workers.
+
+        Where a limit has no room for jobs of one type of resources, those of others get theirs.
+        """
         queue, maker = plugins.queue, plugins.worker_maker
         if not self._numbers.are_settled() or not maker.is_resource_ready():
             return []
         ready = maker.num_ready_resources()
+        room = room if ready is None else min(room, ready)
+        planned: list[Worker] = []
+        closed: set[str] = set()
+        self._held = {}
+        while room > len(planned) and wanted:
+            planned += self._intend_once(plugins, wanted, room - len(planned))
+            if self.budgets.shut or self.budgets.closed.keys() <= closed:
+                break
+            closed |= self.budgets.closed.keys()
+            taken = {job_id for worker in planned for job_id in worker.job_ids}
+            wanted = [job for job in wanted if job.resource_type not in closed and job.id not in taken]
+        self.rooms.say(queue, "; ".join(self._held))
+        return planned
+
+    def _intend_once(self, plugins: QueuePlugins, wanted: Sequence[Job], room: int) -> list[Worker]:
+        queue = plugins.queue
+        self.budgets.closed, self.budgets.shut = {}, ""
         site = self.rooms.of(queue)
-        room = min(number for number in (room, ready, site.number) if number is not None)
+        room = room if site.number is None else min(room, site.number)
         if site.why:
             self._hold_back(queue, site.why, wanted)
         if not room:
@@ -102,13 +125,16 @@ class Planning:
         return replace(one, misfits=misfits)
 
     def _placed(self, queue: Queue, site: Rooms, intents: Sequence[Intent]) -> list[Intent]:
-        """Return the intents for which the site has room; say so if there is none for some."""
-        placed = self.rooms.placed(site, intents)
-        self.rooms.say(queue, site.why_closed if len(placed) < len(intents) else "")
+        """Return the intents for which the site and the queue's limits on cores, memory and types have room; say so if some have none."""
+        wished = self._by_wish(queue, intents) if queue.slave and queue.map_type is not MapType.NO_JOB else intents
+        allowed = self.budgets.within(queue, wished)
+        placed = self.rooms.placed(site, allowed)
+        why = [site.why_closed if len(placed) < len(allowed) else "", *self.budgets.closed.values(), self.budgets.shut]
+        self._held |= dict.fromkeys(word for word in why if word)
         return placed
 
     def _hold_back(self, queue: Queue, why: str, wanted: Sequence[Job] = ()) -> None:
-        self.rooms.say(queue, why)
+        self._held[why] = None
         self._say(wanted, f"waits for room: {why}")
 
     def intend_pull(self, plugins: QueuePlugins, room: int) -> list[Worker]:
@@ -123,12 +149,11 @@ class Planning:
         ready = maker.num_ready_resources()
         site = self.rooms.of(queue)
         room = min(number for number in (room, ready, site.number) if number is not None)
+        self._held = {}
         if site.why:
             self._hold_back(queue, site.why)
-        if not room:
-            return []
         intents: list[Intent] = []
-        for kind, number in self._pull_kinds(queue, room).items():
+        for kind, number in (self._pull_kinds(queue, room) if room else {}).items():
             plan = maker.make_worker((), queue, "" if kind[1] == ANY else kind[1])
             if isinstance(plan, Failed):
                 raise Unavailable("no worker can be made", why=plan.why, remedy="check the queue's resources")
@@ -137,7 +162,9 @@ class Planning:
                 raise Unavailable("no worker can be made", why=why, remedy="check the queue's resources")
             if not isinstance(plan, Retry):
                 intents += [replace(intent_of(queue, plan, ()), job_type=kind[0], resource_type=kind[1])] * number
-        return self._plan(queue, self._placed(queue, site, intents))
+        placed = self._placed(queue, site, intents)
+        self.rooms.say(queue, "; ".join(self._held))
+        return self._plan(queue, placed) if placed else []
 
     def _pull_kinds(self, queue: Queue, room: int) -> Mapping[Kind, int]:
         """Return {(job type, resource type): how many pull workers}."""
@@ -160,8 +187,6 @@ class Planning:
         return granted_ones
 
     def _plan(self, queue: Queue, intents: Sequence[Intent], steps: Sequence[JobStep] = ()) -> list[Worker]:
-        if queue.slave and queue.map_type is not MapType.NO_JOB:
-            intents = self._by_wish(queue, intents)
         self._go_past_old_folders(queue, len(intents))
         with self.database.write() as write:
             jobs.make(write, steps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 import sqlite3
 
 from harvester_hpc.agents.base import Agent, Surroundings, by_queue
+from harvester_hpc.agents.counts import candidates
 from harvester_hpc.agents.handing_over import HandingOver
 from harvester_hpc.agents.planning import Planning
 from harvester_hpc.agents.settling import Settling
@@ -87,13 +88,13 @@ class SubmitterAgent(Agent):
         self._planning.full_at.pop(queue.name, None)
         ended = self._end_abandoned(queue)
         with self.database.read() as connection:
-            prepared = jobs.pick(connection, queue.name, self.house.rows) + self._planning.shared(connection, plugins)
+            prepared = candidates(connection, queue, self.house.rows) + self._planning.shared(connection, plugins)
             room = self._room(connection, queue).number if prepared else 0
         if not prepared:
             self._settling.forget_noes(queue)
         wanted = [job for job in prepared if not job.cancel]
         if not wanted or not room:
-            self._planning.rooms.say(queue, "")  # it is not the site that keeps us
+            self._planning.rooms.say(queue, "" if queue.status.makes_workers else f"queueStatus {queue.status}")
         if not wanted or not room or self.waits(queue.name) or self._has_cause_to_rest(queue):
             return ended
         planned = self.attempt(queue.name, lambda: self._planning.intend(plugins, wanted, room))
@@ -109,7 +110,7 @@ class SubmitterAgent(Agent):
             room = self._room(connection, queue).number
         if not room:
             self._settling.forget_noes(queue)
-            self._planning.rooms.say(queue, "")
+            self._planning.rooms.say(queue, "" if queue.status.makes_workers else f"queueStatus {queue.status}")
         if not room or self.waits(queue.name) or self._rests(queue, SOON_S):
             return 0
         planned = self.attempt(queue.name, lambda: self._planning.intend_pull(plugins, room))
