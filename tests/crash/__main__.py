@@ -51,8 +51,8 @@ def main() -> int:
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="harvester-crash-") as folder, batch_system(chosen.site, Path(folder)) as environment:
         found = torture(
-            Path(folder), environment=environment, kills=chosen.kills, seed=chosen.seed, jobs=chosen.jobs or JOBS[chosen.map_type], site=chosen.site,
-            kind=KINDS[chosen.map_type], kill_workers=chosen.kill_workers,
+            Path(folder), kills=chosen.kills, seed=chosen.seed, jobs=chosen.jobs or JOBS[chosen.map_type], site=chosen.site,
+            environment=environment, kind=KINDS[chosen.map_type], kill_workers=chosen.kill_workers,
             points=POINTS.get(chosen.map_type, FAULT_POINTS),
         )
     seconds = time.monotonic() - begin
