@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from harvester_hpc.common_settings import with_common
 from harvester_hpc.errors import ConfigurationError, HarvesterError, PluginMissing
 from harvester_hpc.model.facility import Facility
 from harvester_hpc.model.queue import Queue
@@ -46,6 +47,9 @@ class QueueSections(Protocol):
 
     @property
     def where(self) -> Mapping[str, str]: ...
+
+    @property
+    def common(self) -> Mapping[str, Any]: ...
 
 
 class CredentialSection(Protocol):
@@ -226,11 +230,19 @@ class Registry:
         made: dict[str, QueuePlugins] = {}
         for name, queue in configuration.queues.items():
             with _collected(problems):
-                sections = _with_server(queue.sections, configuration.communicator)
+                sections = _with_server(self._with_common(queue), configuration.communicator)
                 made[name] = self.plugins_for(queue.queue, sections, context, where=queue.where)
         if problems:
             raise ConfigurationError("the plugins cannot be used", tuple(dict.fromkeys(problems)))
         return MappingProxyType(made)
+
+    def _with_common(self, queue: QueueSections) -> Mapping[str, Mapping[str, Any]]:
+        sections = {kind: section for kind, section in queue.sections.items() if not _is_nobody(kind, queue.sections)}
+        together, unknown = with_common(sections, queue.common, lambda kind, section: self._classes.of(kind, section, kind))
+        if unknown:
+            lines = tuple(f"queue {queue.queue.name}: common.{key}: no plugin of the queue knows it" for key in sorted(unknown))
+            raise ConfigurationError("the plugins cannot be used", lines)
+        return {**queue.sections, **together}
 
     def load_all(self, configuration: Configured) -> Loaded:
         """Return all plugins of an instance.

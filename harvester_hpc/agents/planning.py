@@ -12,6 +12,7 @@ from harvester_hpc.agents.batch_rooms import BatchRooms
 from harvester_hpc.agents.event_load import with_load
 from harvester_hpc.agents.fitting import Fitted, fitted, obeying
 from harvester_hpc.agents.shared_jobs import more_workers, open_jobs
+from harvester_hpc.agents.worker_numbers import WorkerNumbers
 from harvester_hpc.errors import Unavailable
 from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, look_again, step
@@ -46,6 +47,7 @@ class Planning:
         self.clock = agent.clock
         self.full_at: dict[str, float | None] = {}
         self.rooms = BatchRooms(agent)
+        self._numbers = WorkerNumbers(agent)
 
     def shared(self, connection: sqlite3.Connection, plugins: QueuePlugins) -> list[Job]:
         """Return jobs of a OneToMany queue that have workers and may get more."""
@@ -60,7 +62,7 @@ class Planning:
     def intend(self, plugins: QueuePlugins, wanted: Sequence[Job], room: int) -> list[Worker]:
         """Store the intent of at most ``room`` workers for ``wanted``, and end the jobs that fit into none; return the workers."""
         queue, maker = plugins.queue, plugins.worker_maker
-        if not maker.is_resource_ready():
+        if not self._numbers.are_settled() or not maker.is_resource_ready():
             return []
         ready = maker.num_ready_resources()
         site = self.rooms.of(queue)
@@ -116,7 +118,7 @@ class Planning:
             Unavailable: the worker maker has no size for them.
         """
         queue, maker = plugins.queue, plugins.worker_maker
-        if not maker.is_resource_ready():
+        if not self._numbers.are_settled() or not maker.is_resource_ready():
             return []
         ready = maker.num_ready_resources()
         site = self.rooms.of(queue)

@@ -94,6 +94,9 @@ class HarvesterFile(FileModel):
     bigpandamon: Annotated[
         str, Field(pattern=r"^https?://", description="address of the monitor that `logs --bigpandamon` names pages of")
     ] = "https://bigpanda.cern.ch"
+    queueList: Annotated[
+        str | list[str], Field(description='the queues that are served, of those in `queues` and in the remote file; "ALL" for all')
+    ] = "ALL"
     queues: Annotated[dict[str, QueueSettings], Field(description="PanDA queues by name")] = {}
 
 

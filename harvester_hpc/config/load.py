@@ -23,6 +23,7 @@ from harvester_hpc.config.problems import Finding, Problem, shown
 from harvester_hpc.config.queue_file import LOG_EXPOSER
 from harvester_hpc.config.queues import QueueReader
 from harvester_hpc.config.source import Document
+from harvester_hpc.config.templates import LIST, Queues
 from harvester_hpc.config.validate import unsaid, validated
 from harvester_hpc.config.values import Configuration, frozen
 from harvester_hpc.errors import ConfigurationError
@@ -119,7 +120,7 @@ class _Reading:
         )
         own, defaults = self._member(document, "queues"), [*self._defaults(chain), *_for_all_queues(document)]
         usable = not self.problems  # all but the queues is right
-        queues = reader.read(own, document, defaults)
+        queues = reader.read([Queues(place=document.place.below("queues"), values=own)], document, defaults)
         self.problems.extend(reader.problems)
         if outer is None or facility is None or not usable:
             return None
@@ -142,7 +143,7 @@ class _Reading:
 
     def _outer(self, document: Document) -> HarvesterFile | None:
         """Return the user's file without its facility and queues, which are checked with what lies below them."""
-        own = {key: value for key, value in document.values.items() if key not in ("facility", "queues", "extends", "$schema")}
+        own = {key: value for key, value in document.values.items() if key not in ("facility", "queues", "extends", "$schema", LIST)}
         values, findings = expanded_values(own, self.environ)
         outer, wrong = validated(HarvesterFile, values)
         findings += [*wrong, *(unsaid(agent_findings(outer.agents), wrong) if outer else ())]

@@ -18,9 +18,10 @@ from harvester_hpc.config.facility_file import FacilitySettings
 from harvester_hpc.config.later import LATER, later_findings, without_later
 from harvester_hpc.config.layers import Layer, Stack, stacked
 from harvester_hpc.config.limits import jobs_per_worker, queue_findings, queue_warnings
-from harvester_hpc.config.problems import Finding, Keys, Problem, shown
+from harvester_hpc.config.problems import Finding, Keys, Problem
 from harvester_hpc.config.queue_file import LOG_EXPOSER, SECTIONS, QueueSettings, names_another_plugin, queue_of, section_findings
 from harvester_hpc.config.source import Document
+from harvester_hpc.config.templates import COMMON, LIST, Queues, assembled
 from harvester_hpc.config.validate import unsaid, validated
 from harvester_hpc.config.values import QueueConfiguration, frozen
 from harvester_hpc.model.facility import Facility
@@ -48,24 +49,22 @@ class QueueReader:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def read(self, queues: Mapping[str, Any], document: Document, defaults: Sequence[Layer]) -> dict[str, QueueConfiguration]:
+    def read(self, files: Sequence[Queues], document: Document, defaults: Sequence[Layer]) -> dict[str, QueueConfiguration]:
         """Return the queues that are right, by name; the others are in ``problems``.
 
         Args:
-            queues: the member of that name of ``document``.
+            files: the queues of each file that has some, the lowest first; the last is ``document``.
             defaults: what lies below every queue, the lowest first.
         """
-        top = document.place.below("queues")
-        if not queues:
-            self.problems.append(Problem.at(top, 'names no queue; at least one, such as {"MY_QUEUE": {}}'))
+        found = assembled(files, document.values.get(LIST), document.place.below(LIST))
+        self.problems.extend(found.problems)
+        if not found.layers and not found.problems:
+            self.problems.append(Problem.at(files[-1].place, 'names no queue; at least one, such as {"MY_QUEUE": {}}'))
         accesses: dict[str, Access] = {}
         right: dict[str, QueueConfiguration] = {}
         stacks: dict[str, Stack] = {}
-        for name, values in queues.items():
-            if not isinstance(values, dict):
-                self.problems.append(Problem.at(top.below(name), f"must be an object; it is {shown(values)}"))
-                continue
-            stacks[name] = stacked([*defaults, Layer(place=top.below(name), values=values)], _replaces)
+        for name, layers in found.layers.items():
+            stacks[name] = stacked([*defaults, *layers], _replaces)
             queue = self._queue(name, stacks[name], accesses)
             if queue is not None:
                 right[name] = queue
@@ -100,6 +99,7 @@ class QueueReader:
             queue=queue if self.facility is None else replace(queue, cache=kept_cache(queue.cache, self.facility, self.environ)),
             sections=MappingProxyType({kind: frozen(values[kind]) for kind in there}),
             where=MappingProxyType({kind: str(stack.place((kind,))) for kind in there}),
+            common=frozen(values.get(COMMON) or {}),
         )
 
     def _access(self, name: str, settings: QueueSettings) -> Access | str | None:
@@ -132,8 +132,6 @@ class QueueReader:
 def _name_findings(name: str) -> list[Finding]:
     if not _NAME.fullmatch(name):
         return [Finding(keys=(), message="the name of a queue has letters, digits and _ . @ + - only, and at most 100 of them")]
-    if name.endswith("_TEMPLATE"):
-        return [Finding(keys=(), message="a template of queues: not yet; a facility file may hold defaults")]
     return []
 
 

@@ -60,11 +60,13 @@ class QueueConfiguration:
         sections: {kind: section}, the seven of ``queue_file.SECTIONS``, and logExposer where there is one; frozen JSON, name and
             module included.
         where: {kind: ``file: path`` where the section was written}, for messages.
+        common: settings for every plugin that knows them and does not say otherwise; frozen JSON.
     """
 
     queue: Queue
     sections: Mapping[str, Mapping[str, Any]]
     where: Mapping[str, str] = field(default_factory=dict)
+    common: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -414,3 +414,17 @@ def test_hops_that_cannot_be_used_say_why(stager: Mapping[str, Any], says: str) 
 def test_a_monitor_cannot_move_batches() -> None:
     with pytest.raises(PluginMissing, match="is no monitor"):
         load(a("ACarrier"), kind="monitor")
+
+
+def test_a_common_setting_goes_to_each_plugin_that_knows_it_and_does_not_say_otherwise() -> None:
+    queue = configured("Q", workerMaker=a("AllWorkerMaker", retries=7))
+    queue = dataclasses.replace(queue, common={"retries": 4})
+    made: Any = Registry(Finder()).plugins_of(instance({"Q": queue}, a("AllCommunicator")))["Q"]
+    assert (made.worker_maker.settings.retries, made.submitter.settings.retries) == (7, 4)
+
+
+def test_a_common_setting_that_no_plugin_knows_is_a_problem() -> None:
+    queue = dataclasses.replace(configured("Q"), common={"retrys": 4})
+    with pytest.raises(ConfigurationError) as caught:
+        Registry(Finder()).plugins_of(instance({"Q": queue}, a("AllCommunicator")))
+    assert caught.value.problems == ("queue Q: common.retrys: no plugin of the queue knows it",)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harvester_hpc.config.existing.notes import Notes
+from harvester_hpc.config.templates import ALL, COMMON, DYNAMIC, IS_TEMPLATE, TEMPLATE, is_template
 from harvester_hpc.errors import ConfigurationError, did_you_mean
 
 Values = dict[str, Any]
@@ -37,8 +38,8 @@ def put_together(queues: Mapping[str, Values], wanted: Iterable[str] | None, not
     Args:
         wanted: names, or None for all; ALL and DYNAMIC among them too.
     """
-    templates = {name: queue for name, queue in queues.items() if _is_template(name, queue)}
-    names = None if wanted is None or not {"ALL", "DYNAMIC"}.isdisjoint(set(wanted)) else list(wanted)
+    templates = {name: queue for name, queue in queues.items() if is_template(name, queue)}
+    names = None if wanted is None or not {ALL, DYNAMIC}.isdisjoint(set(wanted)) else list(wanted)
     found = {}
     for name in names or (name for name in queues if name not in templates):
         if name not in queues:
@@ -51,26 +52,22 @@ def put_together(queues: Mapping[str, Values], wanted: Iterable[str] | None, not
     return found
 
 
-def _is_template(name: str, queue: Values) -> bool:
-    return queue.get("isTemplateQueue") is True or name.endswith("_TEMPLATE")
-
-
 def _of_template(name: str, queue: Values, templates: Mapping[str, Values], notes: Notes) -> Values:
     own, below = _without_remarks(queue, notes), {}
-    template = own.pop("templateQueueName", None)
+    template = own.pop(TEMPLATE, None)
     if template is not None and template in templates:
         below = _without_remarks(templates[template], None)
         notes.translated("templateQueueName", template, "what it says stands in the queue")
     elif template is not None:
         notes.impossible("templateQueueName", template, f"there is no such template{did_you_mean(str(template), templates)}")
-    for key in ("isTemplateQueue", "templateQueueName"):
+    for key in (IS_TEMPLATE, TEMPLATE):
         below.pop(key, None)
         own.pop(key, None)
     together = {**below, **own}
     for key in MERGED:
         if isinstance(below.get(key), dict) and isinstance(own.get(key), dict):
             together[key] = {**below[key], **own[key]}
-    common = together.pop("common", None)
+    common = together.pop(COMMON, None)
     if isinstance(common, dict) and common:
         notes.translated("common", common, "stands in each plugin's section that does not say otherwise")
         for key in PLUGINS:

@@ -1,6 +1,7 @@
 """The agents on a real store, with fakes outside: what goes well, what goes wrong, and what must never happen."""
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -640,6 +641,37 @@ def test_a_bad_command_file_is_put_aside(worlds: Worlds) -> None:
     (world.inbox / "c.json").write_text("[" * 100_000)
     world.settle()
     assert sorted(path.name for path in world.inbox.iterdir()) == ["a.bad", "b.bad", "c.bad"]
+
+
+def test_a_command_with_half_a_character_is_carried_out_and_holds_up_no_other(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=2, instant=False, finishes=False)
+    world.settle()
+    (world.inbox / "a.json").write_text(json.dumps({"kind": "kill_jobs", "ids": [1], "why": "caf\udce9"}))
+    kill(world, 2)
+    world.later(31.0)
+    assert [world.job(number).state for number in (1, 2)] == [JobState.CANCELLED] * 2
+
+
+def test_a_command_that_cannot_be_read_for_a_moment_is_not_lost(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = worlds(jobs_waiting=1, instant=False, finishes=False)
+    world.settle()
+    kill(world, 1)
+
+    def stale(*_: Any, **__: Any) -> str:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_text", stale)
+        world.later(5.0)
+    world.later(31.0)
+    assert world.job(1).state is JobState.CANCELLED
+
+
+def test_words_that_are_no_text_stop_no_agent(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1)
+    world.communicator.faults.fail("get_jobs", 1, "half \udcff")
+    world.settle()
+    assert any("half ?" in why for _, _, why in world.troubles())
 
 
 def test_a_stop_meant_for_an_earlier_instance_stops_nobody(worlds: Worlds) -> None:

@@ -143,8 +143,8 @@ def test_duplicate_keys_and_missing_variables_are_reported_with_the_rest(tmp_pat
 
 @pytest.mark.parametrize("attribute", PUBLISHED.split())
 def test_every_published_attribute_is_known(tmp_path: Path, attribute: str) -> None:
-    assert not [line for line in of_queue(tmp_path, {attribute: ["nonsense"]}) if "unknown key" in line]
-    assert of_queue(tmp_path, {attribute: ["nonsense"]}), "nonsense is refused, not ignored"
+    assert not [line for line in of_queue(tmp_path, {attribute: [["nonsense"]]}) if "unknown key" in line]
+    assert of_queue(tmp_path, {attribute: [["nonsense"]]}), "nonsense is refused, not ignored"
 
 
 @pytest.mark.parametrize("attribute", sorted(LATER))
@@ -156,10 +156,8 @@ def test_an_attribute_whose_behaviour_comes_later_is_accepted_only_where_it_asks
         assert of_queue(tmp_path, {attribute: value}) == [f"{attribute}: {later.what}: not yet; leave it out (it is {json.dumps(value)})"]
 
 
-def test_templates_are_refused_and_not_ignored(tmp_path: Path) -> None:
-    (line,) = of_queue(tmp_path, {"isTemplateQueue": True})
-    assert line.startswith("isTemplateQueue:")
-    assert "not yet" in line
+def test_a_template_that_is_not_there_is_named(tmp_path: Path) -> None:
+    assert of_queue(tmp_path, {"templateQueueName": "T"}) == ["templateQueueName: there is no template T"]
 
 
 def test_a_mode_or_a_state_that_there_is_not_is_answered_with_those_that_there_are(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_what_is_shown_loads_to_the_same_again(tmp_path: Path) -> None:
 
 def test_every_field_of_the_model_is_shown_in_the_words_of_the_file(tmp_path: Path) -> None:
     shown = show(loaded(tmp_path, RICH))
-    later_or_twice = {"pandaQueueName", "queueName", "walltimeLimit", "initEventsMultipler"}
+    later_or_twice = {"isTemplateQueue", "templateQueueName", "pandaQueueName", "queueName", "walltimeLimit", "initEventsMultipler"}
     assert set(shown["queues"]["Q"]) == set(QueueSettings.model_fields) - later_or_twice
     assert set(shown["agents"]) == set(HarvesterFile.model_fields["agents"].get_default().__class__.model_fields)
     notes = {"extends", "defaults", "commonPartOf", "retired", "modulesThere", "sources", "checked", "facts", "notes"}
