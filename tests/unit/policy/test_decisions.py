@@ -10,7 +10,7 @@ from harvester_hpc.model.job import Job, JobId, JobState, Outcome
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.worker import MapType, Worker, WorkerId, WorkerPlan, WorkerState
 from harvester_hpc.policy.backoff import pause_s
-from harvester_hpc.policy.fetching import jobs_to_fetch
+from harvester_hpc.policy.fetching import by_state, jobs_to_fetch
 from harvester_hpc.policy.packing import workers_to_make
 from harvester_hpc.policy.patience import is_given_up, next_look_s, reason_to_kill, together
 from harvester_hpc.policy.verdict import verdict
@@ -32,7 +32,7 @@ def queue(**attributes: Any) -> Queue:
     (5, {J.PREPARED: 9}, 100, 0),
 ])
 def test_fetched_is_the_limit_minus_what_waits(limit: int | None, counts: dict[JobState, int], bunch: int, wanted: int) -> None:
-    assert jobs_to_fetch(queue(limit_jobs=limit), counts, bunch) == wanted
+    assert jobs_to_fetch(queue(limit_jobs=limit), list(by_state(counts)), bunch).number == wanted
 
 
 @pytest.mark.parametrize(("attributes", "counts", "room"), [
@@ -46,7 +46,7 @@ def test_fetched_is_the_limit_minus_what_waits(limit: int | None, counts: dict[J
     ({"max_workers": 10}, {W.FINISHED: 99, W.FAILED: 99, W.MISSED: 9}, 10),
 ])
 def test_new_workers_keep_to_every_limit(attributes: dict[str, int], counts: dict[WorkerState, int], room: int) -> None:
-    assert workers_to_make(queue(**attributes), counts, 100) == room
+    assert workers_to_make(queue(**attributes), counts, 100).number == room
 
 
 def test_pauses_grow_and_end_at_a_bound_and_are_spread() -> None:
