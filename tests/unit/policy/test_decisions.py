@@ -143,6 +143,12 @@ def test_an_unknown_worker_is_given_up_after_a_patience_only() -> None:
     assert is_given_up(a_worker(W.RUNNING, gone=100.0), 161.0, 60.0)
 
 
+def test_a_killed_worker_that_nobody_knows_any_more_is_not_waited_for_as_long() -> None:
+    assert not is_given_up(a_worker(W.SUBMITTED, gone=100.0, kill="enough"), 219.0)
+    assert is_given_up(a_worker(W.SUBMITTED, gone=100.0, kill="enough"), 221.0)
+    assert not is_given_up(a_worker(W.SUBMITTED, gone=100.0), 221.0)
+
+
 def test_an_unknown_worker_that_gives_signs_of_life_is_not_given_up() -> None:
     assert not is_given_up(a_worker(W.RUNNING, gone=100.0, heartbeat=500.0), 550.0, 60.0)
     assert is_given_up(a_worker(W.RUNNING, gone=100.0, heartbeat=500.0), 561.0, 60.0)
