@@ -31,6 +31,7 @@ class WorkerStatistics:
         self.database = agent.database
         self._look_at = 0.0
         self._ask_at = 0.0
+        self._refused = ""
 
     def run_once(self) -> int:
         """Tell what is to be told; return of how many sites."""
@@ -50,16 +51,20 @@ class WorkerStatistics:
             known = statistics.known(connection)
             numbers = self._numbers(connection, known)
         due = {site: one for site, one in numbers.items() if _is_due(known.get(site), json.dumps(one), now)}
-        for site, one in due.items():
-            if not self.agent.attempt(STATISTICS, lambda site=site, one=one: self._sent(site, one)):  # type: ignore[misc]
-                return 0
-        if due:
+        told: dict[str, Numbers] = {}
+        # One that was not taken comes last: the others must not wait behind it.
+        for site in sorted(due, key=lambda site: site == self._refused):
+            if not self.agent.attempt(STATISTICS, lambda site=site: self._sent(site, due[site])):  # type: ignore[misc]
+                self._refused, self._look_at = site, 0.0
+                break
+            told[site] = due[site]
+        if told:
             with self.database.write() as write:
-                for site, one in due.items():
+                for site, one in told.items():
                     statistics.told(write, site, json.dumps(one))
-                for site in due.keys() - self._sites().values():
+                for site in told.keys() - self._sites().values():
                     statistics.forget(write, site)
-        return len(due)
+        return len(told)
 
     def _sent(self, site: str, numbers: Numbers) -> bool:
         self.house.communicator.update_worker_stats(site, numbers)

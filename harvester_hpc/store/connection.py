@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from harvester_hpc.errors import StoreCorrupt, StoreError, StoreMissing, StoreUnusable
 from harvester_hpc.store import schema
@@ -135,10 +136,25 @@ def in_our_words(error: sqlite3.Error, path: Path) -> StoreError | None:
     return StoreUnusable(f"the store {path} {saying[0]}", why=f"SQLite says: {error}", remedy=saying[1])
 
 
+class _Lenient(sqlite3.Connection):
+    """Takes halves of characters too, which SQLite does not: JSON and names of files may hold them, and nobody's words stop an agent."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """Execute a sentence; what is no text in the values of its parameters is replaced by question marks."""
+        try:
+            return super().execute(sql, parameters)
+        except UnicodeEncodeError:
+            return super().execute(sql, [_as_text(value) for value in parameters])
+
+
+def _as_text(value: Any) -> Any:
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
+
+
 def _opened(path: Path, query: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?{query}", uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False,
-        cached_statements=256,
+        cached_statements=256, factory=_Lenient,
     )
     try:
         connection.execute("PRAGMA foreign_keys = ON")

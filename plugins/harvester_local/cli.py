@@ -72,6 +72,7 @@ def serve(
     served = ServedSystem(folder.resolve(), service, port)
     for one in wanted:
         served.faults.add(*fault_of(one))
+    (folder / "inbox").mkdir(parents=True, exist_ok=True)
     click.echo(f"serving {folder} at {served.url} (jobs: {folder}/inbox)")
     try:
         served.serve()

@@ -104,12 +104,14 @@ class Credential:
         Raises:
             Unavailable: a file is missing, readable by others, or holds no certificate.
         """
+        authorities = self._settings.ca_file  # not ours: whoever we are is not to be renewed for it
+        theirs = mark_of(Path(authorities), secret=False) if authorities else ""
         with self._named():
-            marks = tuple(f"{path} {mark_of(path, secret=secret)}" for path, secret in self._files())
-            with self._lock:
-                if self._context is None or self._context[0] != marks:
-                    self._context = (marks, self._made())
-                return self._context[1]
+            marks = (theirs, *(f"{path} {mark_of(path, secret=secret)}" for path, secret in self._files()))
+        with self._lock:
+            if self._context is None or self._context[0] != marks:
+                self._context = (marks, self._made())
+            return self._context[1]
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -124,9 +126,9 @@ class Credential:
             raise CredentialRefused(error.what, credential=name, mark=mark, why=error.why, remedy=error.remedy) from error
 
     def _files(self) -> list[tuple[Path, bool]]:
-        """Return files that the connection is made of, and whether others must not read them."""
+        """Return files that say who we are, and whether others must not read them."""
         given = self._settings
-        files = ((given.ca_file, False), (given.proxy_file, True), (given.certificate_file, False), (given.key_file, True))
+        files = ((given.proxy_file, True), (given.certificate_file, False), (given.key_file, True))
         return [(Path(name), secret) for name, secret in files if name]
 
     def _made(self) -> SSLContext:
@@ -135,12 +137,17 @@ class Credential:
         given = self._settings
         try:
             context = ssl.create_default_context(cafile=given.ca_file or None)
-            if given.proxy_file or given.certificate_file:
-                # With an empty password a key that wants one fails instead of asking the terminal.
-                context.load_cert_chain(given.proxy_file or given.certificate_file, given.key_file or None, password="")
         except (OSError, ValueError) as error:
-            what = "no certificate to talk to the PanDA server with"
-            raise Unavailable(what, why=str(error), remedy="renew the proxy or certificate") from error
+            what = f"caFile {given.ca_file} cannot be used"
+            raise Unavailable(what, why=str(error), remedy="put the certificates of authorities there") from error
+        with self._named():
+            try:
+                if given.proxy_file or given.certificate_file:
+                    # With an empty password a key that wants one fails instead of asking the terminal.
+                    context.load_cert_chain(given.proxy_file or given.certificate_file, given.key_file or None, password="")
+            except (OSError, ValueError) as error:
+                what = "no certificate to talk to the PanDA server with"
+                raise Unavailable(what, why=str(error), remedy="renew the proxy or certificate") from error
         return context
 
 

@@ -13,10 +13,12 @@ from pathlib import Path
 
 from harvester_hpc.model.worker import Worker
 from harvester_hpc.ports.context import Context
+from harvester_psij.batch_template import BatchTemplate
 from harvester_psij.environment import environment_lines, module_lines
 from harvester_psij.launch_line import Tasks, launch_line
 from harvester_psij.programs import YODA, program, salvage, tasks_of, tied, way_of
 from harvester_psij.scheduler import Scheduler
+from harvester_psij.template_script import TemplateScript, template_script
 from harvester_psij.wanted import BATCH_LOG, batch_queue, wanted_by
 from harvester_psij.yoda_settings import YodaSettings
 
@@ -43,6 +45,7 @@ class ScriptExtras:
         pilot: argv of a pilot wrapper that runs in place of the job's own command; empty for none.
         launch: what is started, a way of ``programs.WAYS``; "": by mapType.
         yoda: how event ranges are run.
+        template: the batch script of the user's own that runs in place of our launcher; None for none.
         source_roots: folders that make our packages importable on the node; empty if they are installed there.
     """
 
@@ -51,6 +54,7 @@ class ScriptExtras:
     pilot: tuple[str, ...] = ()
     launch: str = ""
     yoda: YodaSettings = field(default_factory=YodaSettings)
+    template: BatchTemplate | None = None
     source_roots: tuple[str, ...] = ()
 
 
@@ -69,17 +73,18 @@ def script_values(worker: Worker, context: Context, extras: ScriptExtras, schedu
 
     Args:
         scheduler: None for this machine.
+
+    Raises:
+        BadTemplate: the user's own batch script cannot be used.
     """
     facility = context.facility
     way = way_of(worker.map_type, extras.launch, extras.pilot)
-    tasks = tasks_of(worker, way, extras.yoda)
-    late_wait_s = context.queue.late_wait_s if context.queue else 0.0
-    inside = program(worker, facility.python, way, tasks, filled_pilot(extras.pilot, worker, context), extras.yoda, late_wait_s)
-    line = launch_line(facility, tasks, [*extras.container, *inside])
-    if scheduler is None and tasks.ranks:
-        line = [*tied(facility.python), *line]
+    # What a template starts, and on how many nodes, is its own matter.
+    tasks = tasks_of(worker, way, extras.yoda) if extras.template is None else Tasks(nodes=worker.plan.nodes)
+    directives = scheduler.directives(wanted_by(worker, facility, extras.attributes, tasks)) if scheduler else []
+    theirs = template_script(extras.template, worker, context, directives) if extras.template else None
     return {
-        "directives": scheduler.directives(wanted_by(worker, facility, extras.attributes, tasks)) if scheduler else [],
+        "directives": list(theirs.directives) if theirs else directives,
         "log": [BATCH_LOG] if scheduler and scheduler.log_redirection else [],
         "setup": scheduler.setup(facility.launcher) if scheduler else [],
         "worker_id": str(worker.id),
@@ -92,9 +97,38 @@ def script_values(worker: Worker, context: Context, extras: ScriptExtras, schedu
         + ['HARVESTER_BATCH_ID="$batch_id"', *environment_lines(facility)],
         "prologue": [*module_lines(facility), *facility.prologue],
         "epilogue": list(facility.epilogue),
+        **(_started(theirs) if theirs else _launched(worker, context, extras, way, tasks, is_here=scheduler is None)),
+    }
+
+
+def _launched(
+    worker: Worker, context: Context, extras: ScriptExtras, way: str, tasks: Tasks, *, is_here: bool
+) -> dict[str, object]:
+    """Return the values that start a launcher of ours."""
+    facility = context.facility
+    late_wait_s = context.queue.late_wait_s if context.queue else 0.0
+    inside = program(worker, facility.python, way, tasks, filled_pilot(extras.pilot, worker, context), extras.yoda, late_wait_s)
+    line = launch_line(facility, tasks, [*extras.container, *inside])
+    if is_here and tasks.ranks:
+        line = [*tied(facility.python), *line]
+    return {
+        "template": [],
+        "child": '"$harvester_child"',
         "python_path": [shlex.quote(":".join(extras.source_roots))] if extras.source_roots else [],
         "launch_line": shlex.join(line),
         "salvage": [shlex.join([*extras.container, *salvage(worker, facility.python)])] if way == YODA else [],
+    }
+
+
+def _started(script: TemplateScript) -> dict[str, object]:
+    """Return the values that start a batch script of the user's own: all of its processes are told to end, not the shell alone."""
+    left_out = [script.values["left_out"]] if script.values["left_out"] else []
+    return {
+        "template": [dict(script.values) | {"left_out": left_out}],
+        "child": '-- "-$harvester_child"',
+        "python_path": [],
+        "launch_line": script.launch_line,
+        "salvage": [],
     }
 
 

@@ -2,13 +2,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Protocol
 
 from harvester_hpc.errors import did_you_mean
 from harvester_hpc.ports.context import Context
+from harvester_psij.batch_template import BadTemplate
 from harvester_psij.launch_line import LAUNCHERS
 from harvester_psij.programs import ASKING, OF_RANKS, PULL, SINGLE, WAYS, YODA, way_of
 from harvester_psij.scheduler import SCHEDULERS
+from harvester_psij.template_script import usable
 from harvester_psij.yoda_settings import YodaSettings
 
 OPTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_]*)?")
@@ -41,11 +44,30 @@ class Launching(Protocol):
         """How event ranges are run."""
         ...
 
+    @property
+    def container(self) -> tuple[str, ...]:
+        """Argv put before the interpreter."""
+        ...
+
+    @property
+    def template_file(self) -> str:
+        """Batch script of the user's own; "" for none."""
+        ...
+
+    @property
+    def template_values(self) -> Mapping[str, str]:
+        """Placeholders of the user's own."""
+        ...
+
 
 def launch_problems(settings: Launching, context: Context) -> tuple[str, ...]:
     """Return why what the queue wants to start cannot be started, one line each."""
     found = [f"yoda.{problem}" for problem in settings.yoda.problems()]
     queue, facility = context.queue, context.facility
+    if settings.template_file:
+        return (*found, *_template_problems(settings, context))
+    if settings.template_values:
+        found.append("template_values: there is no template_file for them")
     if queue is None:
         return tuple(found)
     ways = WAYS[queue.map_type]
@@ -66,6 +88,18 @@ def launch_problems(settings: Launching, context: Context) -> tuple[str, ...]:
     if way == YODA and walltime_s and walltime_s <= settings.yoda.margin_s + settings.yoda.grace_s:
         found.append(f"yoda.margin_s: with grace_s it leaves nothing of the walltime, {walltime_s} s")
     return tuple(found)
+
+
+def _template_problems(settings: Launching, context: Context) -> list[str]:
+    found = [
+        f"{name}: a queue with a template_file starts what that says; leave one of them out"
+        for name in ("pilot", "launch", "container") if getattr(settings, name)
+    ]
+    try:
+        usable(settings.template_file, settings.template_values, context)
+    except BadTemplate as error:
+        found.append(f"template_file: {error}")
+    return found
 
 
 def setup_problems(settings: Timed, context: Context) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from harvester_hpc.messenger.values import Claim
 from harvester_hpc.model.worker import Worker
 from harvester_hpc.ports.batch import Busy, Lookup, NotThere, Preview, Refused, Submission, Submitted, Uncertain
 from harvester_hpc.ports.context import Context
+from harvester_psij.batch_template import BadTemplate
 from harvester_psij.clerk import Clerk, Clerks
 from harvester_psij.command import need
 from harvester_psij.desk import desk_of
@@ -29,6 +30,7 @@ from harvester_psij.scheduler import Scheduler
 from harvester_psij.script import ScriptExtras, script_values, source_roots
 from harvester_psij.setup_problems import launch_problems, setup_problems
 from harvester_psij.submit_once import FAILED
+from harvester_psij.template_script import template_of
 from harvester_psij.wanted import BATCH_LOG
 from harvester_psij.yoda_settings import YodaSettings
 
@@ -56,6 +58,8 @@ class SubmitterSettings:
         pilot: argv of a pilot wrapper that runs in place of the job's own command.
         launch: what is started in the allocation: single, multijob, yoda or check; "" for what belongs to the queue's mapType.
         yoda: how event ranges are run.
+        template_file: a batch script of the user's own, with placeholders, that runs in place of our launcher; absolute path; "" for none.
+        template_values: placeholders of the user's own in it; they go before ours.
         pass_environment: variables that a local worker gets besides PATH, HOME and the like.
     """
 
@@ -68,6 +72,8 @@ class SubmitterSettings:
     pilot: tuple[str, ...] = ()
     launch: str = ""
     yoda: YodaSettings = field(default_factory=YodaSettings)
+    template_file: str = ""
+    template_values: Mapping[str, str] = field(default_factory=dict)
     pass_environment: tuple[str, ...] = ()
 
 
@@ -118,6 +124,7 @@ class PsijSubmitter:
         return ScriptExtras(
             attributes=settings.attributes, container=settings.container, pilot=settings.pilot, launch=settings.launch,
             yoda=settings.yoda, source_roots=source_roots(),
+            template=template_of(settings.template_file, settings.template_values, self._context),
         )
 
     def _submit(self, worker: Worker, extras: ScriptExtras, clerks: Clerks) -> Submission:
@@ -135,6 +142,8 @@ class PsijSubmitter:
                 return self._submit_batch(self._desk.scheduler, clerk, worker, record, values)
         except OSError as error:
             return Uncertain(why=f"{error.strerror}: {error.filename}")
+        except BadTemplate as error:
+            return Busy(why=str(error))  # before anything was begun
 
     @property
     def _scheduler(self) -> Scheduler | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harvester_hpc.cli.frame import COMMANDS
+from harvester_hpc.cli.frame import COMMANDS, brought
 from harvester_hpc.model.facility import Facility
 from harvester_hpc.model.file import File, FileId, FileKind, FileState
 from harvester_hpc.model.job import Job, JobId, JobState
@@ -31,7 +31,7 @@ def test_the_page_of_lifecycles_is_that_of_the_tables() -> None:
 def test_every_command_in_a_document_exists(text: str) -> None:
     content = (ROOT / text).read_text(encoding="utf-8")
     words = re.findall(r"(?:^\s*|`)harvester-hpc (?:--home \S+ |--debug )?([a-z]+)", content, re.MULTILINE)
-    assert [word for word in words if word not in COMMANDS] == []
+    assert [word for word in words if word not in {*COMMANDS, *brought()}] == []
     assert words or text == "CONTRIBUTING.md"
 
 
@@ -64,7 +64,7 @@ class TestThePluginOfTheReadme(PreparatorContract):
         (package / "__init__.py").touch()
         (package / "in_place.py").write_text(_blocks("python")[0])
         monkeypatch.syspath_prepend(tmp_path)
-        section = {**json.loads(_blocks("json")[0])["preparator"], "folder": str(tmp_path)}
+        section = {**json.loads(_blocks("json")[-1])["preparator"], "folder": str(tmp_path)}
         context = Context(instance="i", tag="abcde", state_dir=tmp_path, facility=Facility(name="here", scheduler="local"))
         yield Registry().load("preparator", section, context, where="README.md")
         for name in ("my_site.in_place", "my_site"):

@@ -16,6 +16,7 @@ from harvester_hpc.model.job import Job, JobId, JobState
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.worker import MapType, Worker, WorkerId, WorkerPlan, WorkerState
 from harvester_hpc.ports.context import Context
+from harvester_psij.batch_template import BatchTemplate
 from harvester_psij.psij_loading import load_psij
 from harvester_psij.scheduler import at_scheduler
 from harvester_psij.script import TEMPLATE, ScriptExtras, script_values
@@ -92,6 +93,21 @@ JUMBOS = {"jumbo-slurm": "slurm-gpu", "jumbo-local": "local"}
 YODA = YodaSettings(payload_mode="lines", cores_per_payload=16, gpus_per_payload=1, range_limit_s=600.0, out_suffix=".root")
 #: Workers that are submitted without jobs, by what they do: ask for one, ask for many, fetch their own.
 LATE = {"late": MapType.ONE_TO_ONE, "late-many": MapType.MANY_TO_ONE, "pull": MapType.NO_JOB}
+#: Workers that run a batch script of the user's own, as it was written for the existing Harvester.
+TEMPLATES = {"template-slurm": "slurm-gpu", "template-pbs": "pbs-pals", "template-local": "local"}
+TEMPLATE_OF_USER = """#!/bin/bash -l
+#SBATCH -J pilot_{workerID} -N {nNode} --qos=premium
+#SBATCH --ntasks-per-node {nCorePerNode}
+#SBATCH -t {requestWalltimeMinute}
+#SBATCH --output={logSubDir}/%j.out
+#PBS -N pilot
+#PBS -l select={nNode}:ncpus={nCorePerNode},walltime={walltime}
+#PBS -q large
+
+export HARVESTER_CONTAINER_IMAGE=${{IMAGE}}
+export PILOT_DIR={accessPoint}/${SLURM_JOB_ID}
+srun -n {nNode} bash -c 'awk "{{print \\$1}}" /proc/meminfo; exec pilot -q {computingSite} -j {jobType} --id={harvesterID} {unknown}'
+"""
 WORKERS = {
     "local": WorkerPlan(nodes=1, cores=2, walltime_s=3600),
     "slurm-plain": WorkerPlan(nodes=1, cores=1, walltime_s=90),
@@ -106,6 +122,10 @@ def script(site: str) -> str:
         return _script_of_file(site)
     if site in FAR:
         return _script(FAR[site], EXTRAS, FAR_PLAN, "", MapType.ONE_TO_MANY)
+    if site in TEMPLATES:
+        extras = replace(EXTRAS, template=BatchTemplate(path="/home/me/pilot.template", text=TEMPLATE_OF_USER, values={}))
+        facility = {**FAR, "slurm-gpu": SITES["slurm-gpu"][0], "local": SITES["local"][0]}[TEMPLATES[site]]
+        return _script(facility, extras, FAR_PLAN, "", MapType.MANY_TO_ONE)
     if site in JUMBOS:
         facility, extras = SITES[JUMBOS[site]]
         launcher = "mpiexec" if facility.launcher == "single" else facility.launcher
@@ -156,15 +176,15 @@ def _script(
     return written.getvalue()
 
 
-@pytest.mark.parametrize("site", sorted([*SITES, *CROWDS, *JUMBOS, *LATE, *SITE_FILES, *FAR]))
+@pytest.mark.parametrize("site", sorted([*SITES, *CROWDS, *JUMBOS, *LATE, *SITE_FILES, *FAR, *TEMPLATES]))
 def test_a_sites_script_is_what_it_was(site: str) -> None:
     assert script(site) == (GOLDEN / f"{site}.sh").read_text()
 
 
 def test_no_script_is_left_over() -> None:
-    assert {path.stem for path in GOLDEN.glob("*.sh")} == {*SITES, *CROWDS, *JUMBOS, *LATE, *SITE_FILES, *FAR}
+    assert {path.stem for path in GOLDEN.glob("*.sh")} == {*SITES, *CROWDS, *JUMBOS, *LATE, *SITE_FILES, *FAR, *TEMPLATES}
 
 
 if __name__ == "__main__":
-    for name in (*SITES, *CROWDS, *JUMBOS, *LATE, *SITE_FILES, *FAR):
+    for name in (*SITES, *CROWDS, *JUMBOS, *LATE, *SITE_FILES, *FAR, *TEMPLATES):
         (GOLDEN / f"{name}.sh").write_text(script(name))

@@ -25,6 +25,8 @@ IDLE: Mapping[str, str] = {
     "logBaseURL": "logExposer says under which address logs are seen (docs/logs.md)", "uploadLog": "logExposer does it (docs/logs.md)",
     "use_squeue_monitor": "one question for all workers", "submitMode": "the pilot's own settings go into its command",
 }
+#: What only the template of a batch script wants of a submitter, for its placeholders.
+TEMPLATE_VALUES = ("tokenDir", "tokenName", "tokenOrigin", "submitMode", "nCoreFactor")
 CORES = ("nCore", "nCorePerNode", "nNode", "nNodes", "nGpuPerNode", "maxWalltime")
 #: The site file for a batch system of which no more is known.
 SITES: Mapping[str, str] = {
@@ -69,6 +71,7 @@ def batch_of(queue: Mapping[str, Any], made: Values, notes: Notes) -> Batch:
         if isinstance(queue.get(kind), dict):
             notes.translated(f"{kind}.name", queue[kind].get("name"), f"plugin 'psij', batch system {scheduler or '(unknown)'}")
     _sizes(submitter, made, inside)
+    _template(submitter, made, inside)
     _rest(submitter, inside)
     return Batch(
         scheduler=scheduler, queue=_first(submitter, BATCH_QUEUES), project=_first(submitter, PROJECTS),
@@ -106,15 +109,31 @@ def _sizes(submitter: Mapping[str, Any], made: Values, notes: Notes) -> None:
         notes.translated("", said, f"resources of the queue: {wanted}")
 
 
+def _template(submitter: Mapping[str, Any], made: Values, notes: Notes) -> None:
+    """Let the queue's own batch script run; a Jinja template is another language."""
+    path = submitter.get("templateFile")
+    if not path:
+        return
+    if str(submitter.get("module", "")).endswith("_jinja"):
+        notes.impossible("templateFile", path, "no Jinja: write {nNode} for {{ nNode }} and so on, and name it as submitter.templateFile")
+        return
+    made["submitter"] = {"name": "psij", "templateFile": path}
+    words = "the same of plugin 'psij': it runs inside our script (docs/launching.md); look at it with `harvester-hpc submit --dry-run`"
+    notes.translated("templateFile", path, words)
+    values = {key: str(submitter[key]) for key in TEMPLATE_VALUES if isinstance(submitter.get(key), str | int)}
+    if values:
+        made["submitter"]["templateValues"] = values
+        notes.translated("", values, "templateValues of plugin 'psij'")
+
+
 def _rest(submitter: Mapping[str, Any], notes: Notes) -> None:
     for key, value in submitter.items():
-        if key in ("name", "module", "adaptor", *CORES, *BATCH_QUEUES):
+        if key in ("name", "module", "adaptor", "templateFile", *CORES, *BATCH_QUEUES):
             continue
         if key in PROJECTS:
             notes.translated(key, value, "facility.account")
-        elif key == "templateFile":
-            words = "the batch script is made from the site file: put its module loads and exports into facility.prologue, its"
-            notes.impossible(key, value, f"{words} #SBATCH or #PBS lines into facility.attributes, its command into submitter.pilot")
+        elif key in TEMPLATE_VALUES and submitter.get("templateFile"):
+            continue
         elif key in IDLE:
             notes.idle(key, value, IDLE[key])
         else:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from harvester_hpc.errors import Unavailable
 from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.command import Command, CommandKind
 from harvester_hpc.model.job import JobId, JobState
@@ -254,6 +255,26 @@ def test_numbers_are_told_at_once_to_who_asks_and_again_if_the_rows_are_locked(w
     assert results(world)["wms-2"] == "statistics of Q are sent"
 
 
+def test_a_site_whose_numbers_are_not_taken_holds_up_no_other(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = worlds()
+    served = world.house.queues["Q"]
+    sites = ("FIRST", "SECOND", "THIRD")
+    queues = {name: replace(served, queue=replace(served.queue, name=name, site=name)) for name in sites}
+    world.house = replace(world.house, queues=queues)
+    told: list[str] = []
+
+    def update(site: str, numbers: Any) -> None:
+        if site == "FIRST":
+            raise Unavailable("refused")
+        told.append(site)
+
+    monkeypatch.setattr(world.communicator, "update_worker_stats", update)
+    world.restart()
+    for _ in range(8):
+        world.later(61.0)
+    assert sorted(told) == ["SECOND", "THIRD"]
+
+
 def test_a_queue_that_is_gone_is_told_as_empty_and_then_no_more(worlds: Worlds) -> None:
     world = worlds()
     with world.database.write() as write:
@@ -406,3 +427,44 @@ def test_a_later_attempt_of_a_job_that_was_ended_can_be_ended_too(worlds: Worlds
         world.communicator.killed.clear()
         world.communicator.add_jobs(1, PandaID=1, attemptNr=2)
         world.communicator.attempts[1] = 2
+
+
+# -- numbers of workers -------------------------------------------------------------------------------------
+
+
+def test_a_new_store_gives_out_no_number_that_the_system_knows(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = worlds(jobs_waiting=1, instant=False, finishes=False)
+    answers: list[Any] = [Unavailable("away"), Unavailable("away"), 41]
+
+    def highest() -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Unavailable):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(world.communicator, "current_worker_id", highest, raising=False)
+    world.restart()
+    world.settle()
+    assert world.batch.submissions == [], "nobody knows yet which numbers are free"
+    world.later(40.0)
+    world.later(40.0)
+    assert world.worker(42).state is WorkerState.SUBMITTED
+    assert world.troubles() == []
+    world.later(4000.0)
+    assert answers == [], "it is asked once"
+
+
+def test_a_system_that_cannot_say_which_workers_it_knows_keeps_nobody_waiting_for_ever(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = worlds(jobs_waiting=1, instant=False, finishes=False)
+
+    def refused() -> int:
+        raise Unavailable("no such method")
+
+    monkeypatch.setattr(world.communicator, "current_worker_id", refused, raising=False)
+    world.restart()
+    for _ in range(6):
+        world.later(40.0)
+    assert world.worker(1).state is WorkerState.SUBMITTED
+    assert world.troubles() == []

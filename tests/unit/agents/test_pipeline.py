@@ -1,6 +1,7 @@
 """The agents on a real store, with fakes outside: what goes well, what goes wrong, and what must never happen."""
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -640,6 +641,55 @@ def test_a_bad_command_file_is_put_aside(worlds: Worlds) -> None:
     (world.inbox / "c.json").write_text("[" * 100_000)
     world.settle()
     assert sorted(path.name for path in world.inbox.iterdir()) == ["a.bad", "b.bad", "c.bad"]
+
+
+def test_a_command_with_half_a_character_is_carried_out_and_holds_up_no_other(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=2, instant=False, finishes=False)
+    world.settle()
+    (world.inbox / "a.json").write_text(json.dumps({"kind": "kill_jobs", "ids": [1], "why": "caf\udce9"}))
+    kill(world, 2)
+    world.later(31.0)
+    assert [world.job(number).state for number in (1, 2)] == [JobState.CANCELLED] * 2
+
+
+def test_a_command_that_cannot_be_read_for_a_moment_is_not_lost(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = worlds(jobs_waiting=1, instant=False, finishes=False)
+    world.settle()
+    kill(world, 1)
+
+    def stale(*_: Any, **__: Any) -> str:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_text", stale)
+        world.later(5.0)
+    world.later(31.0)
+    assert world.job(1).state is JobState.CANCELLED
+
+
+def test_what_a_payload_has_printed_is_told_without_its_secrets(worlds: Worlds, caplog: pytest.LogCaptureFixture) -> None:
+    world = worlds(jobs_waiting=1, instant=False)
+    world.settle()
+    world.batch.start(world.worker(1).key)
+    world.later(31.0)
+    said = "exit code 3: curl -H 'Authorization: Bearer eyJhbGciOiJSUzI1NiJ9.c2VjcmV0.c2lnbmF0dXJl' | it failed"
+    with caplog.at_level("DEBUG"):
+        world.messenger.tell(1, News(job_status={1: "failed"}, attributes={1: {"exeErrorDiag": said, "node": "n1"}}))
+        world.batch.end(world.worker(1).key)
+        world.later(40.0)
+    assert world.job(1).state is JobState.FAILED
+    report = world.communicator.reports[-1]
+    everything = f"{report} {world.job(1)} {caplog.text}"
+    assert "c2VjcmV0" not in everything
+    assert "it failed" in report.why
+    assert "it failed" in report.attributes["exeErrorDiag"]
+
+
+def test_words_that_are_no_text_stop_no_agent(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1)
+    world.communicator.faults.fail("get_jobs", 1, "half \udcff")
+    world.settle()
+    assert any("half ?" in why for _, _, why in world.troubles())
 
 
 def test_a_stop_meant_for_an_earlier_instance_stops_nobody(worlds: Worlds) -> None:

@@ -237,3 +237,16 @@ def _refusal_of(panda: PandaCommunicator) -> CredentialRefused:
         except Unavailable as error:
             assert "has not answered" in str(error)
     raise AssertionError("the alert was never heard")
+
+
+@pytest.mark.parametrize("content", [None, "no certificates"])
+def test_authorities_that_cannot_be_read_are_no_fault_of_the_credential(tmp_path: Path, content: str | None) -> None:
+    authorities = tmp_path / "authorities.pem"
+    if content is not None:
+        authorities.write_text(content)
+    shown = Credential(PandaSettings(
+        url="https://localhost:1", credential="panda", token_file=str(_token(tmp_path)), origin="vo", ca_file=str(authorities),
+    ))
+    with pytest.raises(Unavailable, match="authorities") as raised:
+        shown.context()
+    assert not isinstance(raised.value, CredentialRefused), "it would be renewed for nothing"

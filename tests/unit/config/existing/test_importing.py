@@ -91,7 +91,7 @@ def test_a_real_multi_job_queue_is_translated(sample: Imported) -> None:
     assert (queue["preparator"]["name"], queue["preparator"]["layout"]) == ("globus", "rucio")
     assert queue["preparator"]["localCollection"].startswith("9d6d994a")
     assert queue["stager"]["localCollection"].startswith("9d6d994a")
-    assert "submitter" not in queue
+    assert queue["submitter"]["templateFile"].endswith(".slurm.template")
     assert sample.values["extends"] == "slurm-generic"
     assert sample.values["facility"] == {"launcher": "srun", "node": {"cores": 136}}
 
@@ -197,3 +197,16 @@ def test_what_is_written_can_be_read_as_our_configuration(tmp_path: Path) -> Non
     configuration = load(tmp_path, {})
     assert configuration.queues["Q"].queue.resources.cores_per_node == 4
     assert configuration.facility.node.cores == 4
+
+
+def test_a_batch_template_is_taken_over_with_its_own_values(tmp_path: Path) -> None:
+    submitter = {"module": "pandaharvester.harvestersubmitter.slurm_submitter", "templateFile": "/t.sh", "tokenDir": "/tokens", "nCore": 4}
+    found = imported(None, write(tmp_path, Q={"submitter": submitter}), "", {})
+    assert found.values["queues"]["Q"]["submitter"] == {"name": "psij", "templateFile": "/t.sh", "templateValues": {"tokenDir": "/tokens"}}
+
+
+def test_a_jinja_template_is_not_taken_for_another_language(tmp_path: Path) -> None:
+    submitter = {"module": "pandaharvester.harvestersubmitter.slurm_submitter_jinja", "templateFile": "/t.sh"}
+    found = imported(None, write(tmp_path, Q={"submitter": submitter}), "", {})
+    assert "submitter" not in found.values["queues"]["Q"]
+    assert fates(found)["queues.json: Q.submitter.templateFile"] is Fate.IMPOSSIBLE

@@ -1,0 +1,123 @@
+#!/bin/bash
+#SBATCH --job-name=habcde-3mv
+#SBATCH --account=m1234_g
+#SBATCH --no-kill
+#SBATCH --export=NONE
+#SBATCH --no-requeue
+#SBATCH --chdir=/scratch/me/workers/4711
+#SBATCH --output=/scratch/me/workers/4711/batch.log
+#SBATCH --open-mode=append
+#SBATCH --constraint=gpu
+#SBATCH --licenses=scratch,cfs
+#SBATCH --nodes=2
+#SBATCH --qos=premium
+#SBATCH --ntasks-per-node=64
+#SBATCH --time=91
+# Worker 4711 of CERN_edge; made by harvester_hpc for this one submission.
+
+batch_id="$SLURM_JOB_ID"
+restart="${SLURM_RESTART_COUNT:-0}"
+access_point=/scratch/me/workers/4711
+cd "$access_point" || exit 1
+
+# First act: claim the access point. A second copy of this batch job, for whatever reason there is one, ends here.
+claim=worker_claim.json
+mine="$claim.$batch_id.$restart"
+
+say() { echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) batch job $batch_id: $*"; }
+
+leave() { say "$2"; rm -f "$mine"; exit "$1"; }
+
+claim_it() {
+    printf '{"batch_id": "%s", "host": "%s", "pid": %d, "started": %d, "restart": %d}\n' \
+        "$batch_id" "$(uname -n)" "$$" "$(date +%s)" "$restart" > "$mine" || leave 1 "cannot write into $access_point"
+    if ln "$mine" "$mine.link" 2>/dev/null; then
+        rm -f "$mine.link"
+        # NFS may make a link and report that it failed: look who has it.
+        ln "$mine" "$claim" 2>/dev/null || [ "$mine" -ef "$claim" ] || return 1
+        [ ! -d "$claim.d" ]
+        return
+    fi
+    # A file system without hard links.
+    mkdir "$claim.d" 2>/dev/null && [ ! -e "$claim" ] && mv "$mine" "$claim"
+}
+
+take_over() {
+    local held holder before
+    held=$(cat "$claim" 2>/dev/null)
+    holder=$(sed -n 's/.*"batch_id": *"\([^"]*\)".*/\1/p' <<< "$held")
+    before=$(sed -n 's/.*"restart": *\([0-9]*\).*/\1/p' <<< "$held")
+    [ "$holder" = "$batch_id" ] || leave 0 "the worker is claimed by batch job '$holder': nothing to do"
+    [ "$restart" -gt "${before:-0}" ] || leave 0 "this run has claimed the worker before: nothing to do"
+    leave 1 "restart $restart, which is not wanted here: ends"
+}
+
+claim_it || take_over
+rm -f "$mine"
+
+# Last act, however it comes to it: leave the exit code.
+finish() {
+    set +e
+    local part="$access_point/worker_exit.json.$$"
+    printf '{"exit_code": %d, "ended": %d, "terminated": %d}\n' "$1" "$(date +%s)" "$harvester_terminated" > "$part" && mv -f "$part" "$access_point/worker_exit.json"
+    [ -d /scratch/me/workers/.doorbell ] && : > /scratch/me/workers/.doorbell/4711
+}
+harvester_terminated=0
+trap 'finish $?' EXIT
+
+# bash runs a trap only when its child has ended, unless it waits for it: hence "&" and "wait" below.
+harvester_child=
+harvester_again=0
+harvester_told_to_end=0
+forward() {
+    harvester_again=1
+    harvester_told_to_end=1
+    [ -z "$harvester_child" ] || kill -TERM -- "-$harvester_child" 2>/dev/null
+}
+# USR1 and USR2: what a site may have sent some minutes before the time limit (--signal=B:USR1@120).
+trap forward USR1 USR2
+trap 'harvester_terminated=1; forward' TERM
+
+export HARVESTER_ID=CERN_edge
+export HARVESTER_WORKER_ID=4711
+export HARVESTER_ACCESS_POINT=/scratch/me/workers/4711
+export HARVESTER_MAPTYPE=ManyToOne
+export HARVESTER_NNODE=2
+export HARVESTER_NTASKS=2
+export HARVESTER_BATCH_ID="$batch_id"
+# With --export=NONE, srun would start its steps with an empty environment.
+export SLURM_EXPORT_ENV=ALL
+module load python/3.11
+export MPICH_GPU_SUPPORT_ENABLED=1
+set +e
+# The user's own script, as /home/me/pilot.template gives it, in a process group of its own: when it is told to end, all of it is.
+# Of its directives these count for nothing, since a worker is known by them: job-name, output.
+harvester_script="$access_point/.template.$batch_id.$restart"
+cat > "$harvester_script" <<'HARVESTER_TEMPLATE_0' || exit 1
+#
+#
+#
+#
+#
+#PBS -N pilot
+#PBS -l select=2:ncpus=64,walltime=01:30:30
+#PBS -q large
+
+export HARVESTER_CONTAINER_IMAGE=${IMAGE}
+export PILOT_DIR=/scratch/me/workers/4711/${SLURM_JOB_ID}
+srun -n 2 bash -c 'awk "{print \$1}" /proc/meminfo; exec pilot -q Q -j ANY --id=CERN_edge {unknown}'
+HARVESTER_TEMPLATE_0
+set -m
+[ "$harvester_told_to_end" = 0 ] || exit 143
+/bin/bash -l "$harvester_script" &
+harvester_child=$!
+[ "$harvester_told_to_end" = 0 ] || kill -TERM -- "-$harvester_child"
+harvester_again=1
+while [ "$harvester_again" = 1 ]; do
+    harvester_again=0
+    wait "$harvester_child"
+    harvester_rc=$?
+done
+harvester_child=
+module unload python
+exit "$harvester_rc"

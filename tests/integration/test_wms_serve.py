@@ -1,0 +1,29 @@
+"""``harvester-hpc wms serve`` as a person starts it."""
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+from tests.integration.instance import PATIENCE_S, PROGRAM, Instance, shell
+
+
+def test_a_job_that_is_dropped_into_the_folder_that_it_names_runs_at_an_instance(tmp_path: Path) -> None:
+    serving = subprocess.Popen([*PROGRAM, "wms", "serve", str(tmp_path / "wms"), "--port", "0"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert serving.stdout is not None
+        words = serving.stdout.readline().split()
+        url, inbox = words[3], Path(words[-1].rstrip(")"))
+        (inbox / "job.json").write_text(json.dumps([shell("true", queue="Q")]))
+        with Instance(tmp_path / "home") as instance:
+            communicator = {"name": "panda", "url": url}
+            instance.make({"extends": "local", "instance": "tests", "communicator": communicator, "queues": {"Q": {"pollInterval": 0.5}}})
+            instance.serve()
+            assert instance.wait(1) == "finished", instance.why(1)
+    finally:
+        serving.send_signal(signal.SIGINT)
+        code = serving.wait(PATIENCE_S)
+        if serving.stdout is not None:
+            serving.stdout.close()
+    assert code in (0, 130)
