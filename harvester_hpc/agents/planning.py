@@ -95,7 +95,7 @@ class Planning:
         if not room:
             return []
         now = self.clock.now()
-        found = [(self._fitted(plugins, site, chunk), number) for chunk, number in self._chunks(plugins, wanted, room)]
+        found = self._all_fitted(plugins, site, self._chunks(plugins, wanted, room), room)
         misfits = [
             step(job, JobState.FAILED, now, why=why, cause=Cause.TOO_LARGE, outcome=Outcome.FAILED)
             for one, _ in found for job, why in one.misfits
@@ -110,19 +110,34 @@ class Planning:
         ]
         return self._plan(queue, self._placed(queue, site, intents), [*misfits, *waiting])
 
-    def _fitted(self, plugins: QueuePlugins, site: Rooms, chunk: Sequence[Job]) -> Fitted:
-        """Return what becomes of a chunk in the batch queues that have room; who fits only into one that has none waits for it."""
+    def _all_fitted(
+        self, plugins: QueuePlugins, site: Rooms, chunks: Sequence[tuple[Sequence[Job], int]], room: int
+    ) -> list[tuple[Fitted, int]]:
+        """Return what becomes of chunks until ``room`` workers are found; those that wait for a batch queue keep nobody from another."""
+        found: list[tuple[Fitted, int]] = []
+        late: list[Job] = []
+        for chunk, number in chunks:
+            if room <= 0:
+                break
+            one, waiting = self._fitted(plugins, site, chunk)
+            found.append((one, number))
+            late += waiting
+            room -= number if one.plan is not None else 0
+        self._say(late, f"waits for room: {site.why_closed}")
+        return found
+
+    def _fitted(self, plugins: QueuePlugins, site: Rooms, chunk: Sequence[Job]) -> tuple[Fitted, list[Job]]:
+        """Return what becomes of a chunk in the batch queues that have room, and who fits only into one that has none."""
         queue, maker = plugins.queue, plugins.worker_maker
         refusal = self.rooms.refusal
         if len(site.open) == len(queue.resources.all_batch_queues):
-            return obeying(fitted(maker, queue, chunk), queue, refusal)
+            return obeying(fitted(maker, queue, chunk), queue, refusal), []
         narrow = replace(queue, resources=replace(queue.resources, batch_queue=site.open[0], batch_queues=site.open))
         one = obeying(fitted(maker, narrow, chunk), queue, refusal)
         whole = [obeying(fitted(maker, queue, [job]), queue, refusal) for job, _ in one.misfits]
         misfits = tuple(misfit for each in whole for misfit in each.misfits)
         late = {job.id for job, _ in one.misfits} - {job.id for job, _ in misfits}
-        self._say([job for job in chunk if job.id in late], f"waits for room: {site.why_closed}")
-        return replace(one, misfits=misfits)
+        return replace(one, misfits=misfits), [job for job in chunk if job.id in late]
 
     def _placed(self, queue: Queue, site: Rooms, intents: Sequence[Intent]) -> list[Intent]:
         """Return the intents for which the site and the queue's limits on cores, memory and types have room; say so if some have none."""
@@ -214,7 +229,7 @@ class Planning:
             workers.go_past(write, highest)
 
     def _chunks(self, plugins: QueuePlugins, wanted: Sequence[Job], room: int) -> list[tuple[Sequence[Job], int]]:
-        """Return (jobs that share a worker, how many such workers), at most ``room`` workers in all."""
+        """Return (jobs that share a worker, how many such workers): of shared jobs ``room`` workers in all, else all that may go."""
         queue, maker = plugins.queue, plugins.worker_maker
         if queue.map_type is not MapType.ONE_TO_MANY:
             size = min(max(1, maker.get_num_jobs_per_worker(room)), self.house.rows)
@@ -222,7 +237,7 @@ class Planning:
             full = chunks_of(wanted, size, mixture=queue.mixture, now=self.clock.now(), wait_s=maker.get_full_chunk_wait())
             self.full_at[queue.name] = full.next
             self._say(full.waiting, f"waits for other jobs to fill a worker, for {maker.get_full_chunk_wait():.0f} s at most")
-            return [(chunk, 1) for chunk in full.ready[:room]]
+            return [(chunk, 1) for chunk in full.ready]
         at_once = max(1, maker.get_num_workers_per_job(room))
         chunks: list[tuple[Sequence[Job], int]] = []
         with self.database.read() as connection:
