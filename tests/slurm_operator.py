@@ -14,7 +14,6 @@ class SlurmOperator:
 
     def __init__(self, slurm: Cluster) -> None:
         self.slurm = slurm
-        self.blurs: frozenset[str] = frozenset()
 
     def pause(self) -> None:
         """Take workers, and start none."""

@@ -12,6 +12,7 @@ import harvester_hpc
 from harvester_hpc import __version__
 from harvester_hpc.agents.base import Agent, Surroundings
 from harvester_hpc.agents.carrying_out import CarryingOut
+from harvester_hpc.agents.worker_numbers import WorkerNumbers
 from harvester_hpc.clock import as_text
 from harvester_hpc.model.command import Command, CommandKind
 from harvester_hpc.model.queue import Queue
@@ -47,6 +48,7 @@ class CommandManager(Agent):
         self._seen = 0.0
         self._looked_at = 0.0
         self._is_new = True
+        self._numbers = WorkerNumbers(self)
 
     def run_once(self) -> int:
         """Take what has come, carry it out; return how many commands were carried out."""
@@ -106,7 +108,10 @@ class CommandManager(Agent):
         self._ask_at = now + ASK_S
         if not 0.0 < self._alive_at - now <= ALIVE_S and self.attempt("", self._is_alive):
             self._alive_at = now + ALIVE_S
+        self._numbers.ask()
         received = self.attempt("", lambda: self.house.communicator.get_commands(BUNCH))
+        if received is not None:
+            self._numbers.system_answers()
         if received:
             with self.database.write() as write:
                 commands.insert(write, received)

@@ -9,6 +9,7 @@ from harvester_hpc.agents.base import Agent
 from harvester_hpc.model.event import EVENT_TOLD_AS, EventState
 from harvester_hpc.model.file import File
 from harvester_hpc.model.job import JobId
+from harvester_hpc.policy.masking import masked
 from harvester_hpc.ports.communicator import EVENT_OPEN, EventReply, EventReport, ZipReport
 from harvester_hpc.store import event as events
 from harvester_hpc.store import event_request as requests
@@ -176,5 +177,5 @@ def _report(one: Untold, files: Mapping[int, File]) -> EventReport:
         lfn=file.lfn, size=file.size or 0, checksum=file.checksum, url=file.url, endpoint=file.endpoint,
     )
     return EventReport(
-        range_id=one.range_id, status=EVENT_TOLD_AS[one.state], core_count=one.cores, cpu_s=one.cpu_s, why=one.why, zip=packed,
+        range_id=one.range_id, status=EVENT_TOLD_AS[one.state], core_count=one.cores, cpu_s=one.cpu_s, why=masked(one.why), zip=packed,
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from harvester_hpc.agents.base import Agent, Surroundings
+from harvester_hpc.agents.counts import Part, Question, job_counts, parts_to_fetch
 from harvester_hpc.clock import as_text
 from harvester_hpc.errors import AnswerLost, Unavailable
 from harvester_hpc.model.dialog import Level
@@ -14,7 +15,7 @@ from harvester_hpc.model.job import Job
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.turn import JOB_FETCHER
 from harvester_hpc.policy.dictionary import job_from
-from harvester_hpc.policy.fetching import jobs_to_fetch
+from harvester_hpc.policy.fetching import jobs_to_fetch, labels_to_ask
 from harvester_hpc.store import dialog as dialogs
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import job_call as calls
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class JobFetcher(Agent):
-    """Keeps nQueueLimitJob jobs of each queue waiting."""
+    """Keeps as many jobs of each queue waiting as its limits allow."""
 
     name = JOB_FETCHER
 
@@ -58,29 +59,43 @@ class JobFetcher(Agent):
         if self.waits(queue.name) or 0.0 < self._dry_until.get(queue.name, 0.0) - now <= self._dry_s:
             return 0
         with self.database.read() as connection:
-            wanted = jobs_to_fetch(queue, jobs.queue_counts(connection, queue.name), self.house.bunch)
-        if not wanted:
+            counts = job_counts(connection, queue)
+        wanted = jobs_to_fetch(queue, counts, self.house.bunch).number
+        parts = parts_to_fetch(queue, counts, wanted) if wanted else ()
+        if not parts:
             self._dry_until.pop(queue.name, None)
             return 0
-        received = self.attempt(queue.name, lambda: self._asked(queue, wanted))
-        if not received:
+        fetched = [self._fetch_part(queue, labels_to_ask(queue, self.house.draw()), part) for part in parts]
+        if self.waits(queue.name) or not any(fetched):
             self._dry_until[queue.name] = now + self._dry_s
-            return 0
-        self.house.reached("jobs received")
-        return self._store(queue, received)
+        return sum(fetched)
 
-    def _asked(self, queue: Queue, wanted: int) -> Sequence[Mapping[str, Any]]:
+    def _fetch_part(self, queue: Queue, labels: Sequence[str], part: Part) -> int:
+        """Ask for jobs of one label after the other until there are enough; return how many new ones were stored."""
+        new = received_number = 0
+        for label in labels:
+            question = Question(label=label, criteria=part.criteria, number=part.number - received_number)
+            if question.number < 1 or self.waits(queue.name):
+                break
+            received = self.attempt(queue.name, lambda question=question: self._asked(queue, question))  # type: ignore[misc]
+            if received:
+                self.house.reached("jobs received")
+                received_number += len(received)
+                new += self._store(queue, received)
+        return new
+
+    def _asked(self, queue: Queue, question: Question) -> Sequence[Mapping[str, Any]]:
         """Ask for jobs; where they are given once, keep before that we ask, and afterwards if the answer was lost."""
         if not self._gives_once:
-            return self._ask(queue, wanted)
-        wanted, begun = min(wanted, self._gives_once), self.clock.now()
+            return self._ask(queue, question)
+        question, begun = replace(question, number=min(question.number, self._gives_once)), self.clock.now()
         self._tell_left_over(queue.name)
         with self.database.write() as write:
-            calls.begin(write, queue.name, wanted)
+            calls.begin(write, queue.name, question.number)
         try:
-            received = self._ask(queue, wanted)
+            received = self._ask(queue, question)
         except AnswerLost as error:
-            self._tell_lost(LostAnswer(queue=queue.name, asked=begun, wanted=wanted, why=str(error)))
+            self._tell_lost(LostAnswer(queue=queue.name, asked=begun, wanted=question.number, why=str(error)))
             raise
         except Unavailable:
             self._answered(queue)
@@ -112,10 +127,9 @@ class JobFetcher(Agent):
             calls.lost(write, one.queue, one.why)
             dialogs.add(write, self.name, f"lost answer, queue {one.queue}", Level.WARNING, f"{words}: {one.why}")
 
-    def _ask(self, queue: Queue, wanted: int) -> Sequence[Mapping[str, Any]]:
-        site = queue.site or queue.name
-        criteria = queue.criteria or {}
-        return self.house.communicator.get_jobs(site, self.house.node_name, queue.label, self.house.node_name, wanted, criteria)
+    def _ask(self, queue: Queue, question: Question) -> Sequence[Mapping[str, Any]]:
+        site, node = queue.site or queue.name, self.house.node_name
+        return self.house.communicator.get_jobs(site, node, question.label, node, question.number, question.criteria)
 
     def _store(self, queue: Queue, received: Sequence[Mapping[str, Any]]) -> int:
         read = [job for job in (self._read(dictionary, queue) for dictionary in received) if job is not None]
@@ -125,8 +139,6 @@ class JobFetcher(Agent):
         self.house.reached("jobs stored")
         if new:
             log.info("fetched jobs=%d queue=%s known=%d", len(new), queue.name, len(read) - len(new))
-        else:
-            self._dry_until[queue.name] = self.clock.now() + self._dry_s
         return len(new)
 
     def _read(self, dictionary: Mapping[str, Any], queue: Queue) -> Job | None:

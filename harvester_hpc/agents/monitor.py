@@ -111,8 +111,17 @@ class MonitorAgent(Agent):
     def _take(self, plugins: QueuePlugins, pairs: Sequence[tuple[Worker, Sight]]) -> int:
         ended = [(worker, seen) for worker, seen in pairs if isinstance(seen, Seen) and seen.state in ENDS]
         going_on = [(worker, sight) for worker, sight in pairs if not (isinstance(sight, Seen) and sight.state in ENDS)]
+        self._tell_of_accounting(plugins.queue, [sight.why for _, sight in pairs if isinstance(sight, Unseen) and sight.away])
         moved = self._take_changes(plugins.queue, going_on)
         return moved + self._ends.take(plugins, ended)
+
+    def _tell_of_accounting(self, queue: Queue, silences: Sequence[str]) -> None:
+        """Let ``status`` say that some wait for the accounting, which nobody else waits for; or that it is over."""
+        key = f"{queue.name} (accounting)"
+        if silences:
+            self.begin_to_wait(key, f"{silences[0]}; {len(silences)} worker(s) that left the queue wait for it")
+        else:
+            self.works(key)
 
     def _look_again(self, group: Sequence[Worker], due: float) -> None:
         with self.database.write() as write:

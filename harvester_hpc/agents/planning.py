@@ -9,9 +9,11 @@ from dataclasses import replace
 from harvester_hpc.agents.access_point import highest_number, is_any_there, place
 from harvester_hpc.agents.base import Agent
 from harvester_hpc.agents.batch_rooms import BatchRooms
+from harvester_hpc.agents.budgets import Budgets
 from harvester_hpc.agents.event_load import with_load
 from harvester_hpc.agents.fitting import Fitted, fitted, obeying
 from harvester_hpc.agents.shared_jobs import more_workers, open_jobs
+from harvester_hpc.agents.worker_numbers import WorkerNumbers
 from harvester_hpc.errors import Unavailable
 from harvester_hpc.model.cause import Cause
 from harvester_hpc.model.job import Job, JobState, JobStep, Outcome, look_again, step
@@ -46,6 +48,9 @@ class Planning:
         self.clock = agent.clock
         self.full_at: dict[str, float | None] = {}
         self.rooms = BatchRooms(agent)
+        self.budgets = Budgets(agent)
+        self._held: dict[str, None] = {}  # why workers are held back, in order
+        self._numbers = WorkerNumbers(agent)
 
     def shared(self, connection: sqlite3.Connection, plugins: QueuePlugins) -> list[Job]:
         """Return jobs of a OneToMany queue that have workers and may get more."""
@@ -58,19 +63,39 @@ class Planning:
         return [job for job in found if more_workers(connection, queue, job, states[job.id], at_once)]
 
     def intend(self, plugins: QueuePlugins, wanted: Sequence[Job], room: int) -> list[Worker]:
-        """Store the intent of at most ``room`` workers for ``wanted``, and end the jobs that fit into none; return the workers."""
+        """Store the intent of at most ``room`` workers for ``wanted``, and end the jobs that fit into none; return the workers.
+
+        Where a limit has no room for jobs of one type of resources, those of others get theirs.
+        """
         queue, maker = plugins.queue, plugins.worker_maker
-        if not maker.is_resource_ready():
+        if not self._numbers.are_settled() or not maker.is_resource_ready():
             return []
         ready = maker.num_ready_resources()
+        room = room if ready is None else min(room, ready)
+        planned: list[Worker] = []
+        closed: set[str] = set()
+        self._held = {}
+        while room > len(planned) and wanted:
+            planned += self._intend_once(plugins, wanted, room - len(planned))
+            if self.budgets.shut or self.budgets.closed.keys() <= closed:
+                break
+            closed |= self.budgets.closed.keys()
+            taken = {job_id for worker in planned for job_id in worker.job_ids}
+            wanted = [job for job in wanted if job.resource_type not in closed and job.id not in taken]
+        self.rooms.say(queue, "; ".join(self._held))
+        return planned
+
+    def _intend_once(self, plugins: QueuePlugins, wanted: Sequence[Job], room: int) -> list[Worker]:
+        queue = plugins.queue
+        self.budgets.closed, self.budgets.shut = {}, ""
         site = self.rooms.of(queue)
-        room = min(number for number in (room, ready, site.number) if number is not None)
+        room = room if site.number is None else min(room, site.number)
         if site.why:
             self._hold_back(queue, site.why, wanted)
         if not room:
             return []
         now = self.clock.now()
-        found = [(self._fitted(plugins, site, chunk), number) for chunk, number in self._chunks(plugins, wanted, room)]
+        found = self._all_fitted(plugins, site, self._chunks(plugins, wanted, room), room)
         misfits = [
             step(job, JobState.FAILED, now, why=why, cause=Cause.TOO_LARGE, outcome=Outcome.FAILED)
             for one, _ in found for job, why in one.misfits
@@ -85,28 +110,46 @@ class Planning:
         ]
         return self._plan(queue, self._placed(queue, site, intents), [*misfits, *waiting])
 
-    def _fitted(self, plugins: QueuePlugins, site: Rooms, chunk: Sequence[Job]) -> Fitted:
-        """Return what becomes of a chunk in the batch queues that have room; who fits only into one that has none waits for it."""
+    def _all_fitted(
+        self, plugins: QueuePlugins, site: Rooms, chunks: Sequence[tuple[Sequence[Job], int]], room: int
+    ) -> list[tuple[Fitted, int]]:
+        """Return what becomes of chunks until ``room`` workers are found; those that wait for a batch queue keep nobody from another."""
+        found: list[tuple[Fitted, int]] = []
+        late: list[Job] = []
+        for chunk, number in chunks:
+            if room <= 0:
+                break
+            one, waiting = self._fitted(plugins, site, chunk)
+            found.append((one, number))
+            late += waiting
+            room -= number if one.plan is not None else 0
+        self._say(late, f"waits for room: {site.why_closed}")
+        return found
+
+    def _fitted(self, plugins: QueuePlugins, site: Rooms, chunk: Sequence[Job]) -> tuple[Fitted, list[Job]]:
+        """Return what becomes of a chunk in the batch queues that have room, and who fits only into one that has none."""
         queue, maker = plugins.queue, plugins.worker_maker
         refusal = self.rooms.refusal
         if len(site.open) == len(queue.resources.all_batch_queues):
-            return obeying(fitted(maker, queue, chunk), queue, refusal)
+            return obeying(fitted(maker, queue, chunk), queue, refusal), []
         narrow = replace(queue, resources=replace(queue.resources, batch_queue=site.open[0], batch_queues=site.open))
         one = obeying(fitted(maker, narrow, chunk), queue, refusal)
         whole = [obeying(fitted(maker, queue, [job]), queue, refusal) for job, _ in one.misfits]
         misfits = tuple(misfit for each in whole for misfit in each.misfits)
         late = {job.id for job, _ in one.misfits} - {job.id for job, _ in misfits}
-        self._say([job for job in chunk if job.id in late], f"waits for room: {site.why_closed}")
-        return replace(one, misfits=misfits)
+        return replace(one, misfits=misfits), [job for job in chunk if job.id in late]
 
     def _placed(self, queue: Queue, site: Rooms, intents: Sequence[Intent]) -> list[Intent]:
-        """Return the intents for which the site has room; say so if there is none for some."""
-        placed = self.rooms.placed(site, intents)
-        self.rooms.say(queue, site.why_closed if len(placed) < len(intents) else "")
+        """Return the intents for which the site and the queue's limits on cores, memory and types have room; say so if some have none."""
+        wished = self._by_wish(queue, intents) if queue.slave and queue.map_type is not MapType.NO_JOB else intents
+        allowed = self.budgets.within(queue, wished)
+        placed = self.rooms.placed(site, allowed)
+        why = [site.why_closed if len(placed) < len(allowed) else "", *self.budgets.closed.values(), self.budgets.shut]
+        self._held |= dict.fromkeys(word for word in why if word)
         return placed
 
     def _hold_back(self, queue: Queue, why: str, wanted: Sequence[Job] = ()) -> None:
-        self.rooms.say(queue, why)
+        self._held[why] = None
         self._say(wanted, f"waits for room: {why}")
 
     def intend_pull(self, plugins: QueuePlugins, room: int) -> list[Worker]:
@@ -116,17 +159,16 @@ class Planning:
             Unavailable: the worker maker has no size for them.
         """
         queue, maker = plugins.queue, plugins.worker_maker
-        if not maker.is_resource_ready():
+        if not self._numbers.are_settled() or not maker.is_resource_ready():
             return []
         ready = maker.num_ready_resources()
         site = self.rooms.of(queue)
         room = min(number for number in (room, ready, site.number) if number is not None)
+        self._held = {}
         if site.why:
             self._hold_back(queue, site.why)
-        if not room:
-            return []
         intents: list[Intent] = []
-        for kind, number in self._pull_kinds(queue, room).items():
+        for kind, number in (self._pull_kinds(queue, room) if room else {}).items():
             plan = maker.make_worker((), queue, "" if kind[1] == ANY else kind[1])
             if isinstance(plan, Failed):
                 raise Unavailable("no worker can be made", why=plan.why, remedy="check the queue's resources")
@@ -135,7 +177,9 @@ class Planning:
                 raise Unavailable("no worker can be made", why=why, remedy="check the queue's resources")
             if not isinstance(plan, Retry):
                 intents += [replace(intent_of(queue, plan, ()), job_type=kind[0], resource_type=kind[1])] * number
-        return self._plan(queue, self._placed(queue, site, intents))
+        placed = self._placed(queue, site, intents)
+        self.rooms.say(queue, "; ".join(self._held))
+        return self._plan(queue, placed) if placed else []
 
     def _pull_kinds(self, queue: Queue, room: int) -> Mapping[Kind, int]:
         """Return {(job type, resource type): how many pull workers}."""
@@ -158,8 +202,6 @@ class Planning:
         return granted_ones
 
     def _plan(self, queue: Queue, intents: Sequence[Intent], steps: Sequence[JobStep] = ()) -> list[Worker]:
-        if queue.slave and queue.map_type is not MapType.NO_JOB:
-            intents = self._by_wish(queue, intents)
         self._go_past_old_folders(queue, len(intents))
         with self.database.write() as write:
             jobs.make(write, steps)
@@ -187,7 +229,7 @@ class Planning:
             workers.go_past(write, highest)
 
     def _chunks(self, plugins: QueuePlugins, wanted: Sequence[Job], room: int) -> list[tuple[Sequence[Job], int]]:
-        """Return (jobs that share a worker, how many such workers), at most ``room`` workers in all."""
+        """Return (jobs that share a worker, how many such workers): of shared jobs ``room`` workers in all, else all that may go."""
         queue, maker = plugins.queue, plugins.worker_maker
         if queue.map_type is not MapType.ONE_TO_MANY:
             size = min(max(1, maker.get_num_jobs_per_worker(room)), self.house.rows)
@@ -195,7 +237,7 @@ class Planning:
             full = chunks_of(wanted, size, mixture=queue.mixture, now=self.clock.now(), wait_s=maker.get_full_chunk_wait())
             self.full_at[queue.name] = full.next
             self._say(full.waiting, f"waits for other jobs to fill a worker, for {maker.get_full_chunk_wait():.0f} s at most")
-            return [(chunk, 1) for chunk in full.ready[:room]]
+            return [(chunk, 1) for chunk in full.ready]
         at_once = max(1, maker.get_num_workers_per_job(room))
         chunks: list[tuple[Sequence[Job], int]] = []
         with self.database.read() as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import sqlite3
 
 from harvester_hpc.agents.base import Agent, Surroundings, by_queue
+from harvester_hpc.agents.counts import candidates
 from harvester_hpc.agents.handing_over import HandingOver
 from harvester_hpc.agents.planning import Planning
 from harvester_hpc.agents.settling import Settling
@@ -15,6 +16,7 @@ from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.turn import SUBMITTER
 from harvester_hpc.model.worker import MapType, WorkerState
 from harvester_hpc.policy.packing import workers_to_make
+from harvester_hpc.policy.reckoning import Reckoning
 from harvester_hpc.policy.shared_job import ALIVE
 from harvester_hpc.ports.plugins import QueuePlugins
 from harvester_hpc.store import dialog as dialogs
@@ -86,13 +88,13 @@ class SubmitterAgent(Agent):
         self._planning.full_at.pop(queue.name, None)
         ended = self._end_abandoned(queue)
         with self.database.read() as connection:
-            prepared = jobs.pick(connection, queue.name, self.house.rows) + self._planning.shared(connection, plugins)
-            room = self._room(connection, queue) if prepared else 0
+            prepared = candidates(connection, queue, self.house.rows) + self._planning.shared(connection, plugins)
+            room = self._room(connection, queue).number if prepared else 0
         if not prepared:
             self._settling.forget_noes(queue)
         wanted = [job for job in prepared if not job.cancel]
         if not wanted or not room:
-            self._planning.rooms.say(queue, "")  # it is not the site that keeps us
+            self._planning.rooms.say(queue, "" if queue.status.makes_workers else f"queueStatus {queue.status}")
         if not wanted or not room or self.waits(queue.name) or self._has_cause_to_rest(queue):
             return ended
         planned = self.attempt(queue.name, lambda: self._planning.intend(plugins, wanted, room))
@@ -105,10 +107,10 @@ class SubmitterAgent(Agent):
         """Make workers that fetch their jobs themselves: as many as the limits of the queue allow."""
         queue = plugins.queue
         with self.database.read() as connection:
-            room = self._room(connection, queue)
+            room = self._room(connection, queue).number
         if not room:
             self._settling.forget_noes(queue)
-            self._planning.rooms.say(queue, "")
+            self._planning.rooms.say(queue, "" if queue.status.makes_workers else f"queueStatus {queue.status}")
         if not room or self.waits(queue.name) or self._rests(queue, SOON_S):
             return 0
         planned = self.attempt(queue.name, lambda: self._planning.intend_pull(plugins, room))
@@ -117,10 +119,10 @@ class SubmitterAgent(Agent):
         self.house.reached("intent stored")
         return len(planned) + self._handing_over.hand_over(plugins, planned)
 
-    def _room(self, connection: sqlite3.Connection, queue: Queue) -> int:
+    def _room(self, connection: sqlite3.Connection, queue: Queue) -> Reckoning:
         """Return how many new workers the limits of the queue leave room for, and in slave mode are wished."""
-        room = workers_to_make(queue, workers.queue_counts(connection, queue.name), self.house.rows)
-        return min(room, sum(wish.of_queue(connection, queue.name, self.clock.now()).values())) if room and queue.slave else room
+        wished = sum(wish.of_queue(connection, queue.name, self.clock.now()).values()) if queue.slave else None
+        return workers_to_make(queue, workers.queue_counts(connection, queue.name), self.house.rows, wished)
 
     def _has_cause_to_rest(self, queue: Queue) -> bool:
         """Tell whether more workers would likely be of no use either: a job gets many of them, and each would burn allocation."""

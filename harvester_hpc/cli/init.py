@@ -39,8 +39,12 @@ def command(instance: Instance, folder: Path | None, site: str, queue: str, acco
         site = _site_here(instance, home)
     facility = {"account": account, "partition": partition, "workDir": work_dir}
     name = queue or f"{Path(site).stem.upper().replace('-', '_')}"
-    make(home, harvester_json(site, name, facility, batch_queues=_batch_queues(instance, home, site)))
+    batch_queues = _batch_queues(instance, home, site)
+    make(home, harvester_json(site, name, facility, batch_queues=batch_queues))
     click.echo(f"made {home / FILE_NAME}")
+    if partition and batch_queues and partition not in batch_queues and not Path(site).stem.endswith("generic"):
+        hint = did_you_mean(partition, batch_queues)
+        click.echo(f"look: {site} knows no batch queue {partition!r}{hint}, so it stands alone in the file, without limits")
     if site.endswith("generic"):
         click.echo("next: edit it, for it knows nothing of your facility yet; or let it be written: harvester-hpc site generate")
     click.echo(f"next: harvester-hpc --home {home} config check")

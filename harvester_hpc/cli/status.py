@@ -159,7 +159,7 @@ def _write(instance: Instance, standing: Standing, now: float) -> None:
     if standing.held_back:
         click.echo()
         rows = [(one.queue, span(now - one.since), one.why) for one in standing.held_back]
-        write_table(("held back by the site", "since", "limit"), rows)
+        write_table(("held back", "since", "limit"), rows)
     if standing.tried_again:
         click.echo()
         write_table(

@@ -21,38 +21,10 @@ class Later:
     what: str
 
 
-def _limit(what: str) -> Later:
-    return Later(neutral=(None,), what=what)
-
-
-_JOB_RATIO = "a number of fetched jobs in proportion to the running ones (use nQueueLimitJob)"
-_JOB_CORES = "a limit on fetched jobs by cores (use nQueueLimitJob)"
-_WORKER_RATIO = "a number of queued workers in proportion to the running ones (use nQueueLimitWorker)"
-_WORKER_CORES = "a limit on queued workers by cores (use nQueueLimitWorker)"
-_WORKER_MEMORY = "a limit on queued workers by memory (use nQueueLimitWorker)"
-
 LATER: Mapping[str, Later] = {
-    "prodSourceLabelRandomWeightsPermille": Later(neutral=(None, {}), what="a random choice of source labels"),
-    "prioritizedProdSourceLabels": Later(neutral=(None, []), what="an order of source labels"),
-    "nQueueLimitJobRatio": _limit(_JOB_RATIO),
-    "nQueueLimitJobMax": _limit(_JOB_RATIO),
-    "nQueueLimitJobMin": _limit(_JOB_RATIO),
-    "nQueueLimitJobCores": _limit(_JOB_CORES),
-    "nQueueLimitJobCoresRatio": _limit(_JOB_CORES),
-    "nQueueLimitJobCoresMin": _limit(_JOB_CORES),
-    "nQueueLimitWorkerRatio": _limit(_WORKER_RATIO),
-    "nQueueLimitWorkerMax": _limit(_WORKER_RATIO),
-    "nQueueLimitWorkerMin": _limit(_WORKER_RATIO),
-    "nQueueLimitWorkerCores": _limit(_WORKER_CORES),
-    "nQueueLimitWorkerCoresRatio": _limit(_WORKER_CORES),
-    "nQueueLimitWorkerCoresMin": _limit(_WORKER_CORES),
-    "nQueueLimitWorkerMemory": _limit(_WORKER_MEMORY),
-    "nQueueLimitWorkerMemoryRatio": _limit(_WORKER_MEMORY),
-    "nQueueLimitWorkerMemoryMin": _limit(_WORKER_MEMORY),
     "nNewWorkers": Later(neutral=(0, None), what="a number of new workers in the file (runMode slave is)"),
     "jobType": Later(neutral=("ANY", "", None), what="fetching by job type (getJobCriteria is)"),
     "siteFamily": Later(neutral=("", None), what="a family of sites"),
-    "queueStatus": Later(neutral=(None, "", "online"), what="a queue that is configured and offline (leave the queue out)"),
     "ddmEndpointIn": Later(neutral=(None, ""), what="choosing the source of inputs"),
     "throttler": Later(neutral=(None, {}), what="a throttler"),
     "extractor": Later(neutral=(None, {}), what="an extractor"),

@@ -8,6 +8,7 @@ from harvester_hpc.config.facility_file import FacilitySettings
 from harvester_hpc.config.later import MAP_TYPES
 from harvester_hpc.config.problems import Finding
 from harvester_hpc.config.queue_file import QueueSettings, ResourceSettings, limit_of_maker
+from harvester_hpc.config.quota_settings import quota_findings, quota_warnings
 from harvester_hpc.errors import did_you_mean
 
 #: Limits of a queue that published files have in the section of its worker maker.
@@ -20,6 +21,7 @@ def queue_findings(name: str, settings: QueueSettings, facility: FacilitySetting
         there = ", ".join(word for word, later in MAP_TYPES.items() if not later)
         yield Finding(keys=("mapType",), message=f"{settings.mapType} ({what}): not yet; there is: {there}")
     yield from _crowd_findings(settings, facility)
+    yield from quota_findings(settings, settings)
     if settings.useJobLateBinding and settings.mapType not in ("OneToOne", "ManyToOne"):
         yield Finding(keys=("useJobLateBinding",), message=f"wants mapType OneToOne or ManyToOne; it is {settings.mapType}")
     said_twice = "initEventsMultiplier" in settings.model_fields_set and settings.initEventsMultipler is not None
@@ -118,6 +120,7 @@ def _node_findings(wanted: ResourceSettings, node: NodeSettings, queue: BatchQue
 
 def queue_warnings(settings: QueueSettings) -> Iterator[Finding]:
     """Give what is possible and probably not meant."""
+    yield from quota_warnings(settings)
     if settings.nQueueLimitWorker is not None and settings.nQueueLimitWorker > settings.maxWorkers > 0:
         message = f"{settings.nQueueLimitWorker} is more than maxWorkers, {settings.maxWorkers}, which comes first"
         yield Finding(keys=("nQueueLimitWorker",), message=message)

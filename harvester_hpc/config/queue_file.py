@@ -2,14 +2,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from harvester_hpc.config.kinds import MANY, Count, Number, OneLine, Walltime
 from harvester_hpc.config.problems import Finding
-from harvester_hpc.config.queue_words import Criteria, States
+from harvester_hpc.config.queue_words import Criteria, States, StatusWord
+from harvester_hpc.config.quota_settings import LabelSettings, QuotaSettings, limits_of
 from harvester_hpc.config.validate import FileModel
+from harvester_hpc.model.limits import Limits, QueueStatus, Quota
 from harvester_hpc.model.queue import InputCache, Queue, Resources
 from harvester_hpc.model.worker import MapType
 from harvester_hpc.model.worker_log import LogKeeping
@@ -122,7 +125,7 @@ class LogExposerSettings(SectionSettings):
     ] = 0.0
 
 
-class QueueSettings(FileModel):
+class QueueSettings(QuotaSettings, LabelSettings, FileModel):
     """A PanDA queue. A queue may be `{}` when the facility file holds defaults."""
 
     isTemplateQueue: Annotated[
@@ -138,6 +141,13 @@ class QueueSettings(FileModel):
     queueName: Annotated[str | None, Field(description="only the queue's own name is accepted")] = None
     resourceType: Annotated[str, Field(description="resource type of the jobs; ANY for all")] = "ANY"
     getJobCriteria: Annotated[Criteria, Field(description='more criteria for fetching jobs, an object or "key=value,key=value"')] = None
+    queueStatus: Annotated[
+        StatusWord,
+        Field(
+            description="offline, maintenance: no jobs are fetched and no workers made; standby: jobs are fetched, no workers made; test: "
+            "jobs of the label test only; what is under way goes on"
+        ),
+    ] = "online"
     nQueueLimitJob: Annotated[
         Count | None,
         Field(description="jobs fetched and not yet running, at most; 0: fetch none; by default twice what nQueueLimitWorker workers take"),
@@ -220,10 +230,14 @@ def queue_of(
         label=settings.prodSourceLabel,
         map_type=MapType(settings.mapType),
         resource_type="" if settings.resourceType == "ANY" else settings.resourceType,
+        label_weights=settings.prodSourceLabelRandomWeightsPermille or {},
+        labels_first=tuple(settings.prioritizedProdSourceLabels or ()),
+        status=QueueStatus(settings.queueStatus),
         limit_jobs=_fetched(settings, queued * per_worker),
         limit_queued_workers=queued,
         max_workers=settings.maxWorkers,
         max_new_workers=settings.maxNewWorkersPerCycle,
+        limits=_limits(settings),
         max_submissions=settings.maxSubmissionAttempts,
         true_pilot=settings.truePilot,
         no_heartbeat=frozenset(settings.noHeartbeat),
@@ -270,6 +284,11 @@ def _fetched(settings: QueueSettings, side_by_side: int) -> int | None:
     if settings.mapType == "NoJob":
         return None
     return 2 * side_by_side if settings.nQueueLimitJob is None else settings.nQueueLimitJob
+
+
+def _limits(settings: QueueSettings) -> Limits:
+    limits = limits_of(settings, settings.nQueueLimitJob, settings.nQueueLimitWorker)
+    return replace(limits, jobs=Quota(), job_cores=Quota()) if settings.mapType == "NoJob" else limits
 
 
 def limit_of_maker(settings: QueueSettings, key: str) -> int | None:

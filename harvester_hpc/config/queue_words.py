@@ -41,3 +41,16 @@ States = Annotated[
     list[ReportedState], BeforeValidator(_states),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
+
+
+def _status(value: object) -> object:
+    """Return ``online`` for what published files leave open; words may be in capitals there."""
+    if value is None or value == "":
+        return "online"
+    return value.lower() if isinstance(value, str) else value
+
+
+StatusWord = Annotated[
+    Literal["online", "offline", "standby", "maintenance", "test"], BeforeValidator(_status),
+    WithJsonSchema({"anyOf": [{"enum": ["online", "offline", "standby", "maintenance", "test"]}, {"type": "string"}, {"type": "null"}]}),
+]

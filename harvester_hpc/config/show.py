@@ -7,6 +7,7 @@ from typing import Any
 
 from harvester_hpc.config.queue_file import LOG_EXPOSER, NOBODY
 from harvester_hpc.config.show_facility import shown_facility
+from harvester_hpc.config.show_limits import limits_shown
 from harvester_hpc.config.values import AgentSettings, Configuration, CredentialConfiguration, QueueConfiguration
 from harvester_hpc.model.queue import InputCache, Queue, Resources
 
@@ -66,6 +67,7 @@ def _queue(configuration: QueueConfiguration) -> dict[str, Any]:
         "nQueueLimitWorker": queue.limit_queued_workers,
         "maxWorkers": queue.max_workers,
         "maxNewWorkersPerCycle": queue.max_new_workers,
+        **limits_shown(queue),
         "maxSubmissionAttempts": queue.max_submissions,
         "mapType": queue.map_type.value,
         "useJobLateBinding": queue.late,

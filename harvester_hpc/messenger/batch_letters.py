@@ -135,7 +135,7 @@ def read_exit(path: Path) -> Exit | None:
     exit_code = fields.get("exit_code")
     if isinstance(exit_code, bool) or not isinstance(exit_code, int) or not -(2**31) <= exit_code < 2**31:
         return None
-    return Exit(exit_code=exit_code, ended=_number(fields.get("ended")))
+    return Exit(exit_code=exit_code, ended=_number(fields.get("ended")), terminated=fields.get("terminated") == 1)
 
 
 def _number(value: object) -> float:

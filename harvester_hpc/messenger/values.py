@@ -97,10 +97,15 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:
-    """The last act of a batch job: exit code of the script, and when (seconds since 1970, by the worker's clock)."""
+    """The last act of a batch job: exit code of the script, and when (seconds since 1970, by the worker's clock).
+
+    Attributes:
+        terminated: it was told to end (SIGTERM), by whomever.
+    """
 
     exit_code: int
     ended: float = 0.0
+    terminated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from harvester_hpc.model.limits import Limits, QueueStatus
 from harvester_hpc.model.worker import MapType
 from harvester_hpc.model.worker_log import LogKeeping
 
@@ -65,10 +66,14 @@ class Queue:
     Attributes:
         site: name under which the workload management system knows it (siteName; the queue's name by default).
         label: source label of its jobs (prodSourceLabel).
+        label_weights: {label: permille} of labels that are drawn by chance (prodSourceLabelRandomWeightsPermille).
+        labels_first: labels that are asked for before the queue's own (prioritizedProdSourceLabels).
+        status: what the queue does at all (queueStatus).
         limit_jobs: jobs fetched and not yet running, at most (nQueueLimitJob); None: fetch none.
         limit_queued_workers: workers that wait in the batch queue, at most (nQueueLimitWorker); None: max_workers.
         max_workers: workers in the batch system, at most (maxWorkers); 0: no limit but the others.
         max_new_workers: workers submitted in one round, at most (maxNewWorkersPerCycle); 0: no limit.
+        limits: all other limits, by ratio, cores, memory and type of resources.
         max_submissions: submissions of one job before it fails (maxSubmissionAttempts).
         true_pilot: the payload itself reports running, transferring, finished and failed (truePilot).
         no_heartbeat: other states of jobs of which nothing is reported, in PanDA's words (noHeartbeat).
@@ -97,12 +102,16 @@ class Queue:
     name: str
     site: str = ""
     label: str = "managed"
+    label_weights: Mapping[str, int] = field(default_factory=dict)
+    labels_first: tuple[str, ...] = ()
+    status: QueueStatus = QueueStatus.ONLINE
     map_type: MapType = MapType.ONE_TO_ONE
     resource_type: str = ""
     limit_jobs: int | None = None
     limit_queued_workers: int | None = None
     max_workers: int = 0
     max_new_workers: int = 0
+    limits: Limits = field(default_factory=Limits)
     max_submissions: int = 3
     true_pilot: bool = False
     no_heartbeat: frozenset[str] = frozenset()

@@ -15,6 +15,13 @@ BEFORE = 64
 _SAME = re.compile(rb"[A-Za-z0-9_.~+/=\-]*")
 
 
+def masked(text: str) -> str:
+    """Return a short text without its secrets."""
+    raw = text.encode(errors="replace")
+    masking = Masking(0, 0, len(raw))
+    return (masking.feed(raw) + masking.finish()).decode(errors="replace")
+
+
 class Masking:
     """Masks one text.
 

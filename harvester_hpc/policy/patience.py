@@ -8,6 +8,8 @@ from harvester_hpc.model.worker import Worker, WorkerState
 
 #: Seconds for which a worker may be unknown to the batch system before it is given up.
 GONE_S = 900.0
+#: The same after we have killed it: where the batch system keeps no history, that is how a kill looks.
+KILLED_S = 120.0
 #: Seconds for which the last letters of an ended worker may name files that are not visible yet.
 FILES_S = 300.0
 #: Seconds for which the letters of an ended worker are waited for while its file system does not answer.
@@ -62,6 +64,8 @@ def is_given_up(worker: Worker, now: float, patience_s: float = GONE_S) -> bool:
 
     One that gives signs of life runs, whatever the batch system has forgotten: it is waited for.
     """
+    if worker.kill:
+        patience_s = min(patience_s, KILLED_S)
     return worker.gone is not None and now - max(worker.gone, worker.heartbeat or 0.0) > patience_s
 
 

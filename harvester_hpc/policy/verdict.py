@@ -7,6 +7,7 @@ from typing import Any
 from harvester_hpc.model.file import File, FileKind, FileState
 from harvester_hpc.model.job import Job, Outcome
 from harvester_hpc.model.worker import ENDS, WorkerState
+from harvester_hpc.policy.masking import masked
 from harvester_hpc.ports.batch import Seen
 
 #: What the launcher says of a payload that was ended by a signal from outside.
@@ -109,6 +110,6 @@ def _names(listed: object) -> frozenset[str]:
 def _diagnosis(attributes: Mapping[str, Any]) -> str:
     for name in ("exeErrorDiag", "pilotErrorDiag"):
         if attributes.get(name):
-            return str(attributes[name])
+            return masked(str(attributes[name]))  # with the last lines of what the payload has printed, perhaps
     code = attributes.get("transExitCode")
     return f"the payload ended with exit code {code}" if code not in (None, "", 0, "0") else ""

@@ -126,10 +126,12 @@ class Unseen:
 
     Attributes:
         gone: the batch system answered and does not know it (any more); after a patience the monitor gives it up.
+        away: the accounting, which alone could tell, does not answer: a trouble that ``status`` shows.
     """
 
     why: str
     gone: bool = False
+    away: bool = False
 
 
 Sight = Seen | Unseen

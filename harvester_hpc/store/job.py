@@ -228,6 +228,18 @@ def queue_counts(connection: sqlite3.Connection, queue: str) -> dict[JobState, i
     return {JobState(state): number for state, number in connection.execute(sentences("job")["queue_counts"], (queue,))}
 
 
+def queue_amounts(connection: sqlite3.Connection, queue: str) -> list[tuple[JobState, str, int, int]]:
+    """Return (state, type of resources, how many, cores in all) of the jobs of one queue that have not ended."""
+    return [(JobState(row[0]), row[1], row[2], row[3]) for row in connection.execute(sentences("job")["queue_amounts"], (queue,))]
+
+
+def pick_by_type(connection: sqlite3.Connection, queue: str, limit: int) -> dict[str, list[Job]]:
+    """Return {type of resources: its prepared jobs, at most ``limit``, in the order in which they get workers}."""
+    sql = sentences("job")
+    types = [row[0] for row in connection.execute(sql["prepared_types"], (queue,))]
+    return {name: [_job(row) for row in connection.execute(sql["pick_type"], (queue, name, limit))] for name in types}
+
+
 def _job(row: Row) -> Job:
     return Job(
         id=JobId(row[0]), queue=row[1], state=JobState(row[2]), outcome=None if row[3] is None else Outcome(row[3]),

@@ -245,6 +245,11 @@ def queue_counts(connection: sqlite3.Connection, queue: str) -> dict[WorkerState
     return {WorkerState(state): number for state, number in rows}
 
 
+def queue_amounts(connection: sqlite3.Connection, queue: str) -> list[tuple[WorkerState, str, str, int, int, int, int]]:
+    """Return (state, job type, resource type, how many, cores, megabytes, nodes of unknown memory) of workers that have not ended."""
+    return [(WorkerState(row[0]), *row[1:]) for row in connection.execute(sentences("worker")["queue_amounts"], (queue,))]
+
+
 def batch_queue_counts(connection: sqlite3.Connection) -> dict[tuple[str, WorkerState], int]:
     """Return {(batch queue, state): number of workers} of all queues, without those that have ended."""
     rows = connection.execute(sentences("worker")["batch_queue_counts"])

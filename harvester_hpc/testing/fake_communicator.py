@@ -33,6 +33,7 @@ class FakeCommunicator:
         reports: every report that was taken, in order.
         states: {PandaID: state on the server's side}.
         events: the ranges of jobs that were added with ``nRanges``.
+        questions: (label, number, criteria) of every question for jobs.
         killed: jobs whose next reports are answered "tobekilled".
         workers, dialogs, acknowledged, stats, metrics, heartbeats: what was told.
     """
@@ -64,6 +65,7 @@ class FakeCommunicator:
         self.metrics: list[tuple[str, str, Mapping[str, Any]]] = []
         self.resource_types: list[Mapping[str, Any]] = [{"resource_name": "SCORE"}, {"resource_name": "MCORE"}]
         self.heartbeats: list[Mapping[str, Any]] = []
+        self.questions: list[tuple[str, int, dict[str, str]]] = []
         self._lock = threading.RLock()
         self._waiting: deque[Mapping[str, Any]] = deque()
         self._descriptions: dict[int, Mapping[str, Any]] = {}
@@ -91,10 +93,14 @@ class FakeCommunicator:
         self, site_name: str, node_name: str, prod_source_label: str, computing_element: str, n_jobs: int,
         additional_criteria: Mapping[str, str],
     ) -> Sequence[Mapping[str, Any]]:
-        """Hand out the oldest jobs, whatever the site and label."""
+        """Hand out the oldest jobs, of the type of resources that is asked for, whatever the site and label."""
         self.faults.check("get_jobs")
         with self._lock:
-            given = [self._waiting.popleft() for _ in range(min(n_jobs, len(self._waiting)))]
+            self.questions.append((prod_source_label, n_jobs, dict(additional_criteria)))
+            wanted = additional_criteria.get("resource_type")
+            given = [job for job in self._waiting if wanted in (None, job.get("resource_type"))][:n_jobs]
+            taken = {job["PandaID"] for job in given}
+            self._waiting = deque(job for job in self._waiting if job["PandaID"] not in taken)
             self.states.update((job["PandaID"], "sent") for job in given)
         return given
 

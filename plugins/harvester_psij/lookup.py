@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from harvester_hpc.messenger.values import Claim
 from harvester_psij.rows import Row
 
-#: Seconds that clocks of login node and batch system may differ. What is older is of another life of this instance.
-CLOCKS_DIFFER_S = 600.0
+#: Seconds that clocks of login node and batch system may differ, and an hour that is on the clock twice when summer time ends, for PBS
+#: and LSF tell local times. What is older is of another life of this instance.
+CLOCKS_DIFFER_S = 600.0 + 3600.0
 
 
 def of_key(rows: Sequence[Row], key: str) -> list[Row]:

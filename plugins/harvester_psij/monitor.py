@@ -1,7 +1,6 @@
 """The monitor: what the batch system, or this machine, knows of workers."""
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -20,8 +19,6 @@ from harvester_psij.rows import NOTHING_TOLD, Index, Listing
 from harvester_psij.setup_problems import setup_problems
 from harvester_psij.sight import sight_of
 from harvester_psij.wanted import batch_queue
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,12 +86,11 @@ class PsijMonitor:
             absent = [look.batch_id for look in looks if look.wants_accounting and _is_absent(look, queue, asked)]
             accounted, silence = desk.accounting(absent) if absent else NOTHING_TOLD, ""
         except Unavailable as error:
-            log.warning("%s; those that left the queue wait for it", error)
             accounted, silence = NOTHING_TOLD, str(error)
         kept = Index(accounted.rows)
         return [
             Unseen(why="the batch system has not been asked about it yet") if _is_early(look, queue, asked)
-            else self._sight(look, queue, kept, silence=silence or _silence(look, asked, accounted))
+            else self._sight(look, queue, kept, away=silence, unread=_silence(look, asked, accounted))
             for look in looks
         ]
 
@@ -109,10 +105,10 @@ class PsijMonitor:
         facility = self._context.facility
         return facility.requeues(batch_queue(worker, facility))
 
-    def _sight(self, look: Look, queue: Index, accounted: Index, silence: str) -> Sight:
+    def _sight(self, look: Look, queue: Index, accounted: Index, away: str, unread: str) -> Sight:
         row = queue.get(look.batch_id) or accounted.get(look.batch_id)
-        if row is None and silence and look.ended is None:
-            return Unseen(why=silence)
+        if row is None and (away or unread) and look.ended is None:
+            return Unseen(why=away or unread, away=bool(away))
         may_requeue = self._may_requeue(look.worker)
         sight = sight_of(look.worker, row, look.claim, look.ended, time.time(), may_requeue=may_requeue)
         if isinstance(sight, Unseen) and sight.gone:

@@ -84,6 +84,9 @@ def _by_end(worker: Worker, row: Row, meaning: Meaning, ended: Exit | None, batc
         # A shared file system may show the file later than the batch system tells of the end.
         return Unseen(why=f"{meaning.word} in the batch system, but its exit status has not shown up", gone=True)
     exit_code = ended.exit_code if ended else row.exit_code
+    if not meaning.why and meaning.state is WorkerState.FAILED and ended is not None and ended.terminated:
+        # Torque has no other word for one that was deleted, if its script ended in an orderly manner.
+        meaning = Meaning(meaning.word, WorkerState.CANCELLED, "cancelled", cause=Cause.BATCH_KILL)
     if worker.kill and _may_be_our_kill(meaning):
         # Torque does not tell a batch job that was deleted from one whose script failed, if the script ends in an orderly manner.
         meaning = Meaning(meaning.word, WorkerState.CANCELLED, cause=Cause.KILLED)

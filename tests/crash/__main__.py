@@ -8,10 +8,13 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.crash.batches import BATCH_POINTS, Batches
 from tests.crash.crowds import LateJobs, ManyJobs, SharedJobs
+from tests.crash.emulation import emulated_pbs
 from tests.crash.harness import EVENT_POINTS, FAULT_POINTS, LATE_POINTS, Harness, torture
 
 KINDS: dict[str, type[Harness]] = {
@@ -22,13 +25,23 @@ JOBS = {"OneToOne": 12, "ManyToOne": 24, "OneToMany": 2, "late": 24, "batches": 
 POINTS = {"OneToMany": EVENT_POINTS, "late": LATE_POINTS, "batches": BATCH_POINTS}
 
 
+@contextmanager
+def batch_system(site: str, folder: Path) -> Iterator[Mapping[str, str] | None]:
+    """Give the variables of an emulated PBS in ``folder``; Slurm must run already, and is found by SLURM_CONF."""
+    if site != "pbs-generic":
+        yield None
+        return
+    with emulated_pbs(folder / "pbs") as pbs:
+        yield pbs.environment
+
+
 def main() -> int:
     """Run and print; 1 if anything was wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--jobs", type=int, help="jobs of each instance (12; ManyToOne 24, OneToMany 2)")
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--site", default="local", choices=["local", "slurm-generic"])
+    parser.add_argument("--site", default="local", choices=["local", "slurm-generic", "pbs-generic"])
     parser.add_argument("--map-type", default="OneToOne", choices=list(KINDS))
     parser.add_argument("--kill-workers", action="store_true", help="kill workers, too (ManyToOne, OneToMany; local)")
     chosen = parser.parse_args()
@@ -36,10 +49,10 @@ def main() -> int:
         parser.error("--kill-workers goes with ManyToOne or OneToMany, on the local site")
     print(f"seed {chosen.seed}")
     begin = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="harvester-crash-") as folder:
+    with tempfile.TemporaryDirectory(prefix="harvester-crash-") as folder, batch_system(chosen.site, Path(folder)) as environment:
         found = torture(
             Path(folder), kills=chosen.kills, seed=chosen.seed, jobs=chosen.jobs or JOBS[chosen.map_type], site=chosen.site,
-            kind=KINDS[chosen.map_type], kill_workers=chosen.kill_workers,
+            environment=environment, kind=KINDS[chosen.map_type], kill_workers=chosen.kill_workers,
             points=POINTS.get(chosen.map_type, FAULT_POINTS),
         )
     seconds = time.monotonic() - begin

@@ -60,9 +60,10 @@ rm -f "$mine"
 finish() {
     set +e
     local part="$access_point/worker_exit.json.$$"
-    printf '{"exit_code": %d, "ended": %d}\n' "$1" "$(date +%s)" > "$part" && mv -f "$part" "$access_point/worker_exit.json"
+    printf '{"exit_code": %d, "ended": %d, "terminated": %d}\n' "$1" "$(date +%s)" "$harvester_terminated" > "$part" && mv -f "$part" "$access_point/worker_exit.json"
     [ -d /scratch/me/workers/.doorbell ] && : > /scratch/me/workers/.doorbell/4711
 }
+harvester_terminated=0
 trap 'finish $?' EXIT
 
 # bash runs a trap only when its child has ended, unless it waits for it: hence "&" and "wait" below.
@@ -75,7 +76,8 @@ forward() {
     [ -z "$harvester_child" ] || kill -TERM "$harvester_child" 2>/dev/null
 }
 # USR1 and USR2: what a site may have sent some minutes before the time limit (--signal=B:USR1@120).
-trap forward TERM USR1 USR2
+trap forward USR1 USR2
+trap 'harvester_terminated=1; forward' TERM
 
 export HARVESTER_ID=CERN_edge
 export HARVESTER_WORKER_ID=4711

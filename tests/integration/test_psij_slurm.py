@@ -68,7 +68,8 @@ class TestSlurmOperated(OnSlurm, OperatorContract, RefusalContract):
 
     @pytest.mark.slow
     def test_the_time_limit_is_told_in_plain_words(self, site: BatchSite, operator: SlurmOperator) -> None:  # type: ignore[override]
-        super().test_the_time_limit_is_told_in_plain_words(site, operator)
+        # Slurm looks at time limits twice a minute, and gives a batch job some time to end.
+        super().test_the_time_limit_is_told_in_plain_words(replace(site, patience_s=240.0), operator)
 
 
 def jobs_named(slurm: Cluster, key: str) -> list[str]:

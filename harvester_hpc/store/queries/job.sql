@@ -120,3 +120,19 @@ WHERE state IN ('fetched', 'preparing', 'to_transfer', 'transferring') AND tries
 -- Jobs of one queue that go on, by state; those of the last days, a hundred times as many, are not counted.
 SELECT state, count(*) FROM job
 WHERE queue = ? AND state IN ('fetched', 'preparing', 'prepared', 'submitted', 'running', 'to_transfer', 'transferring') GROUP BY state;
+
+-- name: queue_amounts
+-- Jobs of one queue that go on, by state and type of resources: how many, and their cores.
+SELECT state, resource_type, count(*), coalesce(sum(cores), 0) FROM job
+WHERE queue = ? AND state IN ('fetched', 'preparing', 'prepared', 'submitted', 'running', 'to_transfer', 'transferring')
+GROUP BY state, resource_type;
+
+-- name: pick_type
+-- Prepared jobs of one queue and one type of resources, in the order in which they get workers.
+SELECT job_id, queue, state, outcome, attempt, task_id, priority, resource_type, cores, ram_mb, walltime_s, tries, submissions,
+       why, cancel, created, changed, due, cause
+FROM job WHERE queue = ? AND state = 'prepared' AND resource_type = ? ORDER BY priority DESC, job_id LIMIT ?;
+
+-- name: prepared_types
+-- Types of resources of the prepared jobs of one queue.
+SELECT DISTINCT resource_type FROM job WHERE queue = ? AND state = 'prepared';

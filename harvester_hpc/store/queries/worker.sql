@@ -120,6 +120,12 @@ WHERE state IN ('planned', 'submitted', 'running') GROUP BY queue, job_type, res
 -- Workers of one queue that go on, by state; those of the last days, a hundred times as many, are not counted.
 SELECT state, count(*) FROM worker WHERE queue = ? AND state IN ('planned', 'submitted', 'running') GROUP BY state;
 
+-- name: queue_amounts
+-- Workers of one queue that go on, by state and kind: how many, their cores, their megabytes, and the nodes without a word on memory.
+SELECT state, job_type, resource_type, count(*), coalesce(sum(cores), 0), coalesce(sum(nodes * ram_mb), 0),
+       coalesce(sum(CASE WHEN ram_mb = 0 THEN nodes ELSE 0 END), 0)
+FROM worker WHERE queue = ? AND state IN ('planned', 'submitted', 'running') GROUP BY state, job_type, resource_type;
+
 -- name: batch_queue_counts
 -- Workers of all queues that go on, by batch queue and state.
 SELECT batch_queue, state, count(*) FROM worker WHERE state IN ('planned', 'submitted', 'running') GROUP BY batch_queue, state;

@@ -28,12 +28,7 @@ NOT_GOOD = (WorkerState.FAILED, WorkerState.CANCELLED)
 
 
 class Operator(Protocol):
-    """Somebody with all rights at the batch system.
-
-    ``blurs``: ends that the batch system itself does not tell from a failure of the script ("cancelled", "preempted").
-    """
-
-    blurs: frozenset[str]
+    """Somebody with all rights at the batch system."""
 
     def pause(self) -> None:
         """Take workers, and start none."""
@@ -123,7 +118,7 @@ class OperatorContract:
         worker = begun(site)
         operator.cancel(worker.batch_id)
         end = site.end_of(worker)
-        assert end.state in (NOT_GOOD if "cancelled" in operator.blurs else (WorkerState.CANCELLED,)), end
+        assert end.state is WorkerState.CANCELLED, end
         assert end.why
         assert "killed" not in end.why
 

@@ -22,10 +22,10 @@ class Books:
 
     Args:
         folder: of the emulated batch system; its ``spool`` holds a folder a job, with script and environment.
-        first: number of the very first job.
+        first: number of the very first job; large, so that nobody takes it for a number of something else.
     """
 
-    def __init__(self, folder: Path, first: int = 1) -> None:
+    def __init__(self, folder: Path, first: int = 1001) -> None:
         self.folder = folder
         self._first = first
         self._file = sqlite3.connect(folder / "books.sqlite", isolation_level=None)

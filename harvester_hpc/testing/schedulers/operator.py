@@ -6,16 +6,12 @@ from dataclasses import replace
 
 from harvester_hpc.testing.schedulers.emulated import Emulated
 
-#: Ends that a batch system does not tell from a failure of the script, where the script takes SIGTERM to end in an orderly manner.
-BLURS = {"pbs_classic": frozenset({"cancelled"})}
-
 
 class EmulatedOperator:
     """All rights at an emulated batch system."""
 
     def __init__(self, emulated: Emulated) -> None:
         self.emulated = emulated
-        self.blurs = BLURS.get(emulated.behaviour.dialect, frozenset())
 
     def pause(self) -> None:
         """Take workers, and start none."""

@@ -56,6 +56,7 @@ def settings_for(plan: Plan) -> dict[str, str]:
         "SchedulerParameters": "batch_sched_delay=0,bf_interval=5",
         "EnforcePartLimits": "ALL",
         "MpiDefault": "pmi2",
+        "FirstJobId": "1001",    # nobody takes it for a number of something else
         "MaxJobCount": "20000",
         "MinJobAge": "300",      # seconds that squeue remembers an ended job
         "KillWait": "3",         # seconds from SIGTERM to SIGKILL

@@ -27,12 +27,13 @@ class Counting:
     answers_at: float = 0.0
     state: WorkerState = WorkerState.RUNNING
     letters: dict[int, Sight] = field(default_factory=dict)
+    sights: list[Sight] = field(default_factory=list)
 
     def check_workers(self, workers: Sequence[Worker]) -> Sequence[Sight]:
         self.looks.append(sorted({worker.queue for worker in workers}))
         if self.away:
             raise Unavailable("'squeue' does not answer", of="slurm")
-        return [Seen(state=self.state, native_status="RUNNING") for _ in workers]
+        return self.sights or [Seen(state=self.state, native_status="RUNNING") for _ in workers]
 
     def report_updated_workers(self, time_window: float) -> Sequence[tuple[int, float]]:
         return ()
@@ -146,6 +147,22 @@ def test_a_letter_settles_a_worker_in_an_outage_and_ends_the_worker_but_not_the_
     assert (world.worker(1).state, world.worker(2).state) == (WorkerState.FINISHED, WorkerState.SUBMITTED)
     (after,) = troubles_of_monitor(world)
     assert (after.since, after.count) == (before.since, before.count + 1)
+
+
+def test_an_accounting_that_is_away_is_told_by_status_until_it_answers(worlds: Worlds) -> None:
+    monitor = Counting(asks=object(), looks=[])
+    world = of_queues(worlds, {"A": monitor, "B": monitor})
+    monitor.sights = [Unseen(why="'sacct' does not answer", away=True), Unseen(why="'sacct' does not answer", away=True)]
+    for count in (1, 2):
+        world.clock.advance(60.0)
+        world.run(MONITOR)
+        troubles = troubles_of_monitor(world)
+        assert [(one.queue, one.count) for one in troubles] == [("A (accounting)", count), ("B (accounting)", count)]
+        assert "'sacct' does not answer" in troubles[0].why
+    monitor.sights = []
+    world.clock.advance(60.0)
+    world.run(MONITOR)
+    assert troubles_of_monitor(world) == []
 
 
 def troubles_of_monitor(world: World) -> list[health.Trouble]:

@@ -427,3 +427,44 @@ def test_a_later_attempt_of_a_job_that_was_ended_can_be_ended_too(worlds: Worlds
         world.communicator.killed.clear()
         world.communicator.add_jobs(1, PandaID=1, attemptNr=2)
         world.communicator.attempts[1] = 2
+
+
+# -- numbers of workers -------------------------------------------------------------------------------------
+
+
+def test_a_new_store_gives_out_no_number_that_the_system_knows(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = worlds(jobs_waiting=1, instant=False, finishes=False)
+    answers: list[Any] = [Unavailable("away"), Unavailable("away"), 41]
+
+    def highest() -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Unavailable):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(world.communicator, "current_worker_id", highest, raising=False)
+    world.restart()
+    world.settle()
+    assert world.batch.submissions == [], "nobody knows yet which numbers are free"
+    world.later(40.0)
+    world.later(40.0)
+    assert world.worker(42).state is WorkerState.SUBMITTED
+    assert world.troubles() == []
+    world.later(4000.0)
+    assert answers == [], "it is asked once"
+
+
+def test_a_system_that_cannot_say_which_workers_it_knows_keeps_nobody_waiting_for_ever(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = worlds(jobs_waiting=1, instant=False, finishes=False)
+
+    def refused() -> int:
+        raise Unavailable("no such method")
+
+    monkeypatch.setattr(world.communicator, "current_worker_id", refused, raising=False)
+    world.restart()
+    for _ in range(6):
+        world.later(40.0)
+    assert world.worker(1).state is WorkerState.SUBMITTED
+    assert world.troubles() == []

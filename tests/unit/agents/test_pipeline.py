@@ -667,6 +667,24 @@ def test_a_command_that_cannot_be_read_for_a_moment_is_not_lost(worlds: Worlds, 
     assert world.job(1).state is JobState.CANCELLED
 
 
+def test_what_a_payload_has_printed_is_told_without_its_secrets(worlds: Worlds, caplog: pytest.LogCaptureFixture) -> None:
+    world = worlds(jobs_waiting=1, instant=False)
+    world.settle()
+    world.batch.start(world.worker(1).key)
+    world.later(31.0)
+    said = "exit code 3: curl -H 'Authorization: Bearer eyJhbGciOiJSUzI1NiJ9.c2VjcmV0.c2lnbmF0dXJl' | it failed"
+    with caplog.at_level("DEBUG"):
+        world.messenger.tell(1, News(job_status={1: "failed"}, attributes={1: {"exeErrorDiag": said, "node": "n1"}}))
+        world.batch.end(world.worker(1).key)
+        world.later(40.0)
+    assert world.job(1).state is JobState.FAILED
+    report = world.communicator.reports[-1]
+    everything = f"{report} {world.job(1)} {caplog.text}"
+    assert "c2VjcmV0" not in everything
+    assert "it failed" in report.why
+    assert "it failed" in report.attributes["exeErrorDiag"]
+
+
 def test_words_that_are_no_text_stop_no_agent(worlds: Worlds) -> None:
     world = worlds(jobs_waiting=1)
     world.communicator.faults.fail("get_jobs", 1, "half \udcff")

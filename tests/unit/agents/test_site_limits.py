@@ -151,3 +151,15 @@ def test_pull_workers_keep_to_the_limits_too(tmp_path: Path) -> None:
     world.later(60)
     assert standing(world) == {("", WorkerState.SUBMITTED): 2}
     assert held(world) == ["2 of 2 eligible in batch queue 'batch'"]
+
+
+def test_jobs_that_wait_for_one_batch_queue_keep_nobody_from_another(tmp_path: Path) -> None:
+    resources = Resources(batch_queue="batch", batch_queues=("batch", "extended"))
+    world = world_at(tmp_path, FACILITY, jobs=0, queue={"resources": resources})
+    world.communicator.add_jobs(6, maxWalltime=50_000)  # fit into 'extended' only, which takes one
+    world.communicator.add_jobs(2, maxWalltime=600)
+    world.settle()
+    world.later(60)
+    assert standing(world) == {("extended", WorkerState.SUBMITTED): 1, ("batch", WorkerState.SUBMITTED): 2}
+    assert [world.job(number).state for number in (7, 8)] == [JobState.SUBMITTED] * 2
+    assert "waits for room" in world.job(2).why and "'extended'" in world.job(2).why

@@ -52,3 +52,13 @@ def test_a_facility_that_there_is_not_is_answered_with_the_nearest(tmp_path: Pat
 def test_the_folder_may_come_from_the_global_option(tmp_path: Path) -> None:
     assert run(["--home", str(tmp_path / "home"), "init"]) == Exit.DONE
     assert (tmp_path / "home" / "harvester.json").is_file()
+
+
+def test_a_partition_of_the_site_keeps_its_limits_and_another_one_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ["--site", "frontier", "--account", "abc", "--work-dir", str(tmp_path / "w")]
+    run(["init", str(tmp_path / "known"), *common, "--partition", "extended"])
+    facility = load(tmp_path / "known").facility
+    assert len(facility.queues) > 1
+    assert "knows no batch queue" not in capsys.readouterr().out
+    run(["init", str(tmp_path / "typo"), *common, "--partition", "extendd"])
+    assert "knows no batch queue 'extendd' (did you mean 'extended'?)" in capsys.readouterr().out

@@ -86,7 +86,7 @@ def test_what_the_site_holds_back_is_told_and_no_trouble(command: Command, store
         plain = command("status")
     assert said.code == plain.code == Exit.DONE
     assert [one["why"] for one in said.json["held_back"]] == ["16 of 16 eligible in batch queue 'batch'"]
-    assert "held back by the site" in plain.out
+    assert "held back" in plain.out
     assert "16 of 16 eligible in batch queue 'batch'" in plain.out
 
 

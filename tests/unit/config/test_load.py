@@ -16,6 +16,7 @@ from harvester_hpc.config.queue_file import SECTIONS
 from harvester_hpc.config.values import AGENTS
 from harvester_hpc.errors import ConfigurationError
 from harvester_hpc.model.facility import BatchQueue, NodeShape
+from harvester_hpc.model.limits import Limits
 from harvester_hpc.model.queue import Resources
 from harvester_hpc.model.worker import MapType
 from tests.unit.config.instance import ENVIRON, SITE, loaded, of_queue, problems, write
@@ -74,7 +75,11 @@ def test_every_attribute_of_a_queue_arrives(tmp_path: Path) -> None:
         "logExposer": {"name": "directory", "maxMB": 0.5, "keepDays": 2, "patience": 3, "livePeriod": 4},
     }  # fmt: skip
     queue = loaded(tmp_path, {"queues": {"Q": attributes}}).queues["Q"].queue
-    assert dataclasses.asdict(queue) == {
+    said = dataclasses.asdict(queue)
+    assert [said.pop(key) for key in ("label_weights", "labels_first", "status", "limits")] == [
+        {}, (), "online", dataclasses.asdict(Limits()),
+    ]
+    assert said == {
         "name": "Q", "site": "SITE", "label": "user", "map_type": MapType.ONE_TO_MANY, "resource_type": "MCORE", "limit_jobs": 7,
         "prefetch_events": False, "events_multiplier": 3, "scattered_events": True, "zip_mb": 256, "workers_per_job_in_total": 6,
         "workers_per_job_per_cycle": 2, "late": False, "late_wait_s": 60.0,

@@ -10,7 +10,7 @@ from harvester_hpc.model.job import Job, JobId, JobState, Outcome
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.worker import MapType, Worker, WorkerId, WorkerPlan, WorkerState
 from harvester_hpc.policy.backoff import pause_s
-from harvester_hpc.policy.fetching import jobs_to_fetch
+from harvester_hpc.policy.fetching import by_state, jobs_to_fetch
 from harvester_hpc.policy.packing import workers_to_make
 from harvester_hpc.policy.patience import is_given_up, next_look_s, reason_to_kill, together
 from harvester_hpc.policy.verdict import verdict
@@ -32,7 +32,7 @@ def queue(**attributes: Any) -> Queue:
     (5, {J.PREPARED: 9}, 100, 0),
 ])
 def test_fetched_is_the_limit_minus_what_waits(limit: int | None, counts: dict[JobState, int], bunch: int, wanted: int) -> None:
-    assert jobs_to_fetch(queue(limit_jobs=limit), counts, bunch) == wanted
+    assert jobs_to_fetch(queue(limit_jobs=limit), list(by_state(counts)), bunch).number == wanted
 
 
 @pytest.mark.parametrize(("attributes", "counts", "room"), [
@@ -46,7 +46,7 @@ def test_fetched_is_the_limit_minus_what_waits(limit: int | None, counts: dict[J
     ({"max_workers": 10}, {W.FINISHED: 99, W.FAILED: 99, W.MISSED: 9}, 10),
 ])
 def test_new_workers_keep_to_every_limit(attributes: dict[str, int], counts: dict[WorkerState, int], room: int) -> None:
-    assert workers_to_make(queue(**attributes), counts, 100) == room
+    assert workers_to_make(queue(**attributes), counts, 100).number == room
 
 
 def test_pauses_grow_and_end_at_a_bound_and_are_spread() -> None:
@@ -141,6 +141,12 @@ def test_an_unknown_worker_is_given_up_after_a_patience_only() -> None:
     assert not is_given_up(a_worker(W.RUNNING), 1e9)
     assert not is_given_up(a_worker(W.RUNNING, gone=100.0), 150.0, 60.0)
     assert is_given_up(a_worker(W.RUNNING, gone=100.0), 161.0, 60.0)
+
+
+def test_a_killed_worker_that_nobody_knows_any_more_is_not_waited_for_as_long() -> None:
+    assert not is_given_up(a_worker(W.SUBMITTED, gone=100.0, kill="enough"), 219.0)
+    assert is_given_up(a_worker(W.SUBMITTED, gone=100.0, kill="enough"), 221.0)
+    assert not is_given_up(a_worker(W.SUBMITTED, gone=100.0), 221.0)
 
 
 def test_an_unknown_worker_that_gives_signs_of_life_is_not_given_up() -> None:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from harvester_psij.command import OURS, ask, ask_clearly, environment, need
 from harvester_psij.launch_line import cores_per_node
 from harvester_psij.lookup import chosen, recent
 from harvester_psij.monitor import MonitorSettings, PsijMonitor
+from harvester_psij.pbs_rows import seconds_of
 from harvester_psij.processes import Process, end, process_of, stat_of
 from harvester_psij.rows import Listing, Row
 from harvester_psij.slurm import Slurm
@@ -183,6 +185,20 @@ def test_of_copies_the_claimed_one_is_kept_else_the_oldest_that_lives_else_the_o
 def test_a_batch_job_of_another_life_is_not_ours() -> None:
     old, new, untold = row(1, "CD", 100.0), row(2, "R", 5000.0), row(3, "R", None)
     assert recent([old, new, untold], began=5000.0) == [new, untold]
+
+
+def test_a_batch_job_of_the_hour_that_is_on_the_clock_twice_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        second = 1_792_891_800.0  # 2026-10-25 01:30 UTC, 02:30 for the second time
+        said = time.strftime("%a %b %d %H:%M:%S %Y", time.localtime(second))
+        assert said == "Sun Oct 25 02:30:00 2026"
+        for submitted in (seconds_of(said), second - 3600.0):
+            assert recent([row(1, "Q", submitted)], began=second) == [row(1, "Q", submitted)]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize("text", ["", "7", "7.8", "x.8@h", "7.8@", "7@h", "-7.8@h", "7.8@h i"])

@@ -262,7 +262,8 @@ def test_an_accounting_that_is_out_leaves_those_that_left_the_queue_as_they_are(
     slurm.set("sacct", "echo 'Connection refused' >&2; exit 1")
     sight = site.look(worker)
     assert isinstance(sight, Unseen)
-    assert not sight.gone
+    assert (sight.gone, sight.away) == (False, True)
+    assert "Connection refused" in sight.why
 
 
 def test_an_exit_code_settles_it_even_when_slurm_is_silent(site: BatchSite, slurm: FakeSlurm) -> None:

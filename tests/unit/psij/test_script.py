@@ -205,7 +205,8 @@ def test_the_worker_is_told_to_end_and_its_exit_code_is_kept(tmp_path: Path, num
         wait_until((one.access_point / "up").exists, 30, "the payload runs")
         process.send_signal(number)
         assert process.wait(60) == 5
-    assert one.letter("worker_exit.json")["exit_code"] == 5
+    letter = one.letter("worker_exit.json")
+    assert (letter["exit_code"], letter["terminated"]) == (5, int(number is signal.SIGTERM))
     assert (one.access_point / "told").read_text() == "told\n"
     assert (one.access_point / "epilogue").exists()
 

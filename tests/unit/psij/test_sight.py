@@ -65,6 +65,19 @@ def test_a_bad_exit_code_is_the_workers_own_failure(code: str) -> None:
     assert (seen.state, seen.exit_code, seen.why) == (WorkerState.FAILED, 3, "exit code 3")
 
 
+def test_a_plain_failure_of_a_worker_that_was_told_to_end_is_a_cancellation() -> None:
+    told = replace(BAD, exit_code=143, terminated=True)
+    seen = sight_of(WORKER, row("F"), CLAIM, told, NOW)
+    assert isinstance(seen, Seen)
+    assert (seen.state, seen.cause, seen.exit_code) == (WorkerState.CANCELLED, Cause.BATCH_KILL, 143)
+    killed = sight_of(replace(WORKER, kill="enough"), row("F"), CLAIM, told, NOW)
+    assert isinstance(killed, Seen)
+    assert (killed.state, killed.cause, killed.why) == (WorkerState.CANCELLED, Cause.KILLED, "killed: enough")
+    late = sight_of(WORKER, row("TO"), CLAIM, told, NOW)
+    assert isinstance(late, Seen)
+    assert (late.state, late.cause) == (WorkerState.FAILED, Cause.TIME_LIMIT)
+
+
 @pytest.mark.parametrize("code", ["R", "CG"])
 def test_a_bad_exit_code_waits_for_the_batch_systems_reason_but_not_for_ever(code: str) -> None:
     soon = sight_of(WORKER, row(code), CLAIM, BAD, BAD.ended + WAIT_FOR_REASON_S)
