@@ -27,6 +27,8 @@ from harvester_hpc.store.database import Database
 
 log = logging.getLogger(__name__)
 
+#: At most so many jobs in one call to the workload management system.
+BUNCH = 100
 #: From this try on the pause is the longest.
 SELDOM = 8
 
@@ -74,7 +76,7 @@ class Surroundings:
     node_name: str
     inbox: Path
     rows: int = 500
-    bunch: int = 100
+    bunch: int = BUNCH
     parallel: int = 4
     heartbeat_s: float = 1800.0
     keep_jobs_s: float = 72 * 3600.0

@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, str] = {
     "logs": "Show the logs of a worker or a job.",
     "commands": "List what the instance was told to do.",
     "dialogs": "List what an operator far away is told.",
+    "explain": "Tell the arithmetic of a queue, or what a job or a worker waits for.",
     "kill": "Kill jobs or workers.",
     "retry": "Make new attempts of jobs that ended without success.",
     "credentials": "List credentials with the time that is left, or renew some.",

@@ -236,7 +236,7 @@ def queue_amounts(connection: sqlite3.Connection, queue: str) -> list[tuple[JobS
 def pick_by_type(connection: sqlite3.Connection, queue: str, limit: int) -> dict[str, list[Job]]:
     """Return {type of resources: its prepared jobs, at most ``limit``, in the order in which they get workers}."""
     sql = sentences("job")
-    types = [row[0] for row in connection.execute(sql["prepared_types"], (queue,))]
+    types = [name for state, name, _, _ in queue_amounts(connection, queue) if state is JobState.PREPARED]
     return {name: [_job(row) for row in connection.execute(sql["pick_type"], (queue, name, limit))] for name in types}
 
 

@@ -27,10 +27,14 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+#: Seconds after which a COMMAND that does not end is killed: nobody would ever look up what became of it, and its queue would wait.
+LONGEST_S = 900.0
 
 ACCEPTED, FAILED, UNCERTAIN, SUPERSEDED = 0, 70, 75, 76
 
@@ -81,7 +85,9 @@ def run(folder: str, lock: int, command: list[str], script: str) -> int:
     """Run the command and note how it ended; the command holds the lock too, should this process be killed."""
     try:
         with Path(script or os.devnull).open("rb") as given:
-            ended = subprocess.run(command, stdin=given, capture_output=True, pass_fds=(lock,), check=False)
+            ended = subprocess.run(command, stdin=given, capture_output=True, pass_fds=(lock,), check=False, timeout=LONGEST_S)
+    except subprocess.TimeoutExpired:
+        return fail(folder, -signal.SIGKILL, f"{command[0]} was killed, for it had not ended after {LONGEST_S:g} s")
     except OSError as error:
         return fail(folder, 127, f"{error.filename or command[0]}: {error.strerror}")
     if ended.returncode != 0:

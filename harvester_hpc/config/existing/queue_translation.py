@@ -64,6 +64,11 @@ def _attribute(key: str, value: Any, made: Values, notes: Notes) -> None:
     elif key == "initEventsMultipler":
         made["initEventsMultiplier"] = value
         notes.translated(key, value, "initEventsMultiplier")
+    elif key == "throttler" and (not value or str(dict(value).get("module", THEIRS)).startswith(THEIRS)):
+        if value:
+            notes.impossible(key, value, "it reads the database of Harvester; nQueueLimitWorker and maxWorkers limit workers")
+        else:
+            notes.idle(key, value, "asks for nothing")
     elif key in QueueSettings.model_fields and key not in LATER:
         made[key] = value
         notes.taken(key, value)

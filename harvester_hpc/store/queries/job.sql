@@ -132,7 +132,3 @@ GROUP BY state, resource_type;
 SELECT job_id, queue, state, outcome, attempt, task_id, priority, resource_type, cores, ram_mb, walltime_s, tries, submissions,
        why, cancel, created, changed, due, cause
 FROM job WHERE queue = ? AND state = 'prepared' AND resource_type = ? ORDER BY priority DESC, job_id LIMIT ?;
-
--- name: prepared_types
--- Types of resources of the prepared jobs of one queue.
-SELECT DISTINCT resource_type FROM job WHERE queue = ? AND state = 'prepared';

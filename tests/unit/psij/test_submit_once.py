@@ -14,6 +14,8 @@ import pytest
 from harvester_hpc.testing.contracts.batch import wait_until
 from harvester_psij import submit_once
 from harvester_psij.records import Record, StillHeld
+from harvester_psij.refusal import Verdict, verdict
+from harvester_psij.slurm_refusals import SLURM_VERDICTS
 
 TOKEN = "attempt-1"
 
@@ -172,3 +174,14 @@ def test_a_lock_that_is_held_is_told_after_the_patience(record: Record) -> None:
         os.close(descriptor)
     with record.locked(0.0):
         assert json.dumps(record.attempt) == f'"{TOKEN}"'
+
+
+def test_a_command_that_never_ends_is_killed_and_its_end_is_in_doubt(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submit_once, "LONGEST_S", 0.2)
+    assert submit_once.main([str(record.folder), TOKEN, "--", "/bin/sh", "-c", "exec sleep 3600"]) == submit_once.FAILED
+    refusal = record.refusal
+    assert refusal is not None
+    assert verdict(refusal.exit_code, refusal.output, SLURM_VERDICTS) is Verdict.UNCERTAIN
+    assert "had not ended after 0.2 s" in refusal.output
+    with record.locked(5.0):
+        assert record.output is None
