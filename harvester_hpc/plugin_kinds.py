@@ -12,6 +12,7 @@ from harvester_hpc.ports.credential import CredentialManager
 from harvester_hpc.ports.log_exposer import LogExposer
 from harvester_hpc.ports.messenger import Messenger
 from harvester_hpc.ports.staging import Preparator, Stager
+from harvester_hpc.ports.throttler import Throttler
 from harvester_hpc.ports.worker_maker import WorkerMaker
 
 GROUP = "harvester_hpc."
@@ -26,6 +27,7 @@ PORTS: Mapping[str, type[Any]] = MappingProxyType(
         "stager": Stager,
         "sweeper": Sweeper,
         "logExposer": LogExposer,
+        "throttler": Throttler,
         "communicator": Communicator,
         "credential": CredentialManager,
     }
@@ -35,6 +37,8 @@ COMMUNICATOR, CREDENTIAL = "communicator", "credential"
 OF_THE_INSTANCE = frozenset({COMMUNICATOR, CREDENTIAL})
 #: A queue may have none, or one by the name of NOBODY.
 LOG_EXPOSER, NOBODY = "logExposer", "none"
+#: A queue may have none.
+THROTTLER = "throttler"
 #: Entry points of those who know another interface.
 ADAPTERS = f"{GROUP}adapter"
 

@@ -25,6 +25,7 @@ from harvester_hpc.plugin_kinds import (
     NOBODY,
     OF_THE_INSTANCE,
     PORTS,
+    THROTTLER,
     moves_batches,
 )
 from harvester_hpc.ports.communicator import Communicator
@@ -290,6 +291,8 @@ def _in_one_place(made: Mapping[str, CredentialManager], configuration: Configur
 
 
 def _is_nobody(kind: str, sections: Mapping[str, Mapping[str, Any]]) -> bool:
+    if kind == THROTTLER:
+        return not sections.get(kind)
     return kind == LOG_EXPOSER and sections.get(kind, {"name": NOBODY}).get("name") == NOBODY
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from harvester_hpc.agents.answers import checked
 from harvester_hpc.agents.base import Agent, Surroundings, by_queue
 from harvester_hpc.agents.counts import candidates
 from harvester_hpc.agents.handing_over import HandingOver
@@ -19,6 +20,7 @@ from harvester_hpc.policy.packing import workers_to_make
 from harvester_hpc.policy.reckoning import Reckoning
 from harvester_hpc.policy.shared_job import ALIVE
 from harvester_hpc.ports.plugins import QueuePlugins
+from harvester_hpc.ports.throttler import Throttling
 from harvester_hpc.store import dialog as dialogs
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import job_request as requests
@@ -97,6 +99,8 @@ class SubmitterAgent(Agent):
             self._planning.rooms.say(queue, "" if queue.status.makes_workers else f"queueStatus {queue.status}")
         if not wanted or not room or self.waits(queue.name) or self._has_cause_to_rest(queue):
             return ended
+        if self._is_throttled(plugins):
+            return ended
         planned = self.attempt(queue.name, lambda: self._planning.intend(plugins, wanted, room))
         if not planned:
             return ended
@@ -111,13 +115,23 @@ class SubmitterAgent(Agent):
         if not room:
             self._settling.forget_noes(queue)
             self._planning.rooms.say(queue, "" if queue.status.makes_workers else f"queueStatus {queue.status}")
-        if not room or self.waits(queue.name) or self._rests(queue, SOON_S):
+        if not room or self.waits(queue.name) or self._rests(queue, SOON_S) or self._is_throttled(plugins):
             return 0
         planned = self.attempt(queue.name, lambda: self._planning.intend_pull(plugins, room))
         if not planned:
             return 0
         self.house.reached("intent stored")
         return len(planned) + self._handing_over.hand_over(plugins, planned)
+
+    def _is_throttled(self, plugins: QueuePlugins) -> bool:
+        """Tell whether the queue gets no new workers now; also if its throttler does not answer."""
+        queue, throttler = plugins.queue, plugins.throttler
+        if throttler is None:
+            return False
+        answer = self.attempt(queue.name, lambda: checked(throttler.to_be_throttled(queue), Throttling))
+        if answer is not None and answer.is_on:
+            self._planning.rooms.say(queue, f"throttled: {answer.why or 'its throttler gives no reason'}")
+        return answer is None or answer.is_on
 
     def _room(self, connection: sqlite3.Connection, queue: Queue) -> Reckoning:
         """Return how many new workers the limits of the queue leave room for, and in slave mode are wished."""

@@ -26,7 +26,6 @@ LATER: Mapping[str, Later] = {
     "jobType": Later(neutral=("ANY", "", None), what="fetching by job type (getJobCriteria is)"),
     "siteFamily": Later(neutral=("", None), what="a family of sites"),
     "ddmEndpointIn": Later(neutral=(None, ""), what="choosing the source of inputs"),
-    "throttler": Later(neutral=(None, {}), what="a throttler"),
     "extractor": Later(neutral=(None, {}), what="an extractor"),
     "aux_preparator": Later(neutral=(None, {}), what="a second preparator"),
     "zipper": Later(neutral=(None, {}), what="zipping outputs"),

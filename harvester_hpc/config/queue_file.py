@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from harvester_hpc.config.kinds import MANY, Count, Number, OneLine, Walltime
 from harvester_hpc.config.problems import Finding
@@ -20,8 +20,8 @@ from harvester_hpc.model.worker_log import LogKeeping
 #: The plugin sections that every queue has, in the order of the flow.
 SECTIONS = ("preparator", "workerMaker", "submitter", "messenger", "monitor", "stager", "sweeper")
 
-#: A section that a queue may have besides.
-LOG_EXPOSER = "logExposer"
+#: Sections that a queue may have besides.
+LOG_EXPOSER, THROTTLER = "logExposer", "throttler"
 #: In its place: nobody.
 NOBODY = "none"
 
@@ -104,7 +104,8 @@ class MessengerSettings(SectionSettings):
         OneLine,
         Field(
             min_length=1,
-            description="folder of a worker; has `${workerID}`, may have `${workDir}` `${queueName}` `${harvesterID}`; relative to home",
+            description="folder of a worker; has `${workerID}`, may have `${workDir}` `${queueName}` `${harvesterID}`, and "
+            "`${_workerID_3.2}` for digits of the number counted from its end; relative to home",
         ),
     ] = DEFAULT_ACCESS_POINT
 
@@ -212,6 +213,9 @@ class QueueSettings(QuotaSettings, LabelSettings, FileModel):
     monitor: Annotated[SectionSettings | None, Field(description="plugin that looks at workers")] = None
     stager: Annotated[StagingSettings | None, Field(description="plugin that brings outputs away")] = None
     sweeper: Annotated[SectionSettings | None, Field(description="plugin that kills workers and cleans up")] = None
+    throttler: Annotated[
+        SectionSettings | None, BeforeValidator(lambda value: value or None), Field(description="plugin that holds new workers back")
+    ] = None
     logExposer: Annotated[
         LogExposerSettings | None, Field(description="plugin that shows the logs of workers; `none` for nobody")
     ] = None
@@ -317,9 +321,9 @@ def _logs(settings: LogExposerSettings | None) -> LogKeeping | None:
 
 def section_findings(values: Mapping[str, Any], *, due: bool) -> Iterator[Finding]:
     """Give the plugin sections that are missing (if they are ``due``), and those that name a plugin of PanDA Harvester."""
-    for section in SECTIONS:
+    for section in (*SECTIONS, THROTTLER):
         value = values.get(section)
-        if value is None and due:
+        if value is None and due and section != THROTTLER:
             yield Finding(keys=(section,), message='the section is missing; it names a plugin, such as {"name": ...}')
         elif isinstance(value, dict) and str(value.get("module", "")).split(".")[0] == "pandaharvester":
             message = f"{value['module']} is a part of PanDA Harvester: `harvester-hpc config import` names ours in its place"

@@ -19,7 +19,15 @@ from harvester_hpc.config.later import LATER, later_findings, without_later
 from harvester_hpc.config.layers import Layer, Stack, stacked
 from harvester_hpc.config.limits import jobs_per_worker, queue_findings, queue_warnings
 from harvester_hpc.config.problems import Finding, Keys, Problem
-from harvester_hpc.config.queue_file import LOG_EXPOSER, SECTIONS, QueueSettings, names_another_plugin, queue_of, section_findings
+from harvester_hpc.config.queue_file import (
+    LOG_EXPOSER,
+    SECTIONS,
+    THROTTLER,
+    QueueSettings,
+    names_another_plugin,
+    queue_of,
+    section_findings,
+)
 from harvester_hpc.config.source import Document
 from harvester_hpc.config.templates import COMMON, LIST, Queues, assembled
 from harvester_hpc.config.validate import unsaid, validated
@@ -94,7 +102,8 @@ class QueueReader:
         queue = queue_of(
             name, settings, access.template, access.root, jobs_per_worker(settings), self._inputs_folder(settings.inputCache.folder)
         )
-        there = SECTIONS if settings.logExposer is None else (*SECTIONS, LOG_EXPOSER)
+        beside = [key for key, said in ((LOG_EXPOSER, settings.logExposer), (THROTTLER, settings.throttler)) if said is not None]
+        there = (*SECTIONS, *beside)
         return QueueConfiguration(
             queue=queue if self.facility is None else replace(queue, cache=kept_cache(queue.cache, self.facility, self.environ)),
             sections=MappingProxyType({kind: frozen(values[kind]) for kind in there}),
@@ -136,4 +145,4 @@ def _name_findings(name: str) -> list[Finding]:
 
 
 def _replaces(keys: Keys, below: Mapping[str, Any], above: Mapping[str, Any]) -> bool:
-    return len(keys) == 1 and keys[0] in (*SECTIONS, LOG_EXPOSER) and names_another_plugin(below, above)
+    return len(keys) == 1 and keys[0] in (*SECTIONS, LOG_EXPOSER, THROTTLER) and names_another_plugin(below, above)

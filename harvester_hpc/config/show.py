@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from harvester_hpc.config.queue_file import LOG_EXPOSER, NOBODY
+from harvester_hpc.config.queue_file import LOG_EXPOSER, NOBODY, THROTTLER
 from harvester_hpc.config.show_facility import shown_facility
 from harvester_hpc.config.show_limits import limits_shown
 from harvester_hpc.config.values import AgentSettings, Configuration, CredentialConfiguration, QueueConfiguration
@@ -56,7 +56,8 @@ def _agents(agents: AgentSettings) -> dict[str, Any]:
 
 def _queue(configuration: QueueConfiguration) -> dict[str, Any]:
     queue = configuration.queue
-    sections = {LOG_EXPOSER: {"name": NOBODY}, **{kind: _plain(section) for kind, section in configuration.sections.items()}}
+    said = {kind: _plain(section) for kind, section in configuration.sections.items()}
+    sections = {LOG_EXPOSER: {"name": NOBODY}, THROTTLER: None, **said}
     sections["messenger"]["accessPoint"] = queue.access_point
     return {
         "prodSourceLabel": queue.label,

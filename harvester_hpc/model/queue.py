@@ -102,7 +102,7 @@ class Queue:
     name: str
     site: str = ""
     label: str = "managed"
-    label_weights: Mapping[str, int] = field(default_factory=dict)
+    label_weights: Mapping[str, int] = field(default_factory=dict, hash=False)
     labels_first: tuple[str, ...] = ()
     status: QueueStatus = QueueStatus.ONLINE
     map_type: MapType = MapType.ONE_TO_ONE
@@ -111,7 +111,7 @@ class Queue:
     limit_queued_workers: int | None = None
     max_workers: int = 0
     max_new_workers: int = 0
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = field(default_factory=Limits, hash=False)
     max_submissions: int = 3
     true_pilot: bool = False
     no_heartbeat: frozenset[str] = frozenset()

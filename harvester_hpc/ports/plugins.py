@@ -12,6 +12,7 @@ from harvester_hpc.ports.log_exposer import LogExposer
 from harvester_hpc.ports.messenger import Messenger
 from harvester_hpc.ports.outcome import Done, Failed, Result
 from harvester_hpc.ports.staging import Preparator, Stager
+from harvester_hpc.ports.throttler import Throttler
 from harvester_hpc.ports.worker_maker import WorkerMaker
 
 
@@ -37,6 +38,7 @@ class QueuePlugins:
         inward, outward: the hops over which inputs and outputs go, if the queue's preparator or stager moves batches; then the
             agents do not call ``preparator`` or ``stager``.
         log_exposer: shows the logs of its workers; None: nobody does.
+        throttler: says whether it gets new workers at all; None: nobody does.
     """
 
     queue: Queue
@@ -50,6 +52,7 @@ class QueuePlugins:
     inward: tuple[Carrier | Copier, ...] = ()
     outward: tuple[Carrier | Copier, ...] = ()
     log_exposer: LogExposer | None = None
+    throttler: Throttler | None = None
 
     def hops(self, direction: Direction) -> tuple[Carrier | Copier, ...]:
         """Return the hops of one direction; () if the plugin moves the files of each job by itself."""

@@ -8,6 +8,7 @@ from harvester_hpc.testing.fake_communicator import FakeCommunicator
 from harvester_hpc.testing.fake_log_exposer import FakeLogExposer
 from harvester_hpc.testing.fake_messenger import FakeMessenger
 from harvester_hpc.testing.fake_staging import InstantPreparator, InstantStager
+from harvester_hpc.testing.fake_throttler import FakeThrottler
 from harvester_hpc.testing.fake_worker_maker import FixedWorkerMaker
 from harvester_hpc.testing.faults import Faults
 
@@ -21,6 +22,7 @@ __all__ = [
     "FakeCopier",
     "FakeLogExposer",
     "FakeMessenger",
+    "FakeThrottler",
     "Faults",
     "FixedWorkerMaker",
     "InstantMonitor",

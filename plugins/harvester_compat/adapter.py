@@ -8,6 +8,7 @@ from harvester_compat import importing
 from harvester_compat.adapters.base import Adapted, has_all
 from harvester_compat.adapters.batch import CHECK, KILL, KILL_MANY, SUBMIT, SWEEP, AdaptedMonitor, AdaptedSubmitter, AdaptedSweeper
 from harvester_compat.adapters.staging import CHECK_IN, CHECK_OUT, RESOLVE, TRIGGER_IN, TRIGGER_OUT, AdaptedPreparator, AdaptedStager
+from harvester_compat.adapters.throttler import ASK, AdaptedThrottler
 from harvester_compat.adapters.worker_maker import AdaptedWorkerMaker
 
 #: {kind: its adapter, and the methods that a class must have, each in any of its spellings}
@@ -17,6 +18,7 @@ KINDS: Mapping[str, tuple[type[Adapted], tuple[tuple[str, ...], ...]]] = {
     "submitter": (AdaptedSubmitter, (SUBMIT,)),
     "monitor": (AdaptedMonitor, (CHECK,)),
     "sweeper": (AdaptedSweeper, ((*KILL_MANY, *KILL), SWEEP)),
+    "throttler": (AdaptedThrottler, (ASK,)),
     "workerMaker": (AdaptedWorkerMaker, (("make_worker",),)),
 }
 

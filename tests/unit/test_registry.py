@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 
-from harvester_hpc.config.queue_file import LOG_EXPOSER, SECTIONS, LogExposerSettings, MessengerSettings
+from harvester_hpc.config.queue_file import LOG_EXPOSER, SECTIONS, THROTTLER, LogExposerSettings, MessengerSettings
 from harvester_hpc.config.values import Configuration, QueueConfiguration
 from harvester_hpc.errors import ConfigurationError, PluginMissing
 from harvester_hpc.model.facility import Facility
@@ -127,8 +127,8 @@ def everything_with_bases(port: type[Any]) -> type[Any]:
 ACarrier, ACopier = everything_with_bases(Carrier), everything_with_bases(Copier)
 
 (
-    AllPreparator, AllWorkerMaker, AllSubmitter, AllMessenger, AllMonitor, AllStager, AllSweeper, AllLogExposer, AllCommunicator,
-    AllCredential,
+    AllPreparator, AllWorkerMaker, AllSubmitter, AllMessenger, AllMonitor, AllStager, AllSweeper, AllLogExposer, AllThrottler,
+    AllCommunicator, AllCredential,
 ) = map(
     everything, PORTS.values()
 )
@@ -136,7 +136,7 @@ ALL = dict(
     zip(
         PORTS,
         ("AllPreparator", "AllWorkerMaker", "AllSubmitter", "AllMessenger", "AllMonitor", "AllStager", "AllSweeper", "AllLogExposer",
-         "AllCommunicator", "AllCredential"),
+         "AllThrottler", "AllCommunicator", "AllCredential"),
         strict=True,
     )
 )
@@ -170,7 +170,7 @@ def problems(section: Mapping[str, Any]) -> list[str]:
 
 
 def test_the_kinds_are_the_sections_of_a_queue_and_those_of_the_instance() -> None:
-    assert tuple(PORTS) == (*SECTIONS, LOG_EXPOSER, "communicator", "credential")
+    assert tuple(PORTS) == (*SECTIONS, LOG_EXPOSER, THROTTLER, "communicator", "credential")
     assert CORE_OWNED["messenger"] | NAMING == set(MessengerSettings.model_fields)
     assert CORE_OWNED["logExposer"] | NAMING == set(LogExposerSettings.model_fields)
 
@@ -339,7 +339,7 @@ def test_a_queue_gets_its_seven_plugins_made_for_it() -> None:
     plugins = Registry(Finder()).plugins_for(queue.queue, queue.sections, BASE)
     made: dict[str, Any] = {field.name: getattr(plugins, field.name) for field in dataclasses.fields(plugins)}
     assert made.pop("queue") == queue.queue
-    assert (made.pop("inward"), made.pop("outward"), made.pop("log_exposer")) == ((), (), None)
+    assert (made.pop("inward"), made.pop("outward"), made.pop("log_exposer"), made.pop("throttler")) == ((), (), None, None)
     assert {name: type(plugin) for name, plugin in made.items()} == {
         "preparator": AllPreparator, "worker_maker": AllWorkerMaker, "submitter": AllSubmitter, "messenger": AllMessenger,
         "monitor": AllMonitor, "stager": AllStager, "sweeper": AllSweeper,

@@ -2,17 +2,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from harvester_hpc.model.facility import Facility
 from harvester_hpc.model.job import JobState
 from harvester_hpc.model.limits import Limits, QueueStatus, Quota, TypeLimits
 from harvester_hpc.model.turn import JOB_FETCHER
 from harvester_hpc.model.worker import MapType, WorkerState
+from harvester_hpc.ports.context import Context
+from harvester_hpc.ports.throttler import Throttling
 from harvester_hpc.store import holdback, wish
 from harvester_hpc.store import job as jobs
 from harvester_hpc.store import worker as workers
+from harvester_hpc.testing.fakes import FakeThrottler
 from tests.unit.agents.test_pipeline import Worlds
 from tests.unit.agents.test_pipeline import worlds as worlds
 from tests.unit.agents.world import World
@@ -167,3 +172,39 @@ def test_a_queue_that_makes_no_workers_says_why(worlds: Worlds) -> None:
     world.settle()
     assert held(world) == ["queueStatus standby"]
     assert world.job(1).state is JobState.PREPARED
+
+
+def throttled(world: World, why: str) -> FakeThrottler:
+    plugins = world.house.queues["Q"]
+    context = Context(instance="test", tag="abcde", state_dir=world.inbox, facility=Facility(name="f", scheduler="local"))
+    throttler = FakeThrottler(FakeThrottler.Settings(why=why), context)
+    world.house = replace(world.house, queues={"Q": replace(plugins, throttler=throttler)})
+    world.restart()
+    return throttler
+
+
+@pytest.mark.parametrize("queue", [{}, {"map_type": MapType.NO_JOB, "limit_jobs": None, "limit_queued_workers": 1}])
+def test_a_throttled_queue_makes_no_workers_and_says_why_until_it_is_no_longer(worlds: Worlds, queue: dict[str, Any]) -> None:
+    world = worlds(jobs_waiting=1, instant=False, queue=queue)
+    throttler = throttled(world, "too many failures")
+    world.settle()
+    assert (made(world), held(world), world.troubles()) == ({}, ["throttled: too many failures"], [])
+    throttler.answer = Throttling(is_on=False)
+    world.later(60.0)
+    assert (sum(made(world).values()), held(world)) == (1, [])
+
+
+def test_a_throttler_that_does_not_answer_is_a_trouble_with_a_clock_and_makes_no_workers(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1, instant=False)
+    throttler = throttled(world, "")
+    throttler.faults.fail("to_be_throttled", 9)
+    world.settle()
+    assert made(world) == {}
+    assert [(agent, queue) for agent, queue, _ in world.troubles()] == [("submitter", "Q")]
+
+
+def test_a_queue_that_has_no_jobs_asks_no_throttler(worlds: Worlds) -> None:
+    world = worlds(instant=False)
+    throttler = throttled(world, "")
+    world.settle()
+    assert throttler.asked == 0

@@ -15,6 +15,7 @@ from harvester_hpc.model.queue import Queue, Resources
 from harvester_hpc.model.worker import MapType, Worker, WorkerId, WorkerPlan, WorkerState
 from harvester_hpc.ports.batch import Busy, NotThere, Refused, Seen, Submitted, Uncertain, Unseen
 from harvester_hpc.ports.outcome import Done, Failed, Pending, Retry
+from harvester_hpc.ports.throttler import Throttling
 from tests.unit.compat.conftest import BROKEN, Load
 
 PARAMETERS = {"PandaID": 17, "inFiles": "a,b", "scopeIn": "s.x,s.x", "fsize": "1,2", "outFiles": "o,log", "logFile": "log"}
@@ -231,3 +232,14 @@ def test_a_lock_ends_by_itself_and_is_nobody_elses() -> None:
     assert locks.release_object_lock("test lock")
     assert locks.get_object_lock("test lock", lock_interval=0)
     assert locks.get_object_lock("test lock", lock_interval=0)
+
+
+def test_a_throttler_says_yes_or_no_with_its_words(load: Load) -> None:
+    on, off = (load("throttler", "SiteThrottler", answer=word).to_be_throttled(Queue(name="Q")) for word in ("on", "off"))
+    assert (on, off) == (Throttling(is_on=True, why="too many failures in Q"), Throttling(is_on=False))
+
+
+@pytest.mark.parametrize("answer", ["raises", "nonsense"])
+def test_a_throttler_that_says_neither_is_one_that_does_not_answer(load: Load, answer: str) -> None:
+    with pytest.raises(Unavailable, match="SiteThrottler does not work"):
+        load("throttler", "SiteThrottler", answer=answer).to_be_throttled(Queue(name="Q"))

@@ -165,3 +165,12 @@ class OldWorkerMaker(PluginBase):
         workspec = WorkSpec()
         workspec.nCore = 8 if resource_type == "MCORE" else 1
         return workspec
+
+
+class SiteThrottler(PluginBase):
+    """Holds back while its section says so."""
+
+    def to_be_throttled(self, queue_config, queue_config_mapper=None):
+        if self.answer == "raises":
+            raise RuntimeError("no such file")
+        return {"on": (True, "too many failures in " + queue_config.queueName), "off": (False, "")}.get(self.answer, "nonsense")
