@@ -16,7 +16,7 @@ AGENTS = (
 )
 WHY_IDLE: Mapping[str, str] = {
     "db": "the store is a file in stateDir, guarded by a lease (docs/store.md)", "apfmon": "nothing is sent to anybody but PanDA",
-    "watcher": "`harvester-hpc status` says what does not work", "cacher": "nothing is cached but what the instance asks for itself",
+    "watcher": "`harvester-hpc status` says what does not work", "cacher": "remote files: docs/remote-configuration.md",
     "frontend": "letters go over the shared file system", "log_level": "the log says what changed",
     "fifo": "the store's own index says which worker is due", "file_syncer": "for other kinds of sites",
     "googlecloud": "for other kinds of sites",
