@@ -9,16 +9,18 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harvester_hpc.clock import Clock, SystemClock
+from harvester_hpc.errors import ConfigurationError
 from harvester_hpc.login_proxy import use_login_proxy
 from harvester_hpc.model.command import CommandKind
 from harvester_hpc.model.turn import (
     AGENTS,
+    CACHER,
     COMMAND_MANAGER,
     CONVEYOR,
     CRED_MANAGER,
@@ -37,8 +39,10 @@ from harvester_hpc.model.turn import (
 if TYPE_CHECKING:
     from harvester_hpc.agents.base import Agent, Kept, Surroundings
     from harvester_hpc.config.load import Configuration
+    from harvester_hpc.config.reading import Reading
     from harvester_hpc.daemon.service import Service
     from harvester_hpc.ports.communicator import Communicator
+    from harvester_hpc.ports.plugins import QueuePlugins
     from harvester_hpc.registry import Loaded
     from harvester_hpc.store.database import Database
 
@@ -89,6 +93,22 @@ def send_command(state_dir: Path, kind: CommandKind, ids: tuple[int, ...] = (), 
 # -- building ---------------------------------------------------------------------------------------
 
 
+def plugin_problems(configuration: Configuration) -> Iterable[str]:
+    """Return what is wrong with the plugins of a configuration and their settings."""
+    from harvester_hpc.registry import Registry
+
+    try:
+        Registry().load_all(configuration)
+    except ConfigurationError as error:
+        return error.problems or (str(error),)
+    return ()
+
+
+def remote_problems(configuration: Configuration) -> Iterable[str]:
+    """Return the same where a remote part has a copy from before to go back to; else they are told when the plugins are made."""
+    return plugin_problems(configuration) if configuration.remote else ()
+
+
 def communicator(configuration: Configuration) -> Communicator:
     """Make the communicator alone, for commands that talk to the workload management system."""
     from harvester_hpc.registry import Registry
@@ -99,16 +119,23 @@ def communicator(configuration: Configuration) -> Communicator:
 
 
 @contextmanager
-def service(configuration: Configuration, *, clock: Clock | None = None, stop: threading.Event | None = None) -> Iterator[Service]:
+def service(
+    configuration: Configuration, *, clock: Clock | None = None, stop: threading.Event | None = None, reading: Reading | None = None
+) -> Iterator[Service]:
     """Take the lease, bring the store up to date, and give the service; the store is closed at the end.
+
+    Args:
+        reading: how ``configuration`` was read; then it is read again while the service runs.
 
     Raises:
         ConfigurationError: a plugin or its settings cannot be used.
         LeaseHeld: another process owns the store.
         StoreError: the store cannot be used.
     """
+    from harvester_hpc.agents.cacher import Cacher
     from harvester_hpc.daemon.bell import Bells
     from harvester_hpc.daemon.service import Service
+    from harvester_hpc.reconfiguring import Reconfiguring
     from harvester_hpc.registry import Registry
     from harvester_hpc.store.database import Database
     from harvester_hpc.store.lease import acquire
@@ -116,7 +143,8 @@ def service(configuration: Configuration, *, clock: Clock | None = None, stop: t
 
     clock, stop = clock or SystemClock(), stop or threading.Event()
     use_login_proxy(configuration.facility.network, os.environ)
-    loaded = Registry().load_all(configuration)
+    registry = Registry()
+    loaded = registry.load_all(configuration)
     path = store_path(configuration.state_dir)
     make_folders(configuration.state_dir)
     settings = configuration.agents
@@ -124,10 +152,15 @@ def service(configuration: Configuration, *, clock: Clock | None = None, stop: t
     lease = acquire(path, clock=clock, limit_s=settings.lease_limit_s, beat_s=settings.lease_beat_s, wait=stop.wait)
     bells = Bells(AGENTS)
     with Database(path, clock, lease=lease, ring=bells.ring) as database:
-        house = _surroundings(configuration, database, loaded, clock)
+        reached = _fault_points(os.environ.get(FAULT, ""))
+        queues = Reconfiguring(configuration, loaded.queues, registry, database, os.environ, reached)
+        queues.begin(reading)
+        house = _surroundings(configuration, database, loaded, clock, queues.queues, reached)
         built: list[Agent] = []
         made = Service(built, database, lease, bells, stop, clock, settings.lease_beat_s)
         built += agents(house, settings.period_s, made.stop)
+        if reading is not None:
+            built.append(Cacher(house, settings.period_s[CACHER], queues.again, reading.trouble))
         yield made
 
 
@@ -170,16 +203,17 @@ def agents(house: Surroundings, period_s: Mapping[str, float], stop: Callable[[]
 
 
 def _surroundings(
-    configuration: Configuration, database: Database, loaded: Loaded, clock: Clock
+    configuration: Configuration, database: Database, loaded: Loaded, clock: Clock, queues: Mapping[str, QueuePlugins],
+    reached: Callable[[str], None],
 ) -> Surroundings:
     from harvester_hpc.agents.base import Surroundings
 
     settings = configuration.agents
     return Surroundings(
-        database=database, queues=loaded.queues, communicator=loaded.communicator, clock=clock,
+        database=database, queues=queues, communicator=loaded.communicator, clock=clock,
         instance=configuration.instance, tag=configuration.tag,
         node_name=socket.gethostname(), inbox=configuration.state_dir / INBOX, rows=settings.batch, parallel=settings.pool,
-        heartbeat_s=settings.heartbeat_s, reached=_fault_points(os.environ.get(FAULT, "")),
+        heartbeat_s=settings.heartbeat_s, reached=reached,
         credentials=_kept(configuration, loaded), facility=configuration.facility,
     )
 

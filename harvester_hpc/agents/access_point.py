@@ -4,6 +4,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from harvester_hpc.messenger.values import AccessPoint, News
@@ -14,6 +15,8 @@ from harvester_hpc.model.worker import MapType, Worker
 from harvester_hpc.ports.messenger import Messenger
 
 log = logging.getLogger(__name__)
+
+_DIGITS = re.compile(r"\$\{_workerID_(\d(?:\.\d)*)\}")
 
 
 def point_of(worker: Worker, queue: Queue, instance: str) -> AccessPoint:
@@ -31,10 +34,19 @@ def point_of(worker: Worker, queue: Queue, instance: str) -> AccessPoint:
 def place(queue: Queue, worker_id: int, instance: str) -> str:
     """Return the absolute access point of a new worker, from the queue's template."""
     return (
-        queue.access_point.replace("${workerID}", str(worker_id))
+        _DIGITS.sub(lambda match: _digits(worker_id, match[1]), queue.access_point).replace("${workerID}", str(worker_id))
         .replace("${harvesterID}", instance)
         .replace("${queueName}", queue.name)
     )
+
+
+def _digits(worker_id: int, places: str) -> str:
+    """Return digits of a number by their places from its end, "3.2" for the thousands and the hundreds; 0 where it has none.
+
+    Source: WorkSpec.get_access_point of the existing Harvester.
+    """
+    turned = str(worker_id)[::-1]
+    return "".join(turned[int(place)] if int(place) < len(turned) else "0" for place in places.split("."))
 
 
 def inputs_of(job: Job) -> dict[str, str]:
@@ -63,9 +75,23 @@ def highest_number(queue: Queue, instance: str) -> int:
         OSError: the root cannot be listed.
     """
     root = Path(queue.access_root)
-    template = Path(queue.access_point).parts[len(root.parts)]
-    before, _, after = template.partition("${workerID}")
-    words = [re.escape(part.replace("${harvesterID}", instance).replace("${queueName}", queue.name)) for part in (before, after)]
-    name = re.compile(words[0] + "([0-9]{1,12})" + words[1].replace(re.escape("${workerID}"), "[0-9]+"))
-    with os.scandir(root) as entries:
-        return max((int(match[1]) for entry in entries if (match := name.fullmatch(entry.name))), default=0)
+    parts = Path(queue.access_point).parts[len(root.parts):]
+    depth = next(number for number, part in enumerate(parts) if "${workerID}" in part)
+    return _highest(root, [_name(part, queue, instance) for part in parts[:depth + 1]])
+
+
+def _name(part: str, queue: Queue, instance: str) -> re.Pattern[str]:
+    """Return what folders may be called that come of one part of a template; the last group is the number of a worker, if it is there."""
+    filled = part.replace("${harvesterID}", instance).replace("${queueName}", queue.name)
+    before, there, after = filled.partition("${workerID}")
+    words = [_DIGITS.sub("%", one).replace("${workerID}", "%") for one in (before, after)]
+    words = [re.escape(one).replace("%", "[0-9]+") for one in words]
+    return re.compile(words[0] + ("([0-9]{1,12})" if there else "") + words[1])
+
+
+def _highest(folder: Path, names: Sequence[re.Pattern[str]]) -> int:
+    with os.scandir(folder) as entries:
+        found = [match for entry in entries if (match := names[0].fullmatch(entry.name))]
+    if len(names) == 1:
+        return max((int(match[1]) for match in found), default=0)
+    return max((_highest(folder / match[0], names[1:]) for match in found if (folder / match[0]).is_dir()), default=0)

@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from harvester_hpc.agents.access_point import letters_in, point_of
+from harvester_hpc.agents.after_workers import AfterWorkers
 from harvester_hpc.agents.base import Agent
 from harvester_hpc.messenger.values import News
 from harvester_hpc.model.file import FileState
@@ -41,10 +42,11 @@ class Ended:
 
 
 class LastLetters:
-    """Reads what ended workers have left; changes nothing but when they are looked at again."""
+    """Reads what ended workers have left; changes nothing in the store but when they are looked at again."""
 
     def __init__(self, agent: Agent) -> None:
         self.agent = agent
+        self.after = AfterWorkers(agent)
 
     def collect(self, plugins: QueuePlugins, some: Sequence[tuple[Worker, Seen]]) -> list[Ended]:
         """Return the ends that can be judged now, with one look into the store for the jobs of all of them."""
@@ -56,11 +58,15 @@ class LastLetters:
         ended = []
         for worker, seen, news in heard:
             mine = [whole[job.id] for job in load[worker.id]]
+            declared = tuple(_as_declared(job, news) for job in mine)
+            if not self.after.is_through(plugins, worker, seen, declared, news):
+                self._look_again(worker, self.agent.clock.now() + self._pause_s(worker, seen))
+                continue
             free = self._fenced(plugins, worker, seen, mine, news)
             if free is None:
                 self._look_again(worker, self.agent.clock.now() + SOON_S)
                 continue
-            ended.append(Ended(worker=worker, seen=seen, news=news, jobs=tuple(_as_declared(job, news) for job in mine), free=free))
+            ended.append(Ended(worker=worker, seen=seen, news=news, jobs=declared, free=free))
         return ended
 
     def _last_news(self, plugins: QueuePlugins, worker: Worker, seen: Seen) -> News | None:
@@ -78,6 +84,10 @@ class LastLetters:
             self._look_again(worker, max(now + pause, self.agent.waits_until(worker.queue)))
             return None
         return news
+
+    def _pause_s(self, worker: Worker, seen: Seen) -> float:
+        ended = seen.ended or worker.gone or worker.changed
+        return min(LETTERS_S, max(SOON_S, (self.agent.clock.now() - ended) / 4.0))
 
     def _fenced(
         self, plugins: QueuePlugins, worker: Worker, seen: Seen, load: Sequence[Job], news: News

@@ -61,6 +61,15 @@ class MonitorAgent(Agent):
             times = [workers.next_due(connection, (WorkerState.SUBMITTED, WorkerState.RUNNING)), jobs.next_due(connection, BOUND)]
         return min((time for time in times if time is not None), default=None)
 
+    def is_busy(self) -> bool:
+        """Tell whether something is done for an ended worker beside the rounds."""
+        return self._ends.is_busy()
+
+    def close(self) -> None:
+        """End what is done beside the rounds, and the threads of the rounds."""
+        self._ends.close()
+        super().close()
+
     def _by_asked(self, queues: Mapping[str, Sequence[Worker]]) -> list[dict[str, Sequence[Worker]]]:
         """Return the queues that can be looked at now, with their workers, in groups whose monitors ask the same; put off the others."""
         groups: dict[int, dict[str, Sequence[Worker]]] = {}

@@ -58,6 +58,14 @@ class WorkerEnds:
             taken += len(stored)
         return taken
 
+    def is_busy(self) -> bool:
+        """Tell whether something is done for an ended worker beside the rounds."""
+        return self._letters.after.is_busy()
+
+    def close(self) -> None:
+        """End what is done beside the rounds."""
+        self._letters.after.close()
+
     def _store(self, queue: Queue, ended: Sequence[Ended]) -> Sequence[Ended]:
         """Store all of them in one transaction, or, if one cannot be stored, each by itself; return those that are stored."""
         if not ended:

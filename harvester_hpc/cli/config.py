@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +11,11 @@ from harvester_hpc.cli import options
 from harvester_hpc.cli.exits import Exit
 from harvester_hpc.cli.instance import Instance
 from harvester_hpc.cli.paper import warn, write_json
+from harvester_hpc.cli.times import iso
 from harvester_hpc.config.existing.notes import Fate
 from harvester_hpc.config.locate import FILE_NAME
 from harvester_hpc.config.values import Configuration
-from harvester_hpc.errors import ConfigurationError
+from harvester_hpc.errors import ConfigurationError, StoreMissing
 
 if TYPE_CHECKING:
     from harvester_hpc.config.existing.importing import Imported
@@ -31,37 +31,88 @@ def command() -> None:
 @click.pass_obj
 def check_configuration(instance: Instance, as_json: bool) -> int:
     """Read every file and every plugin's settings; report all problems at once."""
-    from harvester_hpc.config.load import load
+    from harvester_hpc.app import plugin_problems
+    from harvester_hpc.config.reading import read
 
     try:
-        configuration = load(instance.home, instance.environ, also=_plugin_problems)
+        reading = read(instance.home, instance.environ, instance.clock.now(), plugin_problems)
     except ConfigurationError as error:
         if not as_json:
             raise
         write_json({"usable": False, "problems": list(error.problems or (str(error),)), "warnings": []})
         return Exit.ERROR
+    configuration = reading.configuration
+    warnings = [*([reading.trouble] if reading.trouble else []), *configuration.warnings]
     if as_json:
-        write_json({"usable": True, "problems": [], "warnings": list(configuration.warnings)})
+        write_json({"usable": True, "problems": [], "warnings": warnings, "files": _files(configuration)})
         return Exit.DONE
-    for warning in configuration.warnings:
+    for warning in warnings:
         warn(f"warning: {warning}")
     facility = configuration.facility
     queues = ", ".join(configuration.queues)
     click.echo(f"usable: instance {configuration.instance} at {facility.name} ({facility.scheduler}), queues {queues}")
+    click.echo(f"from: {', '.join(_files(configuration))}")
     return Exit.DONE
+
+
+@command.command("diff")
+@options.as_json
+@click.pass_obj
+def show_differences(instance: Instance, as_json: bool) -> int:
+    """Tell what is different from the configuration that the instance works with, or has worked with last, and when it counts.
+
+    Remote files are asked. Exit code 0: nothing is different; 1: something is.
+    """
+    from harvester_hpc.config.differences import differences
+    from harvester_hpc.config.reading import read
+    from harvester_hpc.config.show import show
+    from harvester_hpc.store.configuration import last_applied
+
+    reading = read(instance.home, instance.environ, instance.clock.now())
+    with instance.reading() as connection:
+        last = last_applied(connection)
+    if last is None:
+        raise StoreMissing("this instance has never run", remedy="harvester-hpc config show --resolved shows what it would begin with")
+    found = differences(json.loads(last.content), show(reading.configuration))
+    if as_json:
+        write_json({
+            "since": iso(last.made), "trouble": reading.trouble, "differences": [
+                {"path": one.path, "before": one.before, "after": one.after, "effect": str(one.effect)} for one in found
+            ],
+        })
+        return Exit.ERROR if found else Exit.DONE
+    if reading.trouble:
+        warn(f"warning: {reading.trouble}")
+    for one in found:
+        click.echo(str(one))
+    if not found:
+        click.echo(f"nothing is different from what has been in use since {iso(last.made)}")
+    return Exit.ERROR if found else Exit.DONE
+
+
+def _files(configuration: Configuration) -> list[str]:
+    return [*map(str, configuration.files), *configuration.remote]
 
 
 @command.command("show")
 @click.option("--resolved", is_flag=True, help="As it is understood: all files put together, defaults filled in.")
+@click.option("--origins", is_flag=True, help="With --resolved: one line for each value, and where it was written.")
 @click.pass_obj
-def show_configuration(instance: Instance, resolved: bool) -> int:
+def show_configuration(instance: Instance, resolved: bool, origins: bool) -> int:
     """Show harvester.json, or what it comes to."""
-    if not resolved:
+    if not resolved and not origins:
         click.echo((instance.home / FILE_NAME).read_text(encoding="utf-8"), nl=False)
         return Exit.DONE
     from harvester_hpc.config.show import show
 
-    write_json(show(instance.configuration()))
+    configuration = instance.configuration()
+    if not origins:
+        write_json(show(configuration))
+        return Exit.DONE
+    from harvester_hpc.config.origins import with_origins
+
+    for path, value, origin in with_origins(show(configuration), configuration.origins):
+        click.echo(f"{path} = {json.dumps(value, ensure_ascii=False)}  # {origin}")
     return Exit.DONE
 
 
@@ -114,13 +165,3 @@ def _written(found: Imported, target: Path) -> tuple[Path, Path]:
         except FileExistsError as error:
             raise ConfigurationError(f"{file} is there already", remedy="name another folder with --to, or move it away") from error
     return made
-
-
-def _plugin_problems(configuration: Configuration) -> Iterable[str]:
-    from harvester_hpc.registry import Registry
-
-    try:
-        Registry().load_all(configuration)
-    except ConfigurationError as error:
-        return error.problems or (str(error),)
-    return ()

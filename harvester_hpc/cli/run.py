@@ -36,16 +36,18 @@ def command(instance: Instance, once: bool, quiet: bool) -> int:
     Batch jobs go on in either case.
     """
     from harvester_hpc import app
+    from harvester_hpc.config.reading import read
     from harvester_hpc.log import stop, to_folder, to_terminal
 
     with without_collector():
-        configuration = instance.configuration()
+        reading = read(instance.home, instance.environ, instance.clock.now(), app.remote_problems)
+        configuration = reading.configuration
     app.make_folders(configuration.state_dir)
     handlers = [] if quiet else to_terminal()
     try:
         with ExitStack() as stack:
             with without_collector():
-                service = stack.enter_context(app.service(configuration, clock=instance.clock))
+                service = stack.enter_context(app.service(configuration, clock=instance.clock, reading=reading))
             # Not before the lease is ours: the log is that of the instance that runs.
             handlers += to_folder(configuration.state_dir / app.LOGS)
             for warning in configuration.warnings:

@@ -13,7 +13,9 @@ WORKER = "${workerID}"
 KEY = ("messenger", "accessPoint")
 
 _PLACEHOLDER = re.compile(r"\$\{([^{}]*)\}")
-_DIGITS = re.compile(r"_\w+_\d+\.\d+")
+_OF_WORKER = re.compile(r"\$\{(?:workerID|_workerID_[0-9.]+)\}")
+#: ``${_workerID_3.2}``: digits of the number, counted from its end, which is 0.
+_DIGITS = re.compile(r"_workerID_\d(?:\.\d)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +23,7 @@ class Access:
     """Where the workers of a queue have their folders.
 
     Attributes:
-        template: absolute, with ``${workerID}`` as its only placeholder.
+        template: absolute, with ``${workerID}`` as its only placeholder, and ``${_workerID_3.2}`` for some of its digits.
         root: the last folder of it that is the same for all workers.
     """
 
@@ -37,7 +39,7 @@ def access_of(text: str, known: Mapping[str, str], home: Path, environ: Mapping[
         known: values of the other placeholders (workDir, queueName, ...).
     """
     for name in _PLACEHOLDER.findall(text):
-        if name not in known and name != "workerID":
+        if name not in known and name != "workerID" and not _DIGITS.fullmatch(name):
             return _unknown(name, known)
     if WORKER not in text:
         return f"must have {WORKER}: two workers must never use the same folder (it is {text!r})"
@@ -46,13 +48,11 @@ def access_of(text: str, known: Mapping[str, str], home: Path, environ: Mapping[
         return f"must not have '..': it would lead out of the worker's own folder (it is {text!r})"
     template = str(absolute(filled, home, environ))
     parts = PurePosixPath(template).parts
-    first = next(number for number, part in enumerate(parts) if WORKER in part)
+    first = next(number for number, part in enumerate(parts) if WORKER in part or "${_workerID_" in part)
     return Access(template=template, root=str(PurePosixPath(*parts[:first])))
 
 
 def _unknown(name: str, known: Mapping[str, str]) -> str:
-    if _DIGITS.fullmatch(name):
-        return f"${{{name}}} (some digits of a number): not yet; there is: {WORKER}"
     there = ", ".join(f"${{{word}}}" for word in ("workerID", *known))
     return f"${{{name}}} is not known when the folder is made; there is: {there}"
 
@@ -87,5 +87,5 @@ def collisions(accesses: Mapping[str, Access]) -> Iterator[tuple[str, str]]:
 
 def _may_hold(outer: Access, root: str) -> bool:
     """Tell whether some worker of ``outer`` could have ``root`` in its folder."""
-    pattern = r"\d+".join(re.escape(part) for part in outer.template.split(WORKER))
+    pattern = r"\d+".join(re.escape(part) for part in _OF_WORKER.split(outer.template))
     return re.match(pattern + "(?:/|$)", root) is not None

@@ -10,6 +10,7 @@ from harvester_hpc.config.facility_file import FacilitySettings
 from harvester_hpc.config.kinds import MANY, OneLine
 from harvester_hpc.config.problems import Finding
 from harvester_hpc.config.queue_file import LogExposerSettings, QueueSettings, SectionSettings
+from harvester_hpc.config.remote import RemoteSettings
 from harvester_hpc.config.validate import FileModel
 from harvester_hpc.config.values import AGENTS, AgentSettings, CredentialConfiguration, frozen
 
@@ -42,6 +43,7 @@ class AgentsSettings(FileModel):
     sweeper: Annotated[AgentPeriod, Field(description="kills and cleans up")] = _agent(AGENTS["sweeper"])
     command_manager: Annotated[AgentPeriod, Field(description="takes commands")] = _agent(AGENTS["command_manager"])
     cred_manager: Annotated[AgentPeriod, Field(description="looks at credentials and renews them")] = _agent(AGENTS["cred_manager"])
+    cacher: Annotated[AgentPeriod, Field(description="reads the configuration again, remote files and own ones")] = _agent(AGENTS["cacher"])
     heartbeat: Annotated[float, Field(gt=0, le=MANY, description="seconds between two reports of a job that goes on")] = 1800.0
     batch: Annotated[int, Field(ge=1, le=100_000, description="rows that an agent takes in one round")] = 500
     pool: Annotated[int, Field(ge=1, le=64, description="threads for slow calls to the outside")] = 4
@@ -94,6 +96,7 @@ class HarvesterFile(FileModel):
     bigpandamon: Annotated[
         str, Field(pattern=r"^https?://", description="address of the monitor that `logs --bigpandamon` names pages of")
     ] = "https://bigpanda.cern.ch"
+    remote: Annotated[RemoteSettings, Field(description="parts of the configuration that lie elsewhere")] = RemoteSettings()
     queueList: Annotated[
         str | list[str], Field(description='the queues that are served, of those in `queues` and in the remote file; "ALL" for all')
     ] = "ALL"

@@ -5,7 +5,8 @@ import hashlib
 import os
 import pwd
 import re
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -19,9 +20,12 @@ from harvester_hpc.config.facts import fact_problems
 from harvester_hpc.config.harvester_file import HarvesterFile, agent_findings, agents_of, credential_of
 from harvester_hpc.config.layers import Layer, Stack, stacked
 from harvester_hpc.config.locate import DEFAULT_STATE_DIR, FILE_NAME
-from harvester_hpc.config.problems import Finding, Problem, shown
+from harvester_hpc.config.origins import origins_of
+from harvester_hpc.config.problems import Finding, Keys, Problem, shown
 from harvester_hpc.config.queue_file import LOG_EXPOSER
 from harvester_hpc.config.queues import QueueReader
+from harvester_hpc.config.remote import REMOTE, Remote, known
+from harvester_hpc.config.remote_files import RemoteFile, remote_file
 from harvester_hpc.config.source import Document
 from harvester_hpc.config.templates import LIST, Queues
 from harvester_hpc.config.validate import unsaid, validated
@@ -31,10 +35,14 @@ from harvester_hpc.model.facility import Facility
 
 __all__ = ["AlsoCheck", "Configuration", "load", "tag_of", "user_name"]
 
+#: Members of a file that are checked with what lies below them, or not at all.
+WITH_OTHERS = ("facility", "queues", "extends", "$schema", LIST, REMOTE)
 AlsoCheck = Callable[[Configuration], Iterable[str]]
 
 
-def load(home: Path, environ: Mapping[str, str] = os.environ, *, also: AlsoCheck | None = None) -> Configuration:
+def load(
+    home: Path, environ: Mapping[str, str] = os.environ, *, also: AlsoCheck | None = None, remote: Sequence[Remote] | None = None
+) -> Configuration:
     """Return the configuration of the instance in ``home``.
 
     Args:
@@ -42,11 +50,14 @@ def load(home: Path, environ: Mapping[str, str] = os.environ, *, also: AlsoCheck
         environ: variables for ``$NAME``.
         also: one more check (the plugins' settings). It gets a configuration with the queues that are right so far,
             and its lines are reported together with the other problems.
+        remote: the files that lie elsewhere; None: by their copies (one that has none is fetched).
 
     Raises:
         ConfigurationError: a file is no JSON, or ``problems`` lists everything that is wrong, one line each.
     """
-    reading = _Reading(home=absolute(str(home), Path.cwd(), environ), environ=environ)
+    home = absolute(str(home), Path.cwd(), environ)
+    found = known(home, environ, time.time()) if remote is None else remote
+    reading = _Reading(home=home, environ=environ, remote=[remote_file(one, home, environ) for one in found])
     configuration = reading.configuration()
     lines = [str(problem) for problem in dict.fromkeys(reading.problems)]
     if configuration is not None and also is not None:
@@ -74,10 +85,11 @@ def user_name() -> str:
         return str(os.getuid())
 
 
-def _for_all_queues(document: Document) -> list[Layer]:
-    """Return what the user's file says of all queues outside of them."""
+def _for_all_queues(document: Document, of_queues: Mapping[str, Any]) -> list[Layer]:
+    """Return what a file says of all queues outside of them."""
     said = document.values.get(LOG_EXPOSER)
-    return [] if said is None else [Layer(place=document.place, values={LOG_EXPOSER: said})]
+    values = {**of_queues, **({} if said is None else {LOG_EXPOSER: said})}
+    return [Layer(place=document.place, values=values)] if values else []
 
 
 def _word(text: str) -> str:
@@ -91,23 +103,28 @@ class _Reading:
 
     home: Path
     environ: Mapping[str, str]
+    remote: Sequence[RemoteFile] = ()
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    origins: dict[Keys, str] = field(default_factory=dict)
     whole: bool = False  # every file that is named by an "extends" was found
 
     def configuration(self) -> Configuration | None:
-        document = source.read(self.home / FILE_NAME)
-        self.problems.extend(document.problems)
+        own = source.read(self.home / FILE_NAME)
+        documents = [*(one.document for one in self.remote), own]
+        self.problems.extend(problem for document in documents for problem in document.problems)
+        self.warnings += [warning for one in self.remote for warning in one.warnings]
+        document = next((one for one in reversed(documents) if "extends" in one.values), own)
         chain, problems = extends.chain(document, self.home, self.environ)
         self.problems.extend(problems)
         self.whole = "extends" in document.values and not any(problem.path == "extends" for problem in problems)
-        outer = self._outer(document)
+        outer = self._outer(documents)
         state_dir = absolute(outer.stateDir if outer else DEFAULT_STATE_DIR, self.home, self.environ)
         if chain and (parts := extends.common_part(chain[0])):
             message = f"{chain[0].file.stem!r} is only what several facilities have in common; extend one of: {', '.join(parts)}"
             self.problems.append(Problem.at(document.place.below("extends"), message))
             self.whole = False
-        settings, facility = self._facility(document, chain)
+        settings, facility = self._facility(documents, chain)
         instance = (outer.instance if outer else None) or _word(f"{user_name()}-{facility.name if facility else 'unknown'}")
         reader = QueueReader(
             home=self.home,
@@ -118,9 +135,15 @@ class _Reading:
             facility=facility,
             sections_due=self.whole or facility is not None,
         )
-        own, defaults = self._member(document, "queues"), [*self._defaults(chain), *_for_all_queues(document)]
+        defaults = self._defaults(chain)
+        for one in self.remote:
+            defaults += _for_all_queues(one.document, one.of_queues)
+        defaults += _for_all_queues(own, {})
+        files = [Queues(place=one.place, values=self._member(one.document, "queues")) for one in self.remote]
+        files.append(Queues(place=own.place.below("queues"), values=self._member(own, "queues")))
         usable = not self.problems  # all but the queues is right
-        queues = reader.read([Queues(place=document.place.below("queues"), values=own)], document, defaults)
+        lister = next((one for one in reversed(documents) if LIST in one.values), own)
+        queues = reader.read(files, lister, defaults)
         self.problems.extend(reader.problems)
         if outer is None or facility is None or not usable:
             return None
@@ -138,26 +161,34 @@ class _Reading:
             }),
             agents=agents_of(outer.agents),
             warnings=tuple(dict.fromkeys([*self.warnings, *reader.warnings])),
-            files=(document.file, *(file.file for file in chain)),
+            files=(own.file, *(file.file for file in chain)),
+            remote=tuple(one.document.name for one in self.remote),
+            origins=self.origins | reader.origins,
         )
 
-    def _outer(self, document: Document) -> HarvesterFile | None:
-        """Return the user's file without its facility and queues, which are checked with what lies below them."""
-        own = {key: value for key, value in document.values.items() if key not in ("facility", "queues", "extends", "$schema", LIST)}
-        values, findings = expanded_values(own, self.environ)
+    def _outer(self, documents: Sequence[Document]) -> HarvesterFile | None:
+        """Return the files without their facility and queues, which are checked with what lies below them."""
+        stack = stacked(
+            Layer(place=one.place, values={key: value for key, value in one.values.items() if key not in WITH_OTHERS}) for one in documents
+        )
+        self.origins |= origins_of(stack, ())
+        values, findings = expanded_values(stack.values, self.environ)
         outer, wrong = validated(HarvesterFile, values)
         findings += [*wrong, *(unsaid(agent_findings(outer.agents), wrong) if outer else ())]
-        self.problems.extend(Problem.at(document.place.below(*finding.keys), finding.message) for finding in findings)
+        self._report(stack, findings)
         return outer
 
-    def _facility(self, document: Document, chain: list[Document]) -> tuple[FacilitySettings | None, Facility | None]:
+    def _facility(self, documents: Sequence[Document], chain: list[Document]) -> tuple[FacilitySettings | None, Facility | None]:
+        document = documents[-1]
         layers = [Layer(place=file.place, values=own_members(file.values)) for file in reversed(chain)]
-        own = self._member(document, "facility")
-        if own or not layers:
-            layers.append(Layer(place=document.place.below("facility"), values=own))
+        for one in documents:
+            own = self._member(one, "facility")
+            if own or (not layers and one is document):
+                layers.append(Layer(place=one.place.below("facility"), values=own))
         stack = stacked(layers)
+        self.origins |= origins_of(stack, ("facility",))
         if not chain and "scheduler" not in stack.values:
-            if "extends" not in document.values:
+            if not any("extends" in one.values for one in documents):
                 there = ", ".join(extends.facilities(self.home))
                 self.problems.append(Problem.at(document.place.below("extends"), f"is missing: which facility is this? There is: {there}"))
             return None, None

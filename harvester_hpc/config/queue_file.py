@@ -104,7 +104,8 @@ class MessengerSettings(SectionSettings):
         OneLine,
         Field(
             min_length=1,
-            description="folder of a worker; has `${workerID}`, may have `${workDir}` `${queueName}` `${harvesterID}`; relative to home",
+            description="folder of a worker; has `${workerID}`, may have `${workDir}` `${queueName}` `${harvesterID}`, and "
+            "`${_workerID_3.2}` for digits of the number counted from its end; relative to home",
         ),
     ] = DEFAULT_ACCESS_POINT
 

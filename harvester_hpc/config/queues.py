@@ -18,6 +18,7 @@ from harvester_hpc.config.facility_file import FacilitySettings
 from harvester_hpc.config.later import LATER, later_findings, without_later
 from harvester_hpc.config.layers import Layer, Stack, stacked
 from harvester_hpc.config.limits import jobs_per_worker, queue_findings, queue_warnings
+from harvester_hpc.config.origins import origins_of
 from harvester_hpc.config.problems import Finding, Keys, Problem
 from harvester_hpc.config.queue_file import (
     LOG_EXPOSER,
@@ -32,6 +33,7 @@ from harvester_hpc.config.source import Document
 from harvester_hpc.config.templates import COMMON, LIST, Queues, assembled
 from harvester_hpc.config.validate import unsaid, validated
 from harvester_hpc.config.values import QueueConfiguration, frozen
+from harvester_hpc.config.written import text_of
 from harvester_hpc.model.facility import Facility
 
 # it becomes a folder, a column and a word on the command line
@@ -56,6 +58,7 @@ class QueueReader:
     sections_due: bool
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    origins: dict[Keys, str] = field(default_factory=dict)
 
     def read(self, files: Sequence[Queues], document: Document, defaults: Sequence[Layer]) -> dict[str, QueueConfiguration]:
         """Return the queues that are right, by name; the others are in ``problems``.
@@ -73,6 +76,7 @@ class QueueReader:
         stacks: dict[str, Stack] = {}
         for name, layers in found.layers.items():
             stacks[name] = stacked([*defaults, *layers], _replaces)
+            self.origins |= origins_of(stacks[name], ("queues", name))
             queue = self._queue(name, stacks[name], accesses)
             if queue is not None:
                 right[name] = queue
@@ -109,6 +113,7 @@ class QueueReader:
             sections=MappingProxyType({kind: frozen(values[kind]) for kind in there}),
             where=MappingProxyType({kind: str(stack.place((kind,))) for kind in there}),
             common=frozen(values.get(COMMON) or {}),
+            text=text_of(values),
         )
 
     def _access(self, name: str, settings: QueueSettings) -> Access | str | None:

@@ -25,6 +25,7 @@ from harvester_hpc.config.queue_file import (
     StagingSettings,
     WorkerMakerSettings,
 )
+from harvester_hpc.config.remote import RemoteSettings
 from harvester_hpc.config.surroundings_file import CollectionSettings, DetectSettings, FileSystemSettings, LoginSettings, NetworkSettings
 
 INTRODUCTION = """\
@@ -131,6 +132,7 @@ lines of nodes, or of nodes and seconds. Workers are made one at a time and fitt
 
 TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("harvester.json", "The user's file.", HarvesterFile),
+    ("remote", "Parts that lie elsewhere; see [remote configuration](remote-configuration.md).", RemoteSettings),
     ("agents", "Member `agents` of harvester.json.", AgentsSettings),
     ("agents.NAME", "Each agent.", AgentPeriod),
     ("credentials.NAME", "Each credential; the plugins' own settings are in credentials.md.", CredentialSettings),

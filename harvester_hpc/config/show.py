@@ -25,7 +25,7 @@ def show(configuration: Configuration) -> dict[str, Any]:
     return {
         "home": str(configuration.home),
         "tag": configuration.tag,
-        "files": [str(file) for file in configuration.files],
+        "files": [*map(str, configuration.files), *configuration.remote],
         "warnings": list(configuration.warnings),
         "instance": configuration.instance,
         "stateDir": str(configuration.state_dir),

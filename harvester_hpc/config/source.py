@@ -31,16 +31,22 @@ _HALF_CHARACTERS = re.compile("[\x00\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A file as it was read; remarks are gone, variables are not yet expanded."""
+    """A file as it was read; remarks are gone, variables are not yet expanded.
+
+    Attributes:
+        file: relative paths in it are relative to the folder of this.
+        name: what it is called in messages, if not by ``file``: an address.
+    """
 
     file: Path
     values: dict[str, Any]
     problems: tuple[Problem, ...] = ()
+    name: str = ""
 
     @property
     def place(self) -> Place:
         """The place of the whole file."""
-        return Place(file=str(self.file))
+        return Place(file=self.name or str(self.file))
 
 
 class _Object(dict[str, Any]):
@@ -57,10 +63,20 @@ def read(file: Path) -> Document:
     Raises:
         ConfigurationError: the file cannot be read, or is no JSON; names file, line and column.
     """
-    values = _parsed(file, _plain_json(file, _text_of(file)))
+    return read_text(_text_of(file), file)
+
+
+def read_text(text: str, file: Path, name: str = "") -> Document:
+    """Return ``text`` in the same way; ``file`` and ``name`` as in ``Document``.
+
+    Raises:
+        ConfigurationError: it is no JSON; names file, line and column.
+    """
+    called = name or str(file)
+    values = _parsed(called, _plain_json(called, text))
     if not isinstance(values, _Object):
-        raise ConfigurationError(f"{file}: the outermost value must be an object", remedy="start with { and end with }")
-    return Document(file=file, values=_without_remarks(values), problems=tuple(_defects(values, Place(file=str(file)))))
+        raise ConfigurationError(f"{called}: the outermost value must be an object", remedy="start with { and end with }")
+    return Document(file=file, values=_without_remarks(values), problems=tuple(_defects(values, Place(file=called))), name=name)
 
 
 def _text_of(file: Path) -> str:
@@ -77,7 +93,7 @@ def _text_of(file: Path) -> str:
         ) from error
 
 
-def _plain_json(file: Path, text: str) -> str:
+def _plain_json(file: str, text: str) -> str:
     """Return ``text`` with comments and trailing commas turned into blanks, so that every position stays."""
     pieces: list[str] = []
     comma: int | None = None  # the piece with a comma that nothing but space has followed so far
@@ -100,7 +116,7 @@ def _plain_json(file: Path, text: str) -> str:
     return "".join(pieces)
 
 
-def _parsed(file: Path, text: str) -> object:
+def _parsed(file: str, text: str) -> object:
     try:
         return json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
     except json.JSONDecodeError as error:
@@ -115,7 +131,7 @@ def _said(error: json.JSONDecodeError) -> str:
     return error.msg[0].lower() + error.msg[1:]
 
 
-def _refuse(file: Path, text: str, position: int, why: str, remedy: str) -> NoReturn:
+def _refuse(file: str, text: str, position: int, why: str, remedy: str) -> NoReturn:
     line = text.count("\n", 0, position) + 1
     column = position - text.rfind("\n", 0, position)
     raise ConfigurationError(f"{file}: line {line}, column {column}: is not JSON", why=why, remedy=remedy)

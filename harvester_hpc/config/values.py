@@ -26,6 +26,7 @@ AGENTS: Mapping[str, float] = MappingProxyType(
         "sweeper": 60.0,
         "command_manager": 2.0,
         "cred_manager": 30.0,
+        "cacher": 600.0,
     }
 )
 
@@ -61,12 +62,14 @@ class QueueConfiguration:
             module included.
         where: {kind: ``file: path`` where the section was written}, for messages.
         common: settings for every plugin that knows them and does not say otherwise; frozen JSON.
+        text: all of it as JSON that can be read again, variables filled in.
     """
 
     queue: Queue
     sections: Mapping[str, Mapping[str, Any]]
     where: Mapping[str, str] = field(default_factory=dict)
     common: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +103,8 @@ class Configuration:
         credentials: by name.
         warnings: what is possible and probably not meant, one line each.
         files: the files that were read, the user's first.
+        remote: the addresses of those that lie elsewhere.
+        origins: {way to a value: ``file: path`` where it was written}; what has none is a default, or follows from others.
     """
 
     home: Path
@@ -114,6 +119,8 @@ class Configuration:
     credentials: Mapping[str, CredentialConfiguration] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
+    remote: tuple[str, ...] = ()
+    origins: Mapping[tuple[str | int, ...], str] = field(default_factory=dict)
 
 
 def frozen(value: Any) -> Any:

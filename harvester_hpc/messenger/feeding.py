@@ -6,11 +6,12 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harvester_hpc.messenger.letter import sync_folder, write
-from harvester_hpc.messenger.names import Names
+from harvester_hpc.messenger.names import TASK_WORK_DIR, Names
 from harvester_hpc.messenger.values import AccessPoint
 
 #: Keys that a payload does not need (published attribute stripJobParams).
@@ -28,7 +29,22 @@ Jobs = Mapping[int, Mapping[str, Any]]
 Inputs = Mapping[int, Mapping[str, str]]
 
 
-def feed_jobs(point: AccessPoint, jobs: Jobs, inputs: Inputs, names: Names, *, strip: bool = False) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How jobs are described.
+
+    Attributes:
+        strip: what a payload does not need is left out.
+        cgi: a description is ``key=value&...`` in place of JSON.
+        task_base: folder in which each task that is merged on site has one of its own; "" for none.
+    """
+
+    strip: bool = False
+    cgi: bool = False
+    task_base: str = ""
+
+
+def feed_jobs(point: AccessPoint, jobs: Jobs, inputs: Inputs, names: Names, manner: Manner = Manner()) -> None:
     """Write what the worker needs for ``jobs``: descriptions, catalogue, links, and last the list that names them.
 
     The list names all jobs of the worker: those of ``point`` that are not in ``jobs`` have their letters already.
@@ -43,8 +59,10 @@ def feed_jobs(point: AccessPoint, jobs: Jobs, inputs: Inputs, names: Names, *, s
         groups.setdefault(point.folder_of(job_id), []).append(job_id)
     for folder, job_ids in groups.items():
         folder.mkdir(mode=0o700, exist_ok=True)
-        described = {str(job_id): _described(jobs[job_id], inputs.get(job_id, {}), strip) for job_id in job_ids}
-        write(folder / names.job_spec, described, sync=False)
+        described = {str(job_id): _described(jobs[job_id], inputs.get(job_id, {}), manner.strip) for job_id in job_ids}
+        write(folder / names.job_spec, _as_cgi(described) if manner.cgi else described, sync=False)
+        if manner.task_base:
+            _prepare_merging(folder, [jobs[job_id] for job_id in job_ids], manner.task_base)
         _write_catalog(folder / names.catalog, [jobs[job_id] for job_id in job_ids])
         for job_id in job_ids:
             for lfn, path in inputs.get(job_id, {}).items():
@@ -53,6 +71,23 @@ def feed_jobs(point: AccessPoint, jobs: Jobs, inputs: Inputs, names: Names, *, s
             sync_folder(folder)
     # Brings all names in the access point to disk.
     write(point.path / names.panda_ids, [*(one for one in point.job_ids if one not in jobs), *jobs])
+
+
+def _as_cgi(described: Mapping[str, Mapping[str, Any]]) -> bytes:
+    """Return descriptions as a pilot reads them that takes no JSON; it has one job in a folder."""
+    from urllib.parse import urlencode
+
+    return "\n".join(urlencode(job) for job in described.values()).encode()
+
+
+def _prepare_merging(folder: Path, jobs: list[Mapping[str, Any]], base: str) -> None:
+    """Make the folder of a task whose outputs are merged on site, and tell the payload where it is."""
+    for job in jobs:
+        task = str(job.get("taskID", ""))
+        if job.get("onSiteMerging") and task.isascii() and task.isdigit():
+            place = Path(base) / task
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write(folder / TASK_WORK_DIR, str(place).encode(), sync=False)
 
 
 def _described(job: Mapping[str, Any], paths: Mapping[str, str], strip: bool) -> dict[str, Any]:

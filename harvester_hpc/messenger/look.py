@@ -12,7 +12,7 @@ from harvester_hpc.messenger.batch_letters import is_begun, read_claim, read_exi
 from harvester_hpc.messenger.dump import BadItem, Items, items_of, job_number, updates_of
 from harvester_hpc.messenger.incoming import Arrival, Numbered
 from harvester_hpc.messenger.letter import Absent, Shape, Unfit, Whole, put_aside, read, shape_of, take, taken_among
-from harvester_hpc.messenger.names import Names
+from harvester_hpc.messenger.names import POST_ATTRIBUTES, TASK_WORK_DIR, Names
 from harvester_hpc.messenger.numbered import Kind
 from harvester_hpc.messenger.patience import Patience
 from harvester_hpc.messenger.values import AccessPoint, BadLetter, Claim, DeclaredFile, EventUpdate, Exit, News
@@ -96,7 +96,7 @@ class Look:
         self._hear(top)
         if not point.many:
             self.at_folder(point.path, top, point.job_ids)
-            if names.job_claim in top and is_begun(point.path / names.job_claim):
+            if self.attributes or (names.job_claim in top and is_begun(point.path / names.job_claim)):
                 self.begun.update(point.job_ids)
             return
         self.at_updates(point.path, top)
@@ -110,8 +110,17 @@ class Look:
                 continue
             self._hear(entries)
             self.at_folder(point.folder_of(job_id), entries, (job_id,))
-            if job_id in self.attributes or (names.job_claim in entries and is_begun(point.folder_of(job_id) / names.job_claim)):
+            if names.job_claim in entries:
+                begun = job_id in self.attributes or is_begun(point.folder_of(job_id) / names.job_claim)
+            else:
+                begun = self._has_traces(entries)
+            if begun:
                 self.begun.add(job_id)
+
+    def _has_traces(self, entries: Listing) -> bool:
+        """Tell whether a payload has been in the folder of a job: pilots that are not ours make no claim, but leave files."""
+        ours = {self.names.job_spec, self.names.catalog, self.names.job_kill, TASK_WORK_DIR}
+        return any(name not in ours and not name.startswith(".") and not entry.is_symlink() for name, entry in entries.items())
 
     def at_folder(self, folder: Path, entries: Listing, job_ids: tuple[int, ...]) -> None:
         """Look at the letters of some jobs that share a folder."""
@@ -123,10 +132,11 @@ class Look:
         """Read what the worker tells of the jobs, and the payload's report if it is new."""
         told = self._content(folder / self.names.attributes, LARGEST_TOLD) if self.names.attributes in entries else None
         report = self._report(folder / self.names.job_report) if self.names.job_report in entries else None
-        if told is None and report is None:
+        after = self._content(folder / POST_ATTRIBUTES, LARGEST_TOLD) if POST_ATTRIBUTES in entries else None
+        if told is None and report is None and after is None:
             return
         for job_id in job_ids:
-            self.attributes[job_id] = {**(told or {}), **({} if report is None else {"metaData": report})}
+            self.attributes[job_id] = {**(told or {}), **({} if report is None else {"metaData": report}), **(after or {})}
             self._note_status(job_id, told or {})
 
     def at_dumps(self, folder: Path, entries: Listing) -> None:

@@ -14,6 +14,9 @@ STRANGE = "letter"
 #: Key in the sentinel: the version of numbered letters that the login node reads.
 LETTERS = "letters"
 
+#: File with the folder in which jobs of a task are merged on site, and what is told of a job after its worker's end.
+TASK_WORK_DIR, POST_ATTRIBUTES = "task_workdir_path.txt", "post_process_job_attrs.json"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:

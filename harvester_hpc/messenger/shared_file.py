@@ -6,7 +6,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,14 @@ from harvester_hpc.messenger.batch_letters import fence, fence_job
 from harvester_hpc.messenger.dump import LARGEST_NUMBER
 from harvester_hpc.messenger.events import NEXT, RangeQueue, Ranges, requests_of
 from harvester_hpc.messenger.incoming import Arrival
-from harvester_hpc.messenger.letter import LARGEST, Absent, Shape, Unfit, Whole, acknowledge, read, shape_of, write
+from harvester_hpc.messenger.letter import Absent, Shape, Unfit, Whole, acknowledge, read, shape_of, write
 from harvester_hpc.messenger.letterboxes import Letterboxes
+from harvester_hpc.messenger.log_tar import Brake
 from harvester_hpc.messenger.look import Listing, Look, at_attributes, at_dumps, at_updates, listing
-from harvester_hpc.messenger.names import NAMES, OUT, Names
+from harvester_hpc.messenger.names import NAMES, OUT
 from harvester_hpc.messenger.patience import REMEMBERED, Patience
+from harvester_hpc.messenger.post_processing import LeftBy, is_done, post_process
+from harvester_hpc.messenger.shared_file_settings import SharedFileSettings, manner_of, names_of, post_processing_of
 from harvester_hpc.messenger.values import AccessPoint, BadLetter, DeclaredFile, News
 
 log = logging.getLogger(__name__)
@@ -31,47 +33,13 @@ LOOKS = 3
 class SharedFileMessenger:
     """Letters as files in the worker's access point. One object serves many threads and any number of workers."""
 
-    @dataclass(frozen=True, slots=True, kw_only=True)
-    class Settings:
-        """The section of the queue: the published attributes, in our spelling.
+    Settings = SharedFileSettings
 
-        Attributes:
-            strip_job_params: leave out of the job dictionary what a payload does not need.
-            settle_s: seconds for which a letter that cannot be read must not change before it is a bad one.
-            largest_bytes: a longer letter is a bad one.
-        """
-
-        json_attrs_file_name: str = NAMES.attributes
-        json_job_report: str = NAMES.job_report
-        json_outputs_file_name: str = NAMES.status_dump
-        json_job_request_file_name: str = NAMES.job_request
-        job_spec_file_name: str = NAMES.job_spec
-        json_events_request_file_name: str = NAMES.event_request
-        json_events_feed_file_name: str = NAMES.event_ranges
-        json_events_update_file_name: str = NAMES.update_events
-        xml_pool_catalog_file_name: str = NAMES.catalog
-        panda_ids_file: str = field(default=NAMES.panda_ids, metadata={"key": "pandaIDsFile"})
-        kill_worker_file: str = NAMES.kill[0]
-        heartbeat_file: str = NAMES.heartbeat[0]
-        strip_job_params: bool = False
-        settle_s: float = field(default=10.0, metadata={"key": "settleSeconds"})
-        largest_bytes: int = LARGEST
-
-        def problems(self) -> tuple[str, ...]:
-            """Return what types cannot tell."""
-            names = {one.name: getattr(self, one.name) for one in fields(self) if one.name.endswith(("_name", "_report", "_file"))}
-            problems = [f"{key}: must be a plain file name, not {name!r}" for key, name in names.items() if not _is_plain(name)]
-            twice = {name for name in names.values() if list(names.values()).count(name) > 1}
-            problems += [f"{key}: {name!r} is the name of two letters" for key, name in names.items() if name in twice]
-            if not 0 <= self.settle_s < 3600:
-                problems.append(f"settle_s: must be seconds from 0 to 3600, not {self.settle_s}")
-            if self.largest_bytes < 1024:
-                problems.append(f"largest_bytes: must be at least 1024, not {self.largest_bytes}")
-            return tuple(problems)
-
-    def __init__(self, settings: Settings | None = None, context: object = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self.settings = settings or self.Settings()
-        self.names = _names(self.settings)
+    def __init__(
+        self, settings: SharedFileSettings | None = None, context: object = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.settings = settings or SharedFileSettings()
+        self.names = names_of(self.settings)
         self._patience = Patience(self.settings.settle_s, clock)
         self._reports = Patience(0.0, clock)
         self._beats = Patience(0.0, clock)
@@ -97,7 +65,7 @@ class SharedFileMessenger:
         Raises:
             OSError: nothing usable was written.
         """
-        feeding.feed_jobs(point, jobs, inputs, self.names, strip=self.settings.strip_job_params)
+        feeding.feed_jobs(point, jobs, inputs, self.names, manner_of(self.settings))
         self._answered(point.path / self.names.job_request)
 
     def collect(self, point: AccessPoint, *, last: bool = False, rung: bool = False) -> News:
@@ -168,6 +136,33 @@ class SharedFileMessenger:
             OSError: it could not be removed wholly; the next call goes on with it.
         """
         return access_point.remove(point)
+
+    # -- after the end of a worker ----------------------------------------------------------------
+
+    def wants_post_processing(self, *, true_pilot: bool) -> bool:
+        """Tell whether something is to be done after the end of a worker; a pilot that does all by itself needs it only if forced."""
+        return self.settings.post_process and (not true_pilot or self.settings.force_post_processing)
+
+    def is_post_processed(self, point: AccessPoint) -> bool:
+        """Tell whether it was done.
+
+        Raises:
+            OSError: it cannot be told.
+        """
+        return is_done(point)
+
+    def post_process(self, point: AccessPoint, jobs: Sequence[LeftBy], wait: Callable[[float], bool]) -> None:
+        """Do it; what it finds is in the next ``collect``. Harmless when repeated.
+
+        Args:
+            jobs: those that the worker has begun.
+            wait: waits for so many seconds; True if it is to end.
+
+        Raises:
+            OSError: it could not be done now.
+            Stopped: it was told to end.
+        """
+        post_process(point, jobs, post_processing_of(self.settings), self.names, Brake(wait=wait))
 
     # -- the published methods, one letter each ---------------------------------------------------
 
@@ -300,18 +295,3 @@ class SharedFileMessenger:
                 path.unlink()
         except FileNotFoundError:
             return
-
-
-def _is_plain(name: str) -> bool:
-    return bool(name) and "/" not in name and "\0" not in name and not name.startswith(".")
-
-
-def _names(settings: SharedFileMessenger.Settings) -> Names:
-    return Names(
-        job_spec=settings.job_spec_file_name, catalog=settings.xml_pool_catalog_file_name, panda_ids=settings.panda_ids_file,
-        job_request=settings.json_job_request_file_name, event_request=settings.json_events_request_file_name,
-        event_ranges=settings.json_events_feed_file_name, update_events=settings.json_events_update_file_name,
-        status_dump=settings.json_outputs_file_name, attributes=settings.json_attrs_file_name, job_report=settings.json_job_report,
-        kill=tuple(dict.fromkeys((settings.kill_worker_file, *NAMES.kill[1:]))),
-        heartbeat=tuple(dict.fromkeys((settings.heartbeat_file, *NAMES.heartbeat[1:]))),
-    )

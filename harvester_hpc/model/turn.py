@@ -22,11 +22,12 @@ SWEEPER = "sweeper"
 LOG_EXPOSER = "log_exposer"
 COMMAND_MANAGER = "command_manager"
 CRED_MANAGER = "cred_manager"
+CACHER = "cacher"
 
 #: In the order in which one bounded round of all of them runs, so that a job goes as far as it can.
 AGENTS = (
     CRED_MANAGER, COMMAND_MANAGER, JOB_FETCHER, PREPARATOR, SUBMITTER, EVENT_FEEDER, MESSENGER, MONITOR, STAGER, CONVEYOR, LOG_EXPOSER,
-    PROPAGATOR, SWEEPER,
+    PROPAGATOR, SWEEPER, CACHER,
 )
 
 JOB_TURN: Mapping[JobState, str] = {

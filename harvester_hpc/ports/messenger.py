@@ -1,10 +1,11 @@
 """The messenger: how jobs reach a worker and how its news reaches us."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from harvester_hpc.messenger.post_processing import LeftBy
 from harvester_hpc.messenger.values import AccessPoint, News
 
 
@@ -103,4 +104,34 @@ class Messenger(Protocol):
 
     def clean_up(self, point: AccessPoint) -> str:
         """Remove the access point; "" if it is gone, else why it must stay (not ours, a link, outside root)."""
+        ...
+
+
+@runtime_checkable
+class PostProcessor(Protocol):
+    """A messenger that does something once after the end of a worker."""
+
+    def wants_post_processing(self, *, true_pilot: bool) -> bool:
+        """Tell whether something is to be done; ``true_pilot``: the queue's pilots tell and stage everything themselves."""
+        ...
+
+    def is_post_processed(self, point: AccessPoint) -> bool:
+        """Tell whether it was done.
+
+        Raises:
+            OSError: it cannot be told.
+        """
+        ...
+
+    def post_process(self, point: AccessPoint, jobs: Sequence[LeftBy], wait: Callable[[float], bool]) -> None:
+        """Do it, slowly; what it finds is in the next ``collect``. Harmless when repeated.
+
+        Args:
+            jobs: those that the worker has begun.
+            wait: waits for so many seconds; True if it is to end.
+
+        Raises:
+            OSError: it could not be done now.
+            Stopped: it was told to end.
+        """
         ...

@@ -6,16 +6,14 @@ import json
 import os
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harvester_launch.child import NOT_EXECUTABLE, NOT_FOUND
 from harvester_launch.measured import finished
 from harvester_launch.payloads import BLOCK, said
+from harvester_launch.place import Place
 from harvester_launch.ranges import Range, Result, output_path
 from harvester_launch.template import filled
-
-if TYPE_CHECKING:
-    from harvester_launch.slots import Place
 
 #: Ranges that a payload has been sent: one that runs, and those that wait so that it never does.
 AHEAD = 4

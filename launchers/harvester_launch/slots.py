@@ -3,49 +3,24 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import select
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from harvester_launch.child import NOT_EXECUTABLE, NOT_FOUND
 from harvester_launch.line_payload import LinePayload
 from harvester_launch.measured import finished
-from harvester_launch.payloads import Process, own_environment, said
+from harvester_launch.payloads import Process, said
+from harvester_launch.place import Place
 from harvester_launch.ranges import Range, Result, Setup, output_path, try_name
-from harvester_launch.seats import Portion, Seat
+from harvester_launch.seats import Seat
 from harvester_launch.template import filled, names
 
 #: Ranges of one process with {ranges}: as many as take about this many seconds, and not more than MOST.
 BUNCH_S, MOST = 30.0, 256
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a payload runs: setup of the worker, rank, number of the slot, and what of the node is the slot's own."""
-
-    setup: Setup
-    rank: int
-    slot: int
-    portion: Portion
-
-    def environment(self, job_id: int) -> Mapping[str, str]:
-        """Return what a payload of a job finds."""
-        own = own_environment(os.environ) | dict(self.setup.jobs[job_id].environment)
-        return self.portion.environment(own) | {"HARVESTER_RANK": str(self.rank), "HARVESTER_SLOT": str(self.slot)}
-
-    def start(self, argv: list[str], job_id: int, *, lines: bool = False) -> Process | str:
-        """Start a payload; what it returns is text if it cannot be."""
-        job = self.setup.jobs[job_id]
-        try:
-            environment, cores = self.environment(job_id), self.portion.cores
-            return Process(argv, job.folder, environment, self.setup.grace_s, lines=lines, cores=cores)
-        except (OSError, ValueError) as error:
-            return f"cannot run {argv[0]}: {getattr(error, 'strerror', None) or error}"
 
 
 class Payload(Protocol):

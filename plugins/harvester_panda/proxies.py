@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-from harvester_panda.settings import Address
+from harvester_panda.address import Address
 
 #: Setting: never through one, whatever the environment says.
 NONE = "none"

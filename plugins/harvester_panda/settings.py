@@ -7,21 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from harvester_panda.address import Address
+from harvester_panda.proxies import NONE, parsed
+
 #: Paths that people copy from other configurations; where the server stands is before them.
 KNOWN_PATHS = frozenset({"", "/", "/server/panda", "/api/v1", "/api/latest"})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 DIALECTS = ("ask", "v1", "old")
+
 #: vo, vo.role or vo:role
 ORIGIN = re.compile(r"[A-Za-z0-9_\-]+([.:][A-Za-z0-9_\-]+)?")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """Where a server stands. ``host`` without brackets; ``secure``: https."""
-
-    host: str
-    port: int
-    secure: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +92,6 @@ class PandaSettings:
             yield f"dialect: must be one of {', '.join(DIALECTS)}, not {self.dialect!r}"
 
     def _proxy(self) -> Iterator[str]:
-        from harvester_panda.proxies import NONE, parsed
-
         if self.proxy not in ("", NONE):
             try:
                 parsed(self.proxy)

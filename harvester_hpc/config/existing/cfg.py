@@ -26,13 +26,27 @@ def read_cfg(path: Path, environ: Mapping[str, str], notes: Notes) -> Sections:
     Raises:
         ConfigurationError: it cannot be read, or is no INI.
     """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = " ".join(str(error).split())
+        raise ConfigurationError(f"{path} cannot be read", why=why, remedy="name the panda_harvester.cfg") from error
+    return cfg_in(text, str(path), environ, notes)
+
+
+def cfg_in(text: str, name: str, environ: Mapping[str, str], notes: Notes) -> Sections:
+    """Return the sections of a text in the same way; ``name`` is what it is called in messages.
+
+    Raises:
+        ConfigurationError: it is no INI.
+    """
     parser = RawConfigParser(strict=False, inline_comment_prefixes=None, empty_lines_in_values=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
-        parser.read_string(path.read_text(encoding="utf-8"), source=str(path))
-    except (OSError, UnicodeDecodeError, Error) as error:
+        parser.read_string(text, source=name)
+    except Error as error:
         why = " ".join(str(error).split())
-        raise ConfigurationError(f"{path} cannot be read", why=why, remedy="name the panda_harvester.cfg") from error
+        raise ConfigurationError(f"{name} cannot be read", why=why, remedy="name the panda_harvester.cfg") from error
     return {
         section: {key: _value(text, environ, Notes(f"{notes.place}[{section}] {key}", notes.found)) for key, text in parser.items(section)}
         for section in parser.sections()

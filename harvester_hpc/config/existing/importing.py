@@ -53,8 +53,17 @@ def imported(cfg: Path | None, queue_file: Path, site: str, environ: Mapping[str
     facility = _facility(batches, inside, generic=not site)
     if facility:
         values["facility"] = facility
-    values["queues"] = {name: {**of_queues, **one.values} for name, one in made.items()}
+    values["queues"] = {name: _with(of_queues, one.values) for name, one in made.items()}
     return Imported(values=values, notes=tuple(notes.found))
+
+
+def _with(of_queues: Values, queue: Values) -> Values:
+    """Return a queue with what the cfg says for all of them; names of letters only where the messenger is ours."""
+    together = {**of_queues, **queue}
+    letters, messenger = of_queues.get("messenger"), queue.get("messenger", {"name": "shared_file"})
+    if letters is not None and messenger.get("name") == "shared_file":
+        together["messenger"] = {**letters, **messenger}
+    return together
 
 
 def _site(batches: Sequence[Batch], notes: Notes) -> str:

@@ -32,12 +32,17 @@ AGENT_KEYS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("sweeper", "keepCancelled"): ("queues", "keepCancelled"),
     ("sweeper", "keepMissed"): ("queues", "keepMissed"),
 }
-#: Keys of [payload_interaction], and our name of the same letter.
-LETTERS: Mapping[str, str] = {
-    "workerAttributesFile": NAMES.attributes, "jobReportFile": NAMES.job_report, "eventStatusDumpJsonFile": NAMES.status_dump,
-    "jobRequestFile": NAMES.job_request, "jobSpecFile": NAMES.job_spec, "eventRequestFile": NAMES.event_request,
-    "eventRangesFile": NAMES.event_ranges, "updateEventsFile": NAMES.update_events, "xmlPoolCatalogFile": NAMES.catalog,
-    "pandaIDsFile": NAMES.panda_ids, "killWorkerFile": NAMES.kill[0], "heartbeatFile": NAMES.heartbeat[0],
+#: Keys of [payload_interaction]: our setting of the messenger, and the name that the file has by default.
+LETTERS: Mapping[str, tuple[str, str]] = {
+    "workerAttributesFile": ("jsonAttrsFileName", NAMES.attributes), "jobReportFile": ("jsonJobReport", NAMES.job_report),
+    "eventStatusDumpJsonFile": ("jsonOutputsFileName", NAMES.status_dump),
+    "jobRequestFile": ("jsonJobRequestFileName", NAMES.job_request), "jobSpecFile": ("jobSpecFileName", NAMES.job_spec),
+    "eventRequestFile": ("jsonEventsRequestFileName", NAMES.event_request),
+    "eventRangesFile": ("jsonEventsFeedFileName", NAMES.event_ranges),
+    "updateEventsFile": ("jsonEventsUpdateFileName", NAMES.update_events),
+    "xmlPoolCatalogFile": ("xmlPoolCatalogFileName", NAMES.catalog), "pandaIDsFile": ("pandaIDsFile", NAMES.panda_ids),
+    "killWorkerFile": ("killWorkerFile", NAMES.kill[0]), "heartbeatFile": ("heartbeatFile", NAMES.heartbeat[0]),
+    "taskWorkBaseDir": ("taskWorkBaseDir", ""), "taskWorkStateFile": ("taskWorkStateFile", "state.json"),
 }
 PROXY = "proxy"
 
@@ -54,7 +59,7 @@ def instance_of(cfg: Sections, notes: Notes) -> tuple[Values, Values]:
             case "pandacon":
                 _pandacon(values, made, inside)
             case "payload_interaction":
-                _letters(values, inside)
+                _letters(values, of_queues, inside)
             case "credmanager":
                 _credentials(values, made, inside)
             case "qconf":
@@ -110,14 +115,21 @@ def _pandacon(values: Mapping[str, Any], made: Values, notes: Notes) -> None:
     made["communicator"] = found
 
 
-def _letters(values: Mapping[str, Any], notes: Notes) -> None:
+def _letters(values: Mapping[str, Any], of_queues: Values, notes: Notes) -> None:
+    """Take over names of letters that are not the usual ones, for the messenger of every queue."""
+    named: Values = {}
     for key, value in values.items():
-        if LETTERS.get(key) == value:
-            notes.taken(key, value)
-        elif key in LETTERS:
-            notes.impossible(key, value, f"the letter is called {LETTERS[key]} here: let the payload use that name")
+        ours, usual = LETTERS.get(key, ("", ""))
+        if not ours:
+            notes.idle(key, value, "no letter that anybody reads")
+        elif value == usual:
+            notes.idle(key, value, "the letter is called so here, too")
         else:
-            notes.idle(key, value, "no letter of ours")
+            named[ours] = value
+            notes.translated(key, value, f"{ours} of each queue's messenger")
+    if named:
+        of_queues["messenger"] = named
+
 
 
 def _credentials(values: Mapping[str, Any], made: Values, notes: Notes) -> None:

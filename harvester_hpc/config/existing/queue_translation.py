@@ -20,6 +20,13 @@ IDLE: Mapping[str, str] = {
 }
 #: Our keys that the translation of a section may write into the queue.
 SECTIONS = ("preparator", "submitter", "workerMaker", "messenger", "stager", "monitor", "sweeper")
+#: Settings of a messenger that are called the same here.
+MESSENGER = frozenset({
+    "jsonAttrsFileName", "jsonJobReport", "jsonOutputsFileName", "jsonJobRequestFileName", "jobSpecFileName",
+    "jsonEventsRequestFileName", "jsonEventsFeedFileName", "jsonEventsUpdateFileName", "xmlPoolCatalogFileName", "pandaIDsFile",
+    "killWorkerFile", "heartbeatFile", "stripJobParams", "jobSpecFileFormat", "scanInPostProcess", "outputSubDir", "leftOverPatterns",
+    "leftOverZipPatterns", "postProcessInSubDir", "subTarballName", "forcePostProcessing", "taskWorkBaseDir", "taskWorkStateFile",
+})
 #: Module paths of the existing code begin so; what comes after is the class's file.
 THEIRS = "pandaharvester."
 
@@ -147,6 +154,26 @@ def messenger_of(section: Values, made: Values, notes: Notes) -> Values | None:
     if minutes:
         made["workerHeartbeat"] = minutes
         notes.translated("worker_heartbeat", minutes, "workerHeartbeat of the queue, minutes too")
-    for key, value in section.items():
-        notes.impossible(key, value, "not yet") if value not in (None, False, [], "") else notes.idle(key, value, "asks for nothing")
+    _letters(section, answer, notes)
+    if made.get("mapType") != "NoJob" and not (made.get("truePilot") and not section.get("forcePostProcessing")):
+        answer["postProcess"] = True
+        notes.translated("", "post-processing", "postProcess: logs are packed after the end of a worker, as there (docs/messenger.md)")
+    elif answer.pop("scanInPostProcess", False):
+        notes.idle("scanInPostProcess", True, "nothing is done after the end of these workers")
     return answer
+
+
+def _letters(section: Values, answer: Values, notes: Notes) -> None:
+    """Take over names of letters, and what is done after the end of a worker; both sides call it the same."""
+    for key, value in section.items():
+        if value in (None, False, [], ""):
+            notes.idle(key, value, "asks for nothing")
+        elif key in MESSENGER:
+            answer[key] = value
+            notes.taken(key, value)
+        elif key == "maxWorkersForZip":
+            notes.idle(key, value, "logs of two workers are packed at a time, slowly: the login node is borrowed")
+        elif key == "xmlOutputsBaseFileName":
+            notes.idle(key, value, "nobody reads that file")
+        else:
+            notes.impossible(key, value, "our messenger has no such setting")

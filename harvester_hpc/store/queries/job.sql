@@ -1,7 +1,9 @@
 -- name: insert
 -- A job that was fetched; known ones are left alone.
-INSERT INTO job (job_id, queue, state, attempt, task_id, priority, resource_type, cores, ram_mb, walltime_s, why, created, changed, due, cause)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO job (job_id, queue, state, attempt, task_id, priority, resource_type, cores, ram_mb, walltime_s, why, created, changed, due, cause,
+                 version)
+VALUES (?1, ?2, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+        COALESCE((SELECT number FROM queue_version WHERE queue_version.queue = ?2 AND current = 1), 0))
 ON CONFLICT (job_id) DO NOTHING;
 
 -- name: forget_older_attempt

@@ -13,8 +13,9 @@ UPDATE counter SET value = max(value, ?) WHERE name = 'worker';
 -- name: insert
 -- The intent: a worker that is about to be submitted.
 INSERT INTO worker (worker_id, queue, map_type, state, key, access_point, nodes, cores, walltime_s, ram_mb, gpus_per_node,
-                    batch_queue, submissions, created, changed, due, late, logs, job_type, resource_type, sync)
-VALUES (?, ?, ?, 'planned', ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?);
+                    batch_queue, submissions, created, changed, due, late, logs, job_type, resource_type, sync, version)
+VALUES (?1, ?2, ?, 'planned', ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?,
+        COALESCE((SELECT number FROM queue_version WHERE queue_version.queue = ?2 AND current = 1), 0));
 
 -- name: bond
 -- A job gets a worker.

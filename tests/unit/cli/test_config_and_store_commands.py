@@ -21,7 +21,9 @@ def test_a_good_configuration_is_usable(command: Command) -> None:
     said = command("config", "check")
     assert said.code == Exit.DONE
     assert said.out.startswith("usable: instance test at local (local), queues Q, R")
-    assert command("config", "check", "--json").json == {"usable": True, "problems": [], "warnings": []}
+    told = command("config", "check", "--json").json
+    assert [file.rpartition("/")[2] for file in told.pop("files")] == ["harvester.json", "local.json"]
+    assert told == {"usable": True, "problems": [], "warnings": []}
 
 
 def test_problems_of_files_and_of_plugins_come_together(command: Command, home: Path) -> None:

@@ -228,10 +228,11 @@ def test_the_keys_of_the_settings_are_the_published_attributes() -> None:
         "jsonAttrsFileName", "jsonJobReport", "jsonOutputsFileName", "jsonJobRequestFileName", "jobSpecFileName",
         "jsonEventsRequestFileName", "jsonEventsFeedFileName", "jsonEventsUpdateFileName",
         "xmlPoolCatalogFileName", "pandaIDsFile", "killWorkerFile", "heartbeatFile",
-        "stripJobParams",
+        "stripJobParams", "jobSpecFileFormat", "scanInPostProcess", "outputSubDir", "leftOverPatterns", "leftOverZipPatterns",
+        "postProcessInSubDir", "subTarballName", "forcePostProcessing", "taskWorkBaseDir", "taskWorkStateFile",
     }
     keys = {key_of(field) for field in fields(SharedFileMessenger.Settings)}
-    assert keys == published | {"settleSeconds", "largestBytes"}
+    assert keys == published | {"settleSeconds", "largestBytes", "postProcess"}
 
 
 def test_the_names_of_letters_may_be_others(point: AccessPoint) -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from harvester_hpc.errors import Unavailable
 from harvester_local.served.server import ServedSystem, Service
+from harvester_panda.address import Address
 from harvester_panda.proxies import Proxy, parsed, proxy_for
-from harvester_panda.settings import Address
 from tests.unit.panda.served import communicator
 from tests.unit.panda.test_credentials import LOOPBACK, SECRET, Authority
 

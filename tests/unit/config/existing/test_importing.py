@@ -210,3 +210,22 @@ def test_a_jinja_template_is_not_taken_for_another_language(tmp_path: Path) -> N
     found = imported(None, write(tmp_path, Q={"submitter": submitter}), "", {})
     assert "submitter" not in found.values["queues"]["Q"]
     assert fates(found)["queues.json: Q.submitter.templateFile"] is Fate.IMPOSSIBLE
+
+
+def test_the_messenger_is_taken_over_with_names_and_post_processing(tmp_path: Path) -> None:
+    theirs = {
+        "module": "pandaharvester.harvestermessenger.shared_file_messenger", "name": "SharedFileMessenger", "accessPoint": "/w/${workerID}",
+        "scanInPostProcess": True, "outputSubDir": "outputs", "leftOverPatterns": ["%OUTPUT_FILE.x$"], "stripJobParams": True,
+        "killWorkerFile": "kill_me", "maxWorkersForZip": 4, "subTarballName": None,
+    }
+    cfg = tmp_path / "x.cfg"
+    cfg.write_text("[payload_interaction]\nheartbeatFile = beat.json\njobSpecFile = HPCJobs.json\ntaskWorkBaseDir = /tasks\n")
+    found = imported(cfg, write(tmp_path, Q={"messenger": theirs}, P={"truePilot": True, "messenger": theirs}), "", {})
+    expected = {
+        "name": "shared_file", "accessPoint": "/w/${workerID}", "outputSubDir": "outputs", "leftOverPatterns": ["%OUTPUT_FILE.x$"],
+        "stripJobParams": True, "killWorkerFile": "kill_me", "heartbeatFile": "beat.json", "taskWorkBaseDir": "/tasks",
+    }
+    assert found.values["queues"]["Q"]["messenger"] == {**expected, "scanInPostProcess": True, "postProcess": True}
+    assert found.values["queues"]["P"]["messenger"] == expected
+    assert fates(found)["queues.json: Q.messenger.maxWorkersForZip"] is Fate.IDLE
+    assert not [one for one in found.notes if one.fate is Fate.IMPOSSIBLE and "messenger" in one.where]
