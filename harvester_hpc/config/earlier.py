@@ -12,6 +12,7 @@ from harvester_hpc.config.source import Document
 from harvester_hpc.config.templates import Queues
 from harvester_hpc.config.values import Configuration, QueueConfiguration
 from harvester_hpc.errors import ConfigurationError
+from harvester_hpc.model.limits import QueueStatus, Quota
 from harvester_hpc.model.queue import Queue
 from harvester_hpc.model.worker import MapType
 
@@ -35,5 +36,6 @@ def earlier_queue(name: str, number: int, text: str, configuration: Configuratio
 
 def retired(queue: Queue) -> Queue:
     """Return a queue that is not configured any more: what it has goes on to its end, and nothing new is fetched."""
-    pull = queue.map_type is MapType.NO_JOB
-    return replace(queue, limit_jobs=None, limit_queued_workers=0 if pull else queue.limit_queued_workers)
+    if queue.map_type is MapType.NO_JOB:
+        return replace(queue, status=QueueStatus.OFFLINE)
+    return replace(queue, limit_jobs=None, limits=replace(queue.limits, jobs=Quota()))

@@ -6,48 +6,16 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from harvester_hpc.config.address import Access, problem
 from harvester_hpc.errors import Unavailable
 from harvester_hpc.secret_file import read_token
 
 BLOCK = 1 << 16
 #: Seconds that one operation on the connection may take.
 QUIET_S = 15.0
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
-    """How the server is asked.
-
-    Attributes:
-        token_file, certificate_file, key_file, ca_file: absolute paths; "" for none.
-        timeout_s: seconds for all of it.
-        most: bytes that a file may have.
-    """
-
-    token_file: str = ""
-    certificate_file: str = ""
-    key_file: str = ""
-    ca_file: str = ""
-    timeout_s: float = 60.0
-    most: int = 5_000_000
-
-
-def problem(url: str, access: Access) -> str:
-    """Return why an address cannot be used; "" if it can."""
-    parts = urlsplit(url)
-    if parts.scheme == "file":
-        return "" if parts.netloc in ("", "localhost") and parts.path.startswith("/") else "a file is named as file:///absolute/path"
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        return "must begin with https://, http:// or file:///"
-    if parts.username is not None or parts.password is not None:
-        return "must hold no password: put a token into a file (tokenFile)"
-    secret = access.token_file or access.certificate_file
-    return "a credential goes over https only" if secret and parts.scheme == "http" and parts.hostname not in LOOPBACK else ""
 
 
 def fetch(url: str, access: Access) -> str:

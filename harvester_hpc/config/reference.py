@@ -83,9 +83,9 @@ the queue is right. `harvester-hpc config show --resolved` prints what was under
 ## Folders of workers
 
 `messenger.accessPoint` is the template of a worker's folder, by default `${workDir}/${queueName}/${workerID}`. It must have
-`${workerID}`, so that no two workers ever use the same folder. The last folder before the part with `${workerID}` is the root of the
-queue's access points. It must not be `/`, your home directory or the state folder, nor hold one of them, and no two queues may have the
-same one: the root is also where workers ring the bell of their queue.
+`${workerID}`, so that no two workers ever use the same folder. The last folder before the part with `${workerID}`, or with digits
+of it, is the root of the queue's access points. It must not be `/`, your home directory or the state folder, nor hold one of them,
+and no two queues may have the same one: the root is also where workers ring the bell of their queue.
 
 ## Limits that are not given
 

@@ -12,8 +12,8 @@ from typing import Annotated
 from pydantic import Field
 
 from harvester_hpc.config import source
+from harvester_hpc.config.address import Access, problem
 from harvester_hpc.config.expand import absolute, expanded_values
-from harvester_hpc.config.fetch import Access, fetch, problem
 from harvester_hpc.config.kinds import OneLine
 from harvester_hpc.config.locate import FILE_NAME, state_dir
 from harvester_hpc.config.problems import Finding, Problem
@@ -74,6 +74,8 @@ class Addresses:
         Raises:
             Unavailable: it cannot be had.
         """
+        from harvester_hpc.config.fetch import fetch  # slow to import, and mostly there is a copy
+
         return Remote(what=what, url=self.urls[what], text=fetch(self.urls[what], self.access), fetched=now)
 
     def kept(self, what: str) -> Remote | None:

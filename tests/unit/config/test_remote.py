@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from harvester_hpc.config.fetch import Access, fetch, problem
+from harvester_hpc.config.address import Access, problem
+from harvester_hpc.config.fetch import fetch
 from harvester_hpc.config.load import load
 from harvester_hpc.config.reading import Reading, read
 from harvester_hpc.config.remote import addresses, keep
