@@ -82,6 +82,8 @@ class JobFetcher(Agent):
                 self.house.reached("jobs received")
                 received_number += len(received)
                 new += self._store(queue, received)
+                if len(received) >= min(question.number, self._gives_once or question.number):
+                    break  # there may be more of this label
         return new
 
     def _asked(self, queue: Queue, question: Question) -> Sequence[Mapping[str, Any]]:

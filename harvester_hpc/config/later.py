@@ -34,7 +34,7 @@ LATER: Mapping[str, Later] = {
     "resource": Later(neutral=(None, {}), what="a resource plugin"),
     "rpc": Later(neutral=(None, {}), what="running plugins on another host"),
     "nCoreFactor": Later(neutral=(1, None), what="a factor of cores"),
-    "noPilotsWhenNoActiveJobs": Later(neutral=(False, None), what="pull workers"),
+    "noPilotsWhenNoActiveJobs": Later(neutral=(False, None), what="a number of pull workers by activated jobs (nQueueLimitWorker is)"),
     "uniqueName": Later(neutral=(None, ""), what="a second name of the queue"),
     "configID": Later(neutral=(None,), what="a numbered configuration"),
 }

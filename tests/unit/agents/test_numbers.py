@@ -78,6 +78,14 @@ def test_labels_are_asked_for_in_their_order_until_there_are_enough(worlds: Worl
     assert of(world, JobState.FETCHED) == 3
 
 
+def test_no_other_label_is_asked_for_while_there_may_be_more_of_the_first(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=9, queue={"limit_jobs": 5, "labels_first": ("ptest",)})
+    world.communicator.gives_once = 2
+    world.restart()
+    world.run(JOB_FETCHER)
+    assert asked(world) == [("ptest", 2, {})]
+
+
 def test_jobs_are_asked_for_by_type_of_resources_where_the_queue_limits_them(worlds: Worlds) -> None:
     types = {"SCORE": TypeLimits(jobs=2), "MCORE": TypeLimits(jobs=3)}
     world = worlds(queue={"limit_jobs": 4, "limits": Limits(types=types), "criteria": {"job_type": "user"}})

@@ -38,17 +38,17 @@ def test_a_full_queue_is_never_overfilled_whatever_is_fetched_how_often(limit: i
     assert there == limit
 
 
-@pytest.mark.parametrize(("running", "ratio", "least", "most", "waiting"), [*itertools.product(
-    range(0, 12, 3), (0, 50, 100, 250), (0, 1, 4), (None, 0, 3, 9), (0, 2, 5),
-)])
-def test_a_ratio_is_a_part_of_what_runs_between_its_bounds(running: int, ratio: int, least: int, most: int | None, waiting: int) -> None:
-    quota = Quota(ratio=ratio, least=least, most=most)
-    allowed = max(least, running * ratio // 100)
-    allowed = allowed if most is None else min(allowed, most)
-    expected = max(0, allowed - waiting)
-    assert jobs_to_fetch(queue({"jobs": quota}, limit_jobs=1), jobs(waiting, running), BIG).number == expected
-    counts = {W.SUBMITTED: waiting, W.RUNNING: running}
-    assert workers_to_make(queue({"workers": quota}, limit_queued_workers=1), counts, BIG).number == expected
+def test_a_ratio_is_a_part_of_what_runs_between_its_bounds() -> None:
+    for running, ratio, least, most, waiting in itertools.product(
+        range(0, 12, 3), (0, 50, 100, 250), (0, 1, 4), (None, 0, 3, 9), (0, 2, 5),
+    ):
+        quota = Quota(ratio=ratio, least=least, most=most)
+        allowed = max(least, running * ratio // 100)
+        allowed = allowed if most is None else min(allowed, most)
+        expected = max(0, allowed - waiting)
+        assert jobs_to_fetch(queue({"jobs": quota}, limit_jobs=1), jobs(waiting, running), BIG).number == expected
+        counts = {W.SUBMITTED: waiting, W.RUNNING: running}
+        assert workers_to_make(queue({"workers": quota}, limit_queued_workers=1), counts, BIG).number == expected
 
 
 def test_with_a_ratio_the_most_counts_which_the_existing_harvester_ignores() -> None:
@@ -96,14 +96,12 @@ def test_a_maximum_of_workers_that_is_not_said_stops_nothing() -> None:
     assert workers_to_make(queue(limit_queued_workers=10, max_workers=0), {W.RUNNING: BIG}, BIG).number == 10
 
 
-@pytest.mark.parametrize(("waiting", "running", "limit", "most", "cycle", "wished"), [*itertools.product(
-    range(3), range(3), range(4), range(5), range(3), (None, 0, 2),
-)])
-def test_workers_never_pass_any_limit(waiting: int, running: int, limit: int, most: int, cycle: int, wished: int | None) -> None:
-    counts = {W.PLANNED: waiting // 2, W.SUBMITTED: waiting - waiting // 2, W.RUNNING: running}
-    made = workers_to_make(queue(limit_queued_workers=limit, max_workers=most, max_new_workers=cycle), counts, BIG, wished).number
-    rooms = [limit - waiting, most - waiting - running if most else BIG, cycle or BIG, BIG if wished is None else wished]
-    assert made == max(0, min(rooms))
+def test_workers_never_pass_any_limit() -> None:
+    for waiting, running, limit, most, cycle, wished in itertools.product(range(3), range(3), range(4), range(5), range(3), (None, 0, 2)):
+        counts = {W.PLANNED: waiting // 2, W.SUBMITTED: waiting - waiting // 2, W.RUNNING: running}
+        made = workers_to_make(queue(limit_queued_workers=limit, max_workers=most, max_new_workers=cycle), counts, BIG, wished).number
+        rooms = [limit - waiting, most - waiting - running if most else BIG, cycle or BIG, BIG if wished is None else wished]
+        assert made == max(0, min(rooms))
 
 
 def test_the_arithmetic_names_each_limit_with_its_numbers_and_the_result() -> None:
