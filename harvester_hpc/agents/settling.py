@@ -134,7 +134,7 @@ class Settling:
                 continue
             if job.cancel:
                 steps.append(step(job, JobState.CANCELLED, now, why=job.cancel, cause=Cause.KILLED, outcome=Outcome.CANCELLED))
-            elif job.submissions >= queue.max_submissions:
+            elif result.may_run or job.submissions >= queue.max_submissions:
                 steps.append(step(job, JobState.FAILED, now, why=why, cause=Cause.SUBMISSION, outcome=Outcome.FAILED))
             else:
                 steps.append(step(job, JobState.PREPARED, now, why=why))

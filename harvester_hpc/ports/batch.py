@@ -19,9 +19,14 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """This worker will never be accepted (no such partition, too many nodes, ...)."""
+    """This worker will never be accepted (no such partition, too many nodes, ...).
+
+    Attributes:
+        may_run: nobody can tell any more whether it was: a batch job of it may run all the same, and its jobs get no other worker.
+    """
 
     why: str
+    may_run: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ class Memory:
     def keep(self, thing: str, content: Mapping[str, Any]) -> None:
         """Keep this of a thing, in place of what was kept; nothing of an empty one. What JSON cannot say is kept as text."""
         if content:
-            self._run("INSERT OR REPLACE INTO kept (thing, content) VALUES (?, ?)", (thing, json.dumps(content, default=_written)))
+            self._run("INSERT OR REPLACE INTO kept (thing, content) VALUES (?, ?)", (thing, _text_of(content)))
         else:
             self.forget(thing)
 
@@ -53,6 +53,25 @@ class Memory:
             except (OSError, sqlite3.Error) as error:
                 remedy = "look at the disk, or move the file away"
                 raise Unavailable(f"{self._path} cannot be used", why=str(error), remedy=remedy) from error
+
+
+def _text_of(content: Mapping[str, Any]) -> str:
+    """Return JSON of it; keys that JSON does not have are made text, and what goes round in a circle is left out."""
+    try:
+        return json.dumps(content, default=_written)
+    except (TypeError, ValueError, RecursionError):
+        return json.dumps(_plain(content, ()), default=_written)
+
+
+def _plain(value: Any, above: tuple[int, ...]) -> Any:
+    if not isinstance(value, Mapping | list | tuple):
+        return value
+    if id(value) in above:
+        return None
+    inside = (*above, id(value))
+    if isinstance(value, Mapping):
+        return {text(key): _plain(one, inside) for key, one in value.items()}
+    return [_plain(one, inside) for one in value]
 
 
 def _written(value: Any) -> Any:

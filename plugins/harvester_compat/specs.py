@@ -86,10 +86,12 @@ def work_spec_of(worker: Worker, queue: Queue, jobs: Iterable[JobSpec], kept: Ma
     spec.pack({
         "workerID": worker.id, "batchID": worker.batch_id or None, "mapType": str(worker.map_type), "queueName": worker.batch_queue or None,
         "status": WORKER_STATUS.get(worker.state, str(worker.state)), "computingSite": queue.name, "accessPoint": worker.access_point,
-        "nCore": worker.plan.cores, "nJobs": len(worker.job_ids), "maxWalltime": worker.plan.walltime_s, "minRamCount": worker.plan.ram_mb,
+        "nCore": worker.plan.cores, "nJobs": len(worker.job_ids), "maxWalltime": worker.plan.walltime_s,
+        "minRamCount": worker.plan.ram_mb * worker.plan.nodes,
         "hasJob": 1 if worker.job_ids else 0, "submitTime": _time(worker.submitted), "startTime": _time(worker.started),
         "creationTime": _time(worker.created), "nativeStatus": worker.native_status or None, "nodeID": worker.node or None,
-        "resourceType": queue.resource_type or "ANY", "jobType": queue.label, "postProcessed": 0,
+        "resourceType": worker.resource_type or queue.resource_type or "ANY", "jobType": worker.job_type or queue.label,
+        "postProcessed": 0,
     })
     spec.pack(kept)
     spec.set_jobspec_list(load or None)

@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from harvester_hpc.messenger.names import NAMES
 from harvester_hpc.model.worker import Worker, WorkerState
 from harvester_hpc.ports.batch import Busy, Lookup, NotThere, Refused, Seen, Sight, Submission, Submitted, Uncertain, Unseen
 from harvester_hpc.ports.outcome import Done, Result, Retry
+
+log = logging.getLogger(__name__)
 
 SUBMIT, CHECK = ("submit_workers",), ("check_workers",)
 KILL_MANY, KILL, SWEEP = ("kill_workers",), ("kill_worker",), ("sweep_worker",)
@@ -46,6 +50,9 @@ class OfWorkers(Adapted):
         """Return a worker with its jobs, as their letters in its folder have them."""
         return work_spec_of(worker, self.queue, _jobs_of(worker, self.queue.name), self.shared.of(f"worker {worker.id}"))
 
+    def _record(self, worker: Worker) -> SubmissionRecord:
+        return SubmissionRecord(self._context.state_dir / "compat" / f"submitted-{self.queue.name}", worker.key)
+
     def keep(self, worker: Worker, spec: WorkSpec) -> None:
         """Keep what a plugin has left on a worker."""
         changed = {name: spec.changedAttrs[name] for name in KEPT if name in spec.changedAttrs}
@@ -65,18 +72,29 @@ class AdaptedSubmitter(OfWorkers):
     def _submit(self, worker: Worker) -> Submission:
         record = self._record(worker)
         try:
+            plugin, spec = self.plugin(), self.spec_of(worker)
+        except Exception as error:  # other people's code; nothing was begun
+            return self._without_plugin(record, error)
+        try:
             known = record.read()
             if known:
                 return _of_record(known) or Uncertain(why="an earlier submission was interrupted")
             record.write("began")
         except (OSError, ValueError) as error:
             return Uncertain(why=f"its record cannot be used: {error}")
-        spec = self.spec_of(worker)
         try:
-            (first,) = listed(self.call(self.plugin(), SUBMIT, [spec]), 1)
+            (first,) = listed(self.call(plugin, SUBMIT, [spec]), 1)
         except Exception as error:  # other people's code; nobody knows how far it came
             return Uncertain(why=self.raised(error, f"submit_workers of worker {worker.id}"))
         return self._judged(worker, spec, record, Said(verdict=None, sound=False) if first is MISSING else said(first))
+
+    def _without_plugin(self, record: SubmissionRecord, error: Exception) -> Submission:
+        """Return what is to be said of a worker for which no plugin could be made."""
+        why = str(error) if isinstance(error, Unavailable) else self.raised(error, "being made")
+        try:
+            return Uncertain(why=why) if record.read() else Busy(why=why)
+        except (OSError, ValueError):
+            return Uncertain(why=why)
 
     def _judged(self, worker: Worker, spec: WorkSpec, record: SubmissionRecord, answer: Said) -> Submission:
         words = answer.words or f"{self.name} gives no reason"
@@ -92,7 +110,10 @@ class AdaptedSubmitter(OfWorkers):
             record.write("accepted", batch_id)
         except OSError as error:
             return Uncertain(why=f"its record cannot be written: {error}")
-        self.keep(worker, spec)
+        try:
+            self.keep(worker, spec)
+        except Unavailable as error:  # what is known of the submission must not be lost with it
+            log.warning("what the submitter has left on a worker is lost worker=%s why=%s", worker.id, error)
         return Submitted(batch_id=batch_id)
 
     def find_workers(self, workers: Sequence[Worker]) -> Sequence[Lookup]:
@@ -112,11 +133,9 @@ class AdaptedSubmitter(OfWorkers):
             return Uncertain(why="its submission was interrupted")
         return Refused(
             why=f"its submission was interrupted, and {self.name} cannot look it up by name: look for a batch job of worker {worker.id} "
-            f"in {worker.access_point} and end it; it is not submitted again"
+            f"in {worker.access_point} and end it; it is not submitted again, and its jobs get no other worker",
+            may_run=True,
         )
-
-    def _record(self, worker: Worker) -> SubmissionRecord:
-        return SubmissionRecord(self._context.state_dir / "compat" / f"submitted-{self.queue.name}", worker.key)
 
 
 class AdaptedMonitor(OfWorkers):
@@ -128,7 +147,7 @@ class AdaptedMonitor(OfWorkers):
         """Look at workers; see ``ports.batch``."""
         specs = [self.spec_of(worker) for worker in workers]
         try:
-            answers = listed(self.call(self.plugin(), CHECK, specs), len(specs))
+            answers = listed(self.call(self.plugin(), CHECK, list(specs)), len(specs))
         except Exception as error:  # other people's code
             raise Unavailable(f"{self.name} has not looked at its workers", why=self.raised(error, "check_workers")) from error
         for worker, spec in zip(workers, specs, strict=True):
@@ -137,10 +156,10 @@ class AdaptedMonitor(OfWorkers):
 
     def report_updated_workers(self, time_window: float) -> Sequence[tuple[int, float]]:
         """Return what the plugin says, if it has such a method; see ``ports.batch``."""
-        plugin = self.plugin()
-        if not callable(getattr(plugin, "report_updated_workers", None)):
+        if not callable(getattr(self.published, "report_updated_workers", None)):
             return []
         try:
+            plugin = self.plugin()
             answer = plugin.report_updated_workers(time_window)
             return [(int(number), float(when)) for number, when in answer or ()]
         except Exception as error:  # other people's code
@@ -169,9 +188,18 @@ class AdaptedSweeper(OfWorkers):
 
     def kill_worker(self, worker: Worker) -> Result:
         """End it; see ``ports.batch``. A worker that was never submitted has nothing to be ended."""
-        spec = self.spec_of(worker)
-        if not spec.batchID:
+        try:
+            known = {} if worker.batch_id else self._record(worker).read()
+        except (OSError, ValueError) as error:
+            return Retry(why=f"the record of its submission cannot be read: {error}")
+        accepted = _of_record(known)
+        if known and accepted is None:
+            return Retry(why="its submission has an uncertain end: nobody knows its batch job")
+        if accepted is not None:  # the process ended between submission and store
+            worker = replace(worker, batch_id=accepted.batch_id)
+        if not worker.batch_id:
             return Done()
+        spec = self.spec_of(worker)
         try:
             plugin = self.plugin()
             if callable(getattr(plugin, KILL_MANY[0], None)):
@@ -191,7 +219,7 @@ class AdaptedSweeper(OfWorkers):
         result = self._done(answer, none_is_done=False)
         if isinstance(result, Done):
             self.shared.forget(f"worker {worker.id}")
-            SubmissionRecord(self._context.state_dir / "compat" / f"submitted-{self.queue.name}", worker.key).remove()
+            self._record(worker).remove()
         return result
 
     def _done(self, answer: Any, *, none_is_done: bool) -> Result:

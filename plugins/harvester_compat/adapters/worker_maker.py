@@ -27,9 +27,9 @@ class AdaptedWorkerMaker(Adapted):
 
     def make_worker(self, jobs: Sequence[Job], queue: Queue, resource_type: str) -> WorkerPlan | Retry | Failed:
         """Return the plan of one worker; see ``ports.worker_maker``."""
-        plugin = self.plugin()
         config = queue_config_of(queue, {"workerMaker": self._settings.arguments()})
         try:
+            plugin = self.plugin()
             made = _made(plugin, [job_spec_of(job, {}) for job in jobs], config, queue.label, resource_type or ANY)
         except Exception as error:  # other people's code
             return Retry(why=self.raised(error, "make_worker"))
@@ -45,9 +45,11 @@ class AdaptedWorkerMaker(Adapted):
         per_node = queue.resources.cores_per_node or self._context.facility.node.cores
         cores = whole(spec.nCore) or sum(job.cores for job in jobs) or per_node * queue.resources.nodes
         walltime_s = whole(spec.maxWalltime) or queue.resources.walltime_s or max((job.walltime_s for job in jobs), default=0)
+        cores, nodes = max(1, cores), max(1, -(-cores // max(1, per_node)))
+        ram_mb = -(-max(0, whole(spec.minRamCount) or 0) // nodes)  # theirs is of the whole worker
         return WorkerPlan(
-            nodes=max(1, -(-cores // max(1, per_node))), cores=cores, walltime_s=walltime_s or DEFAULT_WALLTIME_S,
-            ram_mb=max(0, whole(spec.minRamCount) or 0), gpus_per_node=queue.resources.gpus_per_node,
+            nodes=nodes, cores=cores, walltime_s=max(0, walltime_s) or DEFAULT_WALLTIME_S, ram_mb=ram_mb,
+            gpus_per_node=queue.resources.gpus_per_node,
         )
 
     def get_num_jobs_per_worker(self, n_workers: int) -> int:

@@ -79,5 +79,5 @@ class DBInterface:
 
     def add_dialog_message(self, message: str, level: str, module_name: str, identifier: str | None = None) -> bool:
         """Say something to the operator."""
-        log.log(getattr(logging, level, logging.WARNING), "plugin %s: %s", module_name, message)
+        log.log(logging.getLevelNamesMapping().get(str(level).upper(), logging.WARNING), "plugin %s: %s", module_name, message)
         return True

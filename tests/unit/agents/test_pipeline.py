@@ -235,6 +235,16 @@ def test_a_refused_worker_gives_its_job_back_until_the_attempts_are_used_up(worl
     assert world.batch.submissions == []
 
 
+def test_a_job_whose_worker_may_run_all_the_same_gets_no_other(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1, queue={"max_submissions": 3})
+    world.batch.answer([Refused(why="nobody knows its batch job", may_run=True)])
+    world.settle()
+    world.later(60.0)
+    assert (world.job(1).state, world.worker(1).state) == (JobState.FAILED, WorkerState.MISSED)
+    assert world.batch.submissions == []
+    assert told(world)[-1] == (1, "failed")
+
+
 def test_after_a_refusal_few_jobs_pay(worlds: Worlds) -> None:
     world = worlds(jobs_waiting=100, queue={"max_new_workers": 1, "max_submissions": 1})
     world.batch.answer([Refused(why="Invalid account")] * 100)

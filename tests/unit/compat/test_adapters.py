@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from harvester_compat.api.db_interface import DBInterface
+from harvester_compat.specs import work_spec_of
 from harvester_hpc.errors import PluginMissing, Unavailable
 from harvester_hpc.model.file import File, FileId, FileKind, FileState
 from harvester_hpc.model.job import Job, JobId, JobState
@@ -131,6 +132,54 @@ def test_a_submission_that_was_interrupted_long_ago_is_given_up_with_words(load:
     (found,) = submitter.find_workers([worker(tmp_path)])
     assert isinstance(found, Refused)
     assert "not submitted again" in found.why
+    assert found.may_run  # its jobs must not be run by another worker
+
+
+def test_a_worker_of_which_only_the_record_knows_the_number_is_killed_by_it(load: Load, tmp_path: Path) -> None:
+    # The process ended between submission and store: the store has no number, the batch system has the job.
+    load("submitter", "SiteSubmitter").submit_workers([worker(tmp_path)])
+    assert isinstance(load("sweeper", "Killing", BROKEN).kill_worker(worker(tmp_path)), Done)
+    assert (tmp_path / "5" / "killed").read_text() == "5"
+
+
+def test_a_worker_whose_submission_has_no_known_end_is_not_said_to_be_killed(load: Load, tmp_path: Path) -> None:
+    load("submitter", "Raising", BROKEN).submit_workers([worker(tmp_path)])
+    assert isinstance(load("sweeper", "Killing", BROKEN).kill_worker(worker(tmp_path)), Retry)
+    assert not (tmp_path / "5" / "killed").exists()
+
+
+def test_a_plugin_that_cannot_be_made_has_begun_nothing(load: Load, tmp_path: Path) -> None:
+    submitter = load("submitter", "Unmade", BROKEN)
+    assert submitter.submit_workers([worker(tmp_path)]) == [Busy(why="Unmade has raised AttributeError: no logDir")]
+    assert submitter.find_workers([worker(tmp_path)]) == [NotThere()]
+
+
+def test_a_monitor_may_empty_the_list_that_it_was_given(load: Load, tmp_path: Path) -> None:
+    monitor = load("monitor", "Strange", BROKEN, answer="[(workers.pop(0).status, '') for one in range(2)]")
+    some = [worker(tmp_path, number, state=WorkerState.RUNNING) for number in (1, 2)]
+    assert [type(one) for one in monitor.check_workers(some)] == [Seen, Seen]
+
+
+def test_keys_that_json_has_not_and_circles_cost_no_round(load: Load, tmp_path: Path) -> None:
+    one = worker(tmp_path, state=WorkerState.RUNNING)
+    (seen,) = load("monitor", "Leaving", BROKEN).check_workers([one])
+    assert isinstance(seen, Seen)
+    (seen,) = load("monitor", "Telling", BROKEN).check_workers([one])
+    assert isinstance(seen, Seen) and seen.native_status == "[('(1, 2)', 'pair'), ('circle', None), ('key', 'bytes')]"
+
+
+def test_memory_of_a_worker_is_that_of_all_its_nodes(load: Load, tmp_path: Path) -> None:
+    maker = load("workerMaker", "Memory", BROKEN)
+    plan = maker.make_worker([job()], Queue(name="Q", resources=Resources(cores_per_node=4)), "")
+    assert isinstance(plan, WorkerPlan)
+    assert (plan.nodes, plan.ram_mb) == (2, 1000)
+    spec = work_spec_of(worker(tmp_path, plan=plan, resource_type="MCORE", job_type="user"), Queue(name="Q"), (), {})
+    assert (spec.minRamCount, spec.resourceType, spec.jobType) == (2000, "MCORE", "user")
+
+
+@pytest.mark.parametrize("level", ["info", "nonsense", "", None])
+def test_a_plugin_may_say_something_at_any_level(level: Any) -> None:
+    assert DBInterface().add_dialog_message("words", level, "a_plugin")
 
 
 def test_workers_are_seen_as_the_plugin_says(load: Load, tmp_path: Path) -> None:
@@ -187,7 +236,7 @@ def test_a_worker_is_killed_with_either_spelling(load: Load, tmp_path: Path) -> 
 def test_a_plan_is_made_of_what_the_spec_says(load: Load) -> None:
     maker = load("workerMaker", "SiteWorkerMaker", nJobsPerWorker=2)
     queue = Queue(name="Q", resources=Resources(walltime_s=7200))
-    assert maker.make_worker([job(), job()], queue, "MCORE") == WorkerPlan(nodes=2, cores=8, walltime_s=7200, ram_mb=2000)
+    assert maker.make_worker([job(), job()], queue, "MCORE") == WorkerPlan(nodes=2, cores=8, walltime_s=7200, ram_mb=1000)
     assert maker.get_num_jobs_per_worker(10) == 2
     assert maker.get_num_workers_per_job(10) == 1
     assert maker.is_resource_ready() is True
