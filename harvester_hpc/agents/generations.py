@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harvester_hpc.errors import Unavailable
+from harvester_hpc.messenger.post_processing import LeftBy
 from harvester_hpc.messenger.values import AccessPoint, News
 from harvester_hpc.model.job import Job
 from harvester_hpc.model.worker import Worker
 from harvester_hpc.ports.batch import Busy, Lookup, Sight, Submission, Uncertain, Unseen
 from harvester_hpc.ports.log_exposer import ReadyLog
-from harvester_hpc.ports.messenger import Messenger
+from harvester_hpc.ports.messenger import Messenger, PostProcessor
 from harvester_hpc.ports.outcome import Result
 from harvester_hpc.ports.plugins import QueuePlugins
 from harvester_hpc.store import configuration as store
@@ -163,6 +164,18 @@ class _Messenger:
         plugins = self._generations.of_worker(point.worker_id)
         return plugins.messenger, replace(point, root=Path(plugins.queue.access_root))
 
+    def wants_post_processing(self, *, true_pilot: bool) -> bool:
+        return any(_post_processor_of(plugins) is not None for plugins in (self._generations.current, *self._generations.older.values()))
+
+    def is_post_processed(self, point: AccessPoint) -> bool:
+        processor, own = _post_processor_of(self._generations.of_worker(point.worker_id)), self._of(point)[1]
+        return processor is None or processor.is_post_processed(own)
+
+    def post_process(self, point: AccessPoint, jobs: Sequence[LeftBy], wait: Callable[[float], bool]) -> None:
+        processor, own = _post_processor_of(self._generations.of_worker(point.worker_id)), self._of(point)[1]
+        if processor is not None:
+            processor.post_process(own, jobs, wait)
+
     def setup_access_points(self, points: Sequence[AccessPoint]) -> None:
         for point in points:
             messenger, own = self._of(point)
@@ -221,6 +234,14 @@ class _Messenger:
     def clean_up(self, point: AccessPoint) -> str:
         messenger, own = self._of(point)
         return str(messenger.clean_up(own))
+
+
+def _post_processor_of(plugins: QueuePlugins) -> PostProcessor | None:
+    """Return the messenger of a generation, if something is to be done after the end of its workers."""
+    messenger = plugins.messenger
+    if not isinstance(messenger, PostProcessor) or not messenger.wants_post_processing(true_pilot=plugins.queue.true_pilot):
+        return None
+    return messenger
 
 
 class _Preparator:

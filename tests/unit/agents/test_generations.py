@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,11 @@ from harvester_hpc.agents.cacher import Cacher
 from harvester_hpc.agents.generations import Generations, together
 from harvester_hpc.agents.roster import Roster
 from harvester_hpc.errors import Unavailable
+from harvester_hpc.messenger.post_processing import LeftBy
+from harvester_hpc.messenger.values import AccessPoint
 from harvester_hpc.model.worker import MapType, Worker, WorkerPlan, WorkerState
 from harvester_hpc.ports.batch import Busy, Seen, Sight, Submission, Submitted, Unseen
+from harvester_hpc.ports.messenger import PostProcessor
 from harvester_hpc.store import configuration as store
 from harvester_hpc.store import health
 from harvester_hpc.store import worker as workers
@@ -84,6 +87,42 @@ def test_if_those_of_one_version_do_not_answer_the_others_are_told_all_the_same(
     new.away = True
     with pytest.raises(Unavailable):
         plugins.monitor.check_workers(some)
+
+
+class Processor:
+    """A messenger that post-processes workers, and says whose and where."""
+
+    def __init__(self, is_wanted: bool = True) -> None:
+        self.is_wanted, self.done = is_wanted, []  # type: ignore[var-annotated]
+
+    def wants_post_processing(self, *, true_pilot: bool) -> bool:
+        return self.is_wanted
+
+    def is_post_processed(self, point: AccessPoint) -> bool:
+        return (point.worker_id, point.root) in self.done
+
+    def post_process(self, point: AccessPoint, jobs: Sequence[LeftBy], wait: Callable[[float], bool]) -> None:
+        self.done.append((point.worker_id, point.root))
+
+
+def test_each_worker_is_post_processed_as_it_was_when_it_was_made(world: World) -> None:
+    first, second = planned(world, "old", 1), planned(world, "new", 1)
+    with world.database.read() as connection:
+        number = store.of_worker(connection, first[0].id)
+    plugins: Any = world.house.queues["Q"]
+    old, new = Processor(), Processor(is_wanted=False)
+    before, now = (
+        dataclasses.replace(plugins, messenger=one, queue=dataclasses.replace(plugins.queue, access_root=root))
+        for one, root in ((old, "/old"), (new, "/new"))
+    )
+    messenger: Any = together(Generations(current=now, older={number: before}, database=world.database)).messenger
+    assert isinstance(messenger, PostProcessor) and messenger.wants_post_processing(true_pilot=False)
+    points = [AccessPoint(root=Path("/new"), path=Path(one.access_point), instance="i", worker_id=one.id) for one in (*first, *second)]
+    assert [messenger.is_post_processed(point) for point in points] == [False, True]
+    for point in points:
+        messenger.post_process(point, (), lambda seconds: False)
+    assert (old.done, new.done) == ([(first[0].id, Path("/old"))], [])
+    assert messenger.is_post_processed(points[0])
 
 
 def test_a_version_goes_when_nobody_was_made_with_it(world: World) -> None:
