@@ -1,6 +1,7 @@
 """Outputs that a payload has left in its folders without a word: found by their names."""
 from __future__ import annotations
 
+import logging
 import os
 import re
 import stat
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from harvester_hpc.messenger.log_tar import Brake
+
+log = logging.getLogger(__name__)
 
 #: Files that are looked at, at most.
 MOST = 1_000_000
@@ -98,7 +101,7 @@ def _files(folder: Path, sub_dir: str, brake: Brake) -> Iterator[Path]:
     number = 0
     folders = (entry for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink() and not entry.name.startswith("."))
     for inside in sorted(folders):
-        for root, _, names in os.walk(inside / sub_dir):
+        for root, _, names in os.walk(inside / sub_dir, onerror=_unless_gone):
             for name in sorted(names):
                 number += 1
                 if number > MOST:
@@ -107,6 +110,14 @@ def _files(folder: Path, sub_dir: str, brake: Brake) -> Iterator[Path]:
                 path = Path(root) / name
                 if not name.startswith(".") and stat.S_ISREG(path.lstat().st_mode):
                     yield path
+
+
+def _unless_gone(error: OSError) -> None:
+    """Let a folder that cannot be listed be tried again: what lies in it must not be taken for not there."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError):
+        raise error
+    if isinstance(error, PermissionError):
+        log.warning("a folder of left-over outputs may not be looked into folder=%s", error.filename)
 
 
 def _members(path: Path) -> list[str]:

@@ -102,16 +102,27 @@ def divided(template: BatchTemplate, values: Mapping[str, str], word: str, *, an
     Args:
         word: what directives begin with, ``#SBATCH``; "" for none: they stay comments.
         anywhere: directives count in all the text, not only before its first command.
+
+    Raises:
+        BadTemplate: nobody can tell what is to run it.
     """
-    lines = filled(template.text, {**values, **template.values}).splitlines()
+    # not splitlines: a shell knows no other end of a line
+    lines = filled(template.text, {**values, **template.values}).removesuffix("\n").split("\n")
     interpreter: tuple[str, ...] = SHELL
     if lines[0].startswith("#!"):
-        interpreter = tuple(shlex.split(lines[0][2:])) or SHELL
+        interpreter = _interpreter(lines[0][2:], template.path)
         lines[0] = "#"
     found = list(_directives(lines, word, anywhere)) if word else []
     for number, _ in found:
         lines[number - 1] = "#"  # the numbers of all other lines stay, for messages of the shell
     return Parts(interpreter=interpreter, directives=tuple(found), body="\n".join(lines))
+
+
+def _interpreter(line: str, path: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(line)) or SHELL
+    except ValueError as error:
+        raise BadTemplate(f"{path}, line 1: #!{line}: {error}") from error
 
 
 def _directives(lines: list[str], word: str, anywhere: bool) -> Iterator[tuple[int, str]]:
@@ -124,7 +135,7 @@ def _directives(lines: list[str], word: str, anywhere: bool) -> Iterator[tuple[i
 
 def delimiter(body: str) -> str:
     """Return a word that stands on no line of the body."""
-    lines, number = set(body.splitlines()), 0
+    lines, number = set(body.split("\n")), 0
     while f"HARVESTER_TEMPLATE_{number}" in lines:
         number += 1
     return f"HARVESTER_TEMPLATE_{number}"

@@ -1,6 +1,7 @@
 """What the batch script has where a template of the user's own takes the place of our launcher."""
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -74,10 +75,15 @@ def placeholders(worker: Worker, context: Context) -> dict[str, str]:
         "harvesterID": context.instance, "workerID": str(worker.id),
         "computingSite": (queue.site if queue else "") or worker.queue, "pandaQueueName": worker.queue,
         "localQueueName": destination.destination if destination else "", "localQueue": destination.destination if destination else "",
-        "projectName": facility.account, "jobType": worker.job_type or "ANY", "resourceType": worker.resource_type or "ANY",
+        "projectName": facility.account, "jobType": _plain(worker.job_type) or "ANY", "resourceType": _plain(worker.resource_type) or "ANY",
         "prodSourceLabel": queue.label if queue else "", "gtag": "", "tokenDir": "", "tokenName": "", "tokenOrigin": "",
         "submitMode": "PULL",
     }
+
+
+def _plain(word: str) -> str:
+    """Return a word that a server has sent without what would mean something to a shell or begin a line."""
+    return re.sub(r"[^\w.:+-]", "_", word, flags=re.ASCII)
 
 
 def template_of(path: str, values: Mapping[str, str], context: Context) -> BatchTemplate | None:

@@ -1,6 +1,7 @@
 """What is done once after the end of a worker: logs, left-over outputs, on-site merging."""
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -106,6 +107,30 @@ def test_left_over_outputs_are_found_by_their_names_and_belong_to_the_range_behi
 def test_without_a_pattern_every_file_of_a_sub_folder_is_left_over(point: AccessPoint) -> None:
     write(point.path, {"rank0/a.1-1": "", "rank0/.hidden": "", "top.2-2": ""})
     assert set(found(messenger_with(scan_in_post_process=True), point, job())) == {"es_output 1-1"}
+
+
+@pytest.mark.parametrize(("number", "is_away"), [(errno.ESTALE, True), (errno.EIO, True), (errno.EACCES, False), (errno.ENOENT, False)])
+def test_outputs_in_a_folder_that_is_away_for_a_while_are_not_taken_for_missing(
+    point: AccessPoint, monkeypatch: pytest.MonkeyPatch, number: int, is_away: bool
+) -> None:
+    write(point.path, {"rank0/deep/a.1-1": "o", "rank1/b.2-2": "o"})
+    scandir = os.scandir
+
+    def away(path: str) -> Any:
+        if str(path).endswith("deep"):
+            raise OSError(number, os.strerror(number), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", away)
+    messenger = messenger_with(scan_in_post_process=True)
+    if is_away:
+        with pytest.raises(OSError, match=os.strerror(number)):
+            messenger.post_process(point, [job()], unhurried)
+        assert not messenger.is_post_processed(point)
+        monkeypatch.undo()
+        assert set(found(messenger, point, job())) == {"es_output 1-1", "es_output 2-2"}
+    else:
+        assert set(found(messenger, point, job())) == {"es_output 2-2"}
 
 
 def test_members_of_a_left_over_tar_are_its_event_ranges(point: AccessPoint) -> None:

@@ -15,6 +15,7 @@ from harvester_psij.script import ScriptExtras, script_values
 from harvester_psij.setup_problems import launch_problems
 from harvester_psij.submitter import PsijSubmitter, SubmitterSettings
 from harvester_psij.template_directives import DIALECTS, merged
+from harvester_psij.template_script import placeholders
 from tests.psij_site import context
 from tests.unit.psij.test_script import Trial, rendered
 
@@ -113,6 +114,31 @@ def test_a_template_and_a_pilot_exclude_each_other(tmp_path: Path) -> None:
     path.write_text("#!/bin/bash\n")
     (found,) = launch_problems(SubmitterSettings(template_file=str(path), pilot=("pilot",)), context(tmp_path, "slurm"))
     assert found.startswith("pilot: ")
+
+
+def test_a_first_line_that_cannot_be_read_is_refused_with_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "template"
+    path.write_text("#!/bin/bash 'x\necho\n")
+    surroundings = context(tmp_path, "slurm")
+    assert "No closing quotation" in str(launch_problems(SubmitterSettings(template_file=str(path)), surroundings))
+    with pytest.raises(Unavailable, match="No closing quotation"):
+        PsijSubmitter(SubmitterSettings(template_file=str(path)), surroundings).preview_worker(payload_worker(tmp_path, "h-1", ""))
+
+
+def test_only_a_line_feed_ends_a_line_as_for_a_shell() -> None:
+    text = "#!/bin/bash\necho 'a\u2028b\x0cc'\n"
+    assert divided(template(text), {}, "#SBATCH").body == "#\necho 'a\u2028b\x0cc'"
+
+
+def test_a_template_may_be_empty_when_it_is_filled_in() -> None:
+    assert divided(template("{gtag}"), {"gtag": ""}, "#SBATCH").body == ""
+
+
+def test_a_type_that_a_server_has_sent_means_nothing_to_a_shell(tmp_path: Path) -> None:
+    hostile = "user\n$(touch x);`y`'\""
+    worker = replace(payload_worker(tmp_path, "h-1", ""), job_type=hostile, resource_type="MCORE_HIMEM")
+    values = placeholders(worker, context(tmp_path, "slurm"))
+    assert (values["jobType"], values["resourceType"]) == ("user___touch_x___y___", "MCORE_HIMEM")
 
 
 def test_no_line_of_the_body_ends_it() -> None:
