@@ -2,9 +2,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 from harvester_compat.adapters.base import Adapted
 from harvester_compat.answers import said, text, whole
+from harvester_compat.api.core_utils import calc_adler32
 from harvester_compat.api.file_spec import FileSpec
 from harvester_compat.api.job_spec import JobSpec
 from harvester_compat.specs import job_spec_of, kept_of
@@ -56,7 +59,8 @@ class AdaptedPreparator(Staging):
                 return Pending(why=words)
             return Done() if verdict else Failed(why=words)
 
-        return self.asked(job, CHECK_IN, judged)
+        answer = self.asked(job, CHECK_IN, judged)
+        return self.resolve_input_paths(job) if isinstance(answer, Done) else answer
 
     def resolve_input_paths(self, job: Job) -> Result:
         """Give the paths; see ``ports.staging``."""
@@ -149,9 +153,13 @@ def _news(job: Job, spec: JobSpec, words: str) -> tuple[FileNews, ...]:
 
 
 def _finished(file: File, spec: FileSpec | None) -> FileNews:
+    """Return the news of a file at its destination; what the plugin has not said is read off the file itself."""
+    size, checksum = whole(spec.fsize) if spec is not None else None, _checksum(spec)
+    if size is None or not checksum:
+        with suppress(OSError):  # it is said as far as it is known
+            size, checksum = Path(file.path).stat().st_size, checksum or f"ad:{calc_adler32(file.path)}"
     url = text(spec.url) if spec is not None else ""
-    size = whole(spec.fsize) if spec is not None else None
-    return FileNews(file_id=file.id, state=FileState.FINISHED, url=url, size=size, checksum=_checksum(spec))
+    return FileNews(file_id=file.id, state=FileState.FINISHED, url=url or f"published://{file.lfn}", size=size, checksum=checksum)
 
 
 def _checksum(spec: FileSpec | None) -> str:

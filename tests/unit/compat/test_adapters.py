@@ -49,7 +49,7 @@ def test_what_a_plugin_leaves_on_files_is_there_at_its_next_call(load: Load) -> 
     # A plugin is made anew for each call, and so is the spec.
     assert load("preparator", "SitePreparator").trigger_preparation(job()) == Pending()
     assert load("preparator", "SitePreparator").check_status(job()) == Pending(why="under way")
-    assert load("preparator", "SitePreparator").check_status(job()) == Done()
+    assert isinstance(load("preparator", "SitePreparator").check_status(job()), Done)
 
 
 def test_paths_of_inputs_come_back_as_values(load: Load) -> None:
@@ -60,7 +60,9 @@ def test_paths_of_inputs_come_back_as_values(load: Load) -> None:
 
 
 def test_the_names_of_the_published_pages_are_found_too(load: Load) -> None:
-    assert load("preparator", "OldPreparator").check_status(job()) == Done()
+    answer = load("preparator", "OldPreparator", basePath="/data").check_status(job())
+    assert isinstance(answer, Done)
+    assert all(one.path.startswith("/data/") for one in answer.files)
 
 
 def test_a_stager_says_of_each_file_what_became_of_it(load: Load) -> None:
