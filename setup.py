@@ -62,6 +62,7 @@ setup(
         "console_scripts": ["harvester-hpc = harvester_hpc.cli:main"],
         "harvester_hpc.communicator": [
             "local = harvester_local.communicator:LocalCommunicator", "panda = harvester_panda.communicator:PandaCommunicator",
+            "dummy = harvester_hpc.testing.fake_communicator:FakeCommunicator",
         ],
         "harvester_hpc.credential": [
             "voms = harvester_creds.voms:VomsCredential", "oidc = harvester_creds.oidc:OidcCredential",
@@ -108,6 +109,9 @@ setup(
         "harvester_hpc.cli": [
             "globus = harvester_globus.cli:command", "wms = harvester_local.cli:command", "panda = harvester_panda.cli:command",
         ],
-        "harvester_hpc.messenger": ["shared_file = harvester_hpc.messenger.shared_file:SharedFileMessenger"],
+        "harvester_hpc.messenger": [
+            "shared_file = harvester_hpc.messenger.shared_file:SharedFileMessenger",
+            "dummy = harvester_hpc.testing.fake_messenger:FakeMessenger",
+        ],
     },
 )

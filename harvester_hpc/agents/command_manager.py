@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import logging
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -92,6 +93,9 @@ class CommandManager(Agent):
 
     def _read(self, path: Path) -> Command | None:
         try:
+            # A named pipe would keep us waiting for ever, and a device never end.
+            if not stat.S_ISREG(path.lstat().st_mode):
+                raise ValueError("not an ordinary file")
             return command_from(path.stem, json.loads(path.read_text()))
         except OSError as error:  # it may be good, and read next time
             log.warning("a command cannot be read yet file=%s why=%s", path, error)

@@ -1,6 +1,7 @@
 """``status``: what there is, what goes on, what does not work."""
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ JOB_STATES = (
 WORKER_STATES = ("planned", "submitted", "running", "finished", "failed", "cancelled", "missed")
 #: The state of a job whose files are on their way in this direction.
 ON_THEIR_WAY = {"in": "preparing", "out": "transferring"}
+#: Bytes below which a file system counts as full.
+ROOM_B = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +113,7 @@ def look(instance: Instance) -> Standing:
             found = holder(connection)
             return Standing(
                 presence=presence(found, instance.clock.now(), lease_limit_s(instance.home)),
-                jobs=_counts(connection, "job"), workers=_counts(connection, "worker"), troubles=tuple(health.troubles(connection)),
+                jobs=_counts(connection, "job"), workers=_counts(connection, "worker"), troubles=_troubles(instance, connection),
                 tried_again=_tried_again(connection), held_back=tuple(holdbacks(connection)), beats=tuple(health.beats(connection)),
                 untold=connection.execute(sentences("report")["untold"]).fetchone(), credentials=credential_lines.lines(connection),
                 lost=tuple(job_call.lost_since(connection, instance.clock.now() - job_call.GIVEN_UP_S)),
@@ -123,6 +126,16 @@ def look(instance: Instance) -> Standing:
 
 def _counts(connection: sqlite3.Connection, aggregate: str) -> Counts:
     return {(queue, state): number for queue, state, number in connection.execute(sentences(aggregate)["counts"])}
+
+
+def _troubles(instance: Instance, connection: sqlite3.Connection) -> tuple[Trouble, ...]:
+    there = os.statvfs(instance.state_dir)
+    if there.f_bavail * there.f_frsize >= ROOM_B:
+        return tuple(health.troubles(connection))
+    # The instance has no room to write down what troubles it.
+    now = instance.clock.now()
+    why = f"the file system of {instance.state_dir} is full: nothing can be stored; free some space there"
+    return (Trouble(agent="store", queue="", since=now, until=now, count=1, why=why), *health.troubles(connection))
 
 
 def _tried_again(connection: sqlite3.Connection) -> tuple[TriedAgain, ...]:

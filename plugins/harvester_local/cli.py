@@ -31,7 +31,7 @@ def put_command(folder: Path, words: str, params: str, ack: bool) -> int:
 
     try:
         read = json.loads(params)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"PARAMS is no JSON: {error}", remedy='quote it for the shell: \'{"managed": {"MCORE": 2}}\'') from error
     if not (folder / "wms.sqlite").exists():
         raise ConfigurationError(f"no workload management system lives in {folder}", remedy="name the folder that `wms serve` serves")

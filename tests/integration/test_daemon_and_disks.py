@@ -76,7 +76,8 @@ def test_a_full_state_folder_stops_everything_and_loses_nothing(home: Path, tmp_
         until(lambda: "cannot grow: its file system is full" in console.read_text(), lambda: f"a round fails\n{log.read_text()}")
         assert job_of(instance, job)["state"] == "running"
         # Reading needs no space, and nothing is handed in by halves.
-        instance("status")
+        (trouble,) = (one for one in instance.json("status", code=5)["troubles"] if one["agent"] == "store")
+        assert "is full" in trouble["why"]
         refused = instance("submit", "--exec", "/bin/true", code=75)
         assert f"{home}/state/" in refused.stderr
         state.free()

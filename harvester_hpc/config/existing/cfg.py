@@ -27,7 +27,7 @@ def read_cfg(path: Path, environ: Mapping[str, str], notes: Notes) -> Sections:
         ConfigurationError: it cannot be read, or is no INI.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         why = " ".join(str(error).split())
         raise ConfigurationError(f"{path} cannot be read", why=why, remedy="name the panda_harvester.cfg") from error
@@ -59,7 +59,7 @@ def _value(text: str, environ: Mapping[str, str], notes: Notes) -> Any:
     if joined[:1] in ("[", "{") and (len(lines) > 1 or joined[-1:] in ("]", "}")):
         try:
             return _expanded(json.loads(joined), environ, notes)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             notes.impossible("", joined, f"begins like JSON and is none: {error}")
             return None
     if len(lines) > 1:

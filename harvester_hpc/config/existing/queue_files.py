@@ -24,8 +24,8 @@ def read_queues(path: Path) -> dict[str, Values]:
         ConfigurationError: it is no JSON object of objects.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"{path} cannot be read", why=str(error), remedy="name the panda_queueconfig.json") from error
     if not isinstance(values, dict) or not all(isinstance(queue, dict) for queue in values.values()):
         raise ConfigurationError(f"{path} has no queues", why="it must be an object with one object for each queue")

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -650,6 +651,18 @@ def test_a_bad_command_file_is_put_aside(worlds: Worlds) -> None:
     (world.inbox / "b.json").write_text('{"kind": "dance"}')
     (world.inbox / "c.json").write_text("[" * 100_000)
     world.settle()
+    assert sorted(path.name for path in world.inbox.iterdir()) == ["a.bad", "b.bad", "c.bad"]
+
+
+def test_what_is_no_file_is_put_aside_and_holds_up_no_command(worlds: Worlds) -> None:
+    world = worlds(jobs_waiting=1, instant=False, finishes=False)
+    world.settle()
+    (world.inbox / "a.json").mkdir()
+    os.mkfifo(world.inbox / "b.json")
+    (world.inbox / "c.json").symlink_to("/dev/zero")
+    kill(world, 1)
+    world.later(31.0)
+    assert world.job(1).state is JobState.CANCELLED
     assert sorted(path.name for path in world.inbox.iterdir()) == ["a.bad", "b.bad", "c.bad"]
 
 

@@ -146,3 +146,11 @@ def test_staging_that_is_tried_again_is_told_with_its_reason(command: Command, s
     assert "why 3" in said.out
     (told,) = facts.json["tried_again"]
     assert (told["state"], told["queue"], told["jobs"], told["tries"], told["why"]) == (state, "Q", 2, 4, "why 3")
+
+
+def test_a_full_disk_of_the_store_is_said(command: Command, stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status, "ROOM_B", 1 << 80)
+    with lease_held(stored):
+        said = command("status", "--json")
+    assert said.code == Exit.DEGRADED
+    assert [(one["agent"], "is full" in one["why"]) for one in said.json["troubles"]] == [("store", True)]

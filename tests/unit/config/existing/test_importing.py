@@ -10,7 +10,7 @@ import pytest
 from harvester_hpc.config.existing.cfg import read_cfg
 from harvester_hpc.config.existing.importing import Imported, imported
 from harvester_hpc.config.existing.notes import Fate, Notes, report
-from harvester_hpc.config.existing.queue_files import put_together
+from harvester_hpc.config.existing.queue_files import put_together, read_queues
 from harvester_hpc.config.load import load
 from harvester_hpc.errors import ConfigurationError
 
@@ -60,6 +60,23 @@ def test_what_is_no_ini_is_refused_by_name(tmp_path: Path, content: str | bytes)
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(ConfigurationError, match="cannot be read"):
         read_cfg(file, {}, Notes())
+
+
+def test_files_that_begin_with_a_byte_order_mark_are_read(tmp_path: Path) -> None:
+    (tmp_path / "x.cfg").write_text("[a]\nkey = 5\n", encoding="utf-8-sig")
+    (tmp_path / "queues.json").write_text('{"Q": {"maxWorkers": 2}}', encoding="utf-8-sig")
+    assert read_cfg(tmp_path / "x.cfg", {}, Notes()) == {"a": {"key": 5}}
+    assert read_queues(tmp_path / "queues.json") == {"Q": {"maxWorkers": 2}}
+
+
+def test_what_is_nested_without_end_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "queues.json").write_text("[" * 100_000)
+    with pytest.raises(ConfigurationError, match=r"queues\.json cannot be read"):
+        read_queues(tmp_path / "queues.json")
+    (tmp_path / "x.cfg").write_text("[a]\nkey = " + "[" * 100_000 + "]\n")
+    notes = Notes()
+    assert read_cfg(tmp_path / "x.cfg", {}, notes) == {"a": {"key": None}}
+    assert [one.fate for one in notes.found] == [Fate.IMPOSSIBLE]
 
 
 # -- the queues ------------------------------------------------------------------------------------------------
