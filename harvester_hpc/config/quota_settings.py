@@ -153,3 +153,5 @@ def quota_warnings(settings: QuotaSettings) -> Iterator[Finding]:
         for key in others:
             if getattr(settings, ratio) is None and getattr(settings, key) is not None:
                 yield Finding(keys=(key,), message=f"has no effect without {ratio}")
+            if key.endswith("Min") and getattr(settings, ratio) is not None and getattr(settings, key) == 0:
+                yield Finding(keys=(key,), message=f"0 lets none wait while none runs, and so none ever runs ({ratio})")

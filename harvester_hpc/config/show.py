@@ -11,7 +11,7 @@ from harvester_hpc.config.show_limits import limits_shown
 from harvester_hpc.config.values import AgentSettings, Configuration, CredentialConfiguration, QueueConfiguration
 from harvester_hpc.model.queue import InputCache, Queue, Resources
 
-_SECRET = re.compile(r"token|password|passphrase|secret", re.IGNORECASE)
+_SECRET = re.compile(r"token|passw|passphrase|secret|(private|api|access)[_-]?key", re.IGNORECASE)
 _SECRET_IS_ELSEWHERE = re.compile(r"(file|path|dir|name|origin)$", re.IGNORECASE)
 
 

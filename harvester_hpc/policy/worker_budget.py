@@ -1,6 +1,7 @@
 """What the limits on cores, memory and types of resources leave for new workers, taken worker by worker."""
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -37,17 +38,27 @@ class Allowance:
         unit: in which ``left`` is counted.
         job_type, resource_type: whom it concerns; "" for all.
         words: its arithmetic.
+        first: a worker up to this size goes although there is less left, since none waits; 0: none does.
     """
 
     unit: str
     left: int
     words: str
+    first: int = 0
     job_type: str = ""
     resource_type: str = ""
 
     def concerns(self, one: WorkerCount) -> bool:
         """Tell whether a worker falls under it."""
         return self.job_type in ("", one.job_type) and self.resource_type in ("", one.resource_type)
+
+    def has_room(self, amount: int) -> bool:
+        """Tell whether a new worker fits."""
+        return amount <= max(self.left, self.first)
+
+    def take(self, amount: int) -> None:
+        """Take a new worker's part."""
+        self.left, self.first = max(0, self.left - amount), 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +79,11 @@ class Budget:
         """Take a new worker's part; or return what there is too little of: then nothing is taken."""
         concerned = [allowance for allowance in self.allowances if allowance.concerns(one)]
         for allowance in concerned:
-            if one.amount(allowance.unit) > allowance.left:
+            if not allowance.has_room(one.amount(allowance.unit)):
                 words = f"{allowance.words}; one more takes {one.amount(allowance.unit)}"
                 return Refusal(why=words, of_type=bool(allowance.resource_type))
         for allowance in concerned:
-            allowance.left -= one.amount(allowance.unit)
+            allowance.take(one.amount(allowance.unit))
         return None
 
 
@@ -98,7 +109,10 @@ def _of_all(queue: Queue, counts: Sequence[WorkerCount]) -> Iterator[Allowance]:
     ):
         left = quota_left(quota, name, unit, sum(one.amount(unit) for one in waiting), sum(one.amount(unit) for one in running))
         if left is not None:
-            yield Allowance(unit=unit, left=left.number, words=left.words)
+            # A part of what runs is less than one worker while few run: then none would ever come, as with jobs.
+            is_first = quota.ratio is not None and left.number > 0 and not waiting
+            most = sys.maxsize if quota.most is None else quota.most
+            yield Allowance(unit=unit, left=left.number, words=left.words, first=most if is_first else 0)
 
 
 def _of_types(queue: Queue, counts: Sequence[WorkerCount]) -> Iterator[Allowance]:

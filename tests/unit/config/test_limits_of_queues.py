@@ -75,6 +75,12 @@ def test_what_cannot_be_is_refused_in_words(tmp_path: Path, attributes: dict[str
     assert words in refused(tmp_path, **attributes)
 
 
+def test_a_minimum_of_0_that_keeps_a_queue_empty_for_ever_is_a_warning(tmp_path: Path) -> None:
+    files = write(tmp_path, {"extends": "here", "queues": {"Q": {"nQueueLimitWorkerRatio": 20, "nQueueLimitWorkerMin": 0}}})
+    (line,) = load(files, ENVIRON).warnings
+    assert line.endswith("queues.Q.nQueueLimitWorkerMin: 0 lets none wait while none runs, and so none ever runs (nQueueLimitWorkerRatio)")
+
+
 def test_what_has_no_effect_without_a_ratio_is_a_warning(tmp_path: Path) -> None:
     files = write(tmp_path, {"extends": "here", "queues": {"Q": {"nQueueLimitJobMax": 5}}})
     (line,) = load(files, ENVIRON).warnings

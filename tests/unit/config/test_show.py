@@ -59,7 +59,10 @@ def test_every_field_of_the_model_is_shown_in_the_words_of_the_file(tmp_path: Pa
 
 
 def test_secrets_are_not_shown(tmp_path: Path) -> None:
-    section = {"name": "x", "token": "abc", "tokenFile": "/f", "userPassword": "abc", "deep": [{"clientSecret": "abc"}], "empty_token": ""}
+    section = {
+        "name": "x", "token": "abc", "tokenFile": "/f", "userPassword": "abc", "deep": [{"clientSecret": "abc"}], "empty_token": "",
+        "privateKey": "abc", "api_key": "abc", "DbPasswd": "abc",
+    }
     shown = show(loaded(tmp_path, {"communicator": section, "queues": {"Q": {"stager": section}}}))
     assert "abc" not in json.dumps(shown)
     assert shown["communicator"]["tokenFile"] == "/f"

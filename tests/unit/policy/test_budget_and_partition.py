@@ -40,6 +40,20 @@ def test_no_workers_at_all_count_as_zero_cores_and_stop_no_queue() -> None:
     assert budget(queue(worker_cores=Quota(limit=8)), []).take(worker(cores=8)) is None
 
 
+def test_with_a_ratio_the_first_worker_comes_whatever_its_size_and_the_next_waits_for_it() -> None:
+    """A part of few cores is less than one worker: without the first one none would ever run."""
+    for unit, quota in (("cores", "worker_cores"), ("memory_mb", "worker_memory")):
+        size: dict[str, Any] = {"cores": 0, unit: 64}
+        limited = queue(**{quota: Quota(ratio=50)})
+        for running in (0, 1):
+            left = budget(limited, [worker(state=W.RUNNING, number=running, **{**size, unit: 64 * running})])
+            assert left.take(worker(**size)) is None
+            assert left.take(worker(**size)) is not None
+        assert budget(limited, [worker(state=W.SUBMITTED, **size)]).take(worker(**size)) is not None
+        for smaller in (Quota(ratio=50, most=63), Quota(ratio=50, least=0)):
+            assert budget(queue(**{quota: smaller}), []).take(worker(**size)) is not None
+
+
 def test_each_type_keeps_to_its_own_limits_and_others_do_not_suffer() -> None:
     score, mcore, himem = TypeLimits(queued_workers=1, workers=3), TypeLimits(cores=16), TypeLimits(memory_mb=8)
     limited = queue(types={"SCORE": score, "MCORE": mcore, "HIMEM": himem})
