@@ -86,7 +86,7 @@ def _ours(queues: Mapping[str, Any], notes: Notes) -> Values:
     if not theirs:
         return dict(queues)
     whole = {name: queue for name, queue in queues.items() if isinstance(queue, dict)}
-    theirs |= {name for name, queue in whole.items() if queue.get(TEMPLATE) in theirs}
+    theirs |= {name for name, queue in whole.items() if isinstance(queue.get(TEMPLATE), str) and queue[TEMPLATE] in theirs}
     made = dict(queues)
     names = [name for name in theirs if not is_template(name, whole[name])]
     for name, queue in put_together(whole, names, Notes()).items() if names else ():

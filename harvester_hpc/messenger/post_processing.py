@@ -88,7 +88,7 @@ def _items(point: AccessPoint, job: LeftBy, wanted: PostProcessing, names: Names
     if inside.is_dir():
         if wanted.scan is not None:
             items += _scanned(inside, job, wanted.scan, brake)
-        if job.log and "/" not in job.log:
+        if job.log not in ("", ".", "..") and "/" not in job.log:
             pack_log(inside, inside / job.log, without=frozenset({names.job_spec}), tarball=wanted.tarball, brake=brake)
             items.append({"path": str(inside / job.log), "type": "log"})
     return items + _merged(folder, job, wanted.state_file)

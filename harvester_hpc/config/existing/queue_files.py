@@ -55,7 +55,7 @@ def put_together(queues: Mapping[str, Values], wanted: Iterable[str] | None, not
 def _of_template(name: str, queue: Values, templates: Mapping[str, Values], notes: Notes) -> Values:
     own, below = _without_remarks(queue, notes), {}
     template = own.pop(TEMPLATE, None)
-    if template is not None and template in templates:
+    if isinstance(template, str) and template in templates:
         below = _without_remarks(templates[template], None)
         notes.translated("templateQueueName", template, "what it says stands in the queue")
     elif template is not None:

@@ -100,6 +100,7 @@ def test_a_server_that_fails_is_told_and_the_copy_from_before_counts(tmp_path: P
 @pytest.mark.parametrize("text", [
     '{"Q": {"maxWorkers": 99}', "<html>moved</html>", "[]",
     '{"Q": {"maxWorker": 99}}', '{"Q": 7}', '{"Q": {"templateQueueName": "T"}}', "{}",
+    '{"Q": {"templateQueueName": ["T"]}, "R": {"monitor": {"module": "pandaharvester.harvestermonitor.slurm_monitor", "name": "M"}}}',
 ])
 def test_a_file_that_cannot_be_used_is_told_and_the_copy_from_before_counts(tmp_path: Path, web: WebFiles, text: str) -> None:
     home = home_of(tmp_path, {"remote": {"queues": f"{web.url}/q"}})

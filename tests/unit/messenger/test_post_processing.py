@@ -212,6 +212,11 @@ def test_a_log_name_that_leads_elsewhere_is_not_written(point: AccessPoint) -> N
     assert not (point.root / "x.tgz").exists()
 
 
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_log_that_is_called_like_a_folder_is_none(point: AccessPoint, name: str) -> None:
+    assert found(messenger_with(), point, job(log=name)) == {}
+
+
 def test_an_access_point_that_is_gone_needs_nothing(point: AccessPoint) -> None:
     messenger = messenger_with()
     assert not messenger.is_post_processed(point)

@@ -93,6 +93,13 @@ def test_a_queue_lies_over_its_template_one_level_deep() -> None:
     }
 
 
+@pytest.mark.parametrize("template", [["T"], {"T": 1}, 5, True])
+def test_a_template_that_is_no_name_is_noted(template: Any) -> None:
+    notes = Notes()
+    assert put_together({"Q": {"templateQueueName": template, "maxWorkers": 1}}, None, notes) == {"Q": {"maxWorkers": 1}}
+    assert [one.fate for one in notes.found] == [Fate.IMPOSSIBLE]
+
+
 def test_queues_that_are_not_listed_are_left_out_and_missing_ones_are_named() -> None:
     notes = Notes()
     assert list(put_together({"A": {}, "B": {}}, ["A", "C"], notes)) == ["A"]
