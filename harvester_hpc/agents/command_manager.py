@@ -108,6 +108,7 @@ class CommandManager(Agent):
     def _ask(self) -> None:
         now = self.clock.now()
         if self.waits("") or 0.0 < self._ask_at - now <= ASK_S:
+            self._numbers.ask()  # nothing can be submitted before, and it may be answered where commands are not
             return
         self._ask_at = now + ASK_S
         if not 0.0 < self._alive_at - now <= ALIVE_S and self.attempt("", self._is_alive):

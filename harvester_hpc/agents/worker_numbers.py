@@ -29,22 +29,26 @@ class WorkerNumbers:
         self.agent = agent
         self._question = getattr(agent.house.communicator, "current_worker_id", None)
         self._is_settled = self._question is None
+        self._is_refused = False
         self._refusals = 0
 
     def ask(self) -> None:
         """Ask, unless that was answered."""
+        self._is_refused = False
         question = self._question
         if self._is_settled or question is None or self.agent.waits(NUMBERS):
             return
         highest = self.agent.attempt(NUMBERS, lambda: int(question() or 0))
         if highest is None:
-            self._refusals += 1
+            self._is_refused = True
             return
         self._settle(highest)
 
     def system_answers(self) -> None:
         """The system has answered something else: if it goes on to say nothing of our workers, it cannot."""
-        if not self._is_settled and self._refusals >= PATIENCE:
+        # In an outage everything is refused: that says nothing of this question, and numbers would begin anew after it.
+        self._refusals += self._is_refused
+        if not self._is_settled and self._is_refused and self._refusals >= PATIENCE:
             log.warning("the system cannot say which workers of ours it knows")
             self._settle(0)
             self.agent.forget_trouble(NUMBERS)

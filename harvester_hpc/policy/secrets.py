@@ -9,8 +9,13 @@ from dataclasses import dataclass, field
 Span = tuple[int, int, int, int]
 
 _QUOTES = rb"['\"\\]{0,3}"
+#: Blanks, and the colours with which programs set off names from values (curl prints the names of headers in bold).
+_GAP = rb"(?:[ \t]|\x1b\[[0-9;]{0,20}[mk])"
 #: Between a name and its value: in a shell, JSON, YAML, a Python dictionary or tuple, an HTTP header.
-_IS = rb"(?:" + _QUOTES + rb"[ \t]{0,3}(?:=>|[:=])[ \t]{0,3}[bu]?" + _QUOTES + rb"|['\"],[ \t]{0,3}[bu]?['\"])"
+_IS = (
+    rb"(?:" + _GAP + rb"{0,3}" + _QUOTES + _GAP + rb"{0,6}(?:=>|[:=])" + _GAP + rb"{0,6}[bu]?" + _QUOTES + _GAP + rb"{0,3}"
+    rb"|['\"]," + _GAP + rb"{0,3}[bu]?['\"])"
+)
 _NO_SECRET = frozenset({b"none", b"null", b"true", b"false", b"undefined", b"required", b"missing", b"expired", b"invalid", b"unknown"})
 _OPAQUE = re.compile(rb"[0-9A-Z_~+/=]")
 
@@ -86,12 +91,12 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         b"authorization",
-        _IS + rb"((?:bearer|basic|token|negotiate|digest|macaroon|aws4-hmac-sha256)[ \t]+[^\r\n'\"\\]{4,4096}+|[^\s'\"\\]{16,4096}+)",
+        _IS + rb"((?:bearer|basic|token|negotiate|digest|macaroon|aws4-hmac-sha256)[ \t\x1b]+[^\r\n'\"\\]{4,4096}+|[^\s'\"\\]{16,4096}+)",
         _is_value,
     ),
     _rule(b"cookie", _IS + _LINE, _is_value),
     _rule(b"auth-token", _IS + _LINE, _is_value),
-    _rule(b"bearer", rb"(?:[ \t]{1,3}|%20|\+)([a-z0-9._~+/=\-]{20,}+)", _is_opaque),
+    _rule(b"bearer", rb"(?:" + _GAP + rb"{1,6}|%20|\+)([a-z0-9._~+/=\-]{20,}+)", _is_opaque),
     _rule(b"://", rb"[^\s/:@\"'<>]{0,200}:([^\s/@\"'<>]{1,256})@", lambda value: set(value) != {42}),
     _rule(b"passw", rb"(?:or)?d" + _IS + _WORD, _is_value),
     _rule(b"passphrase", _IS + _WORD, _is_value),

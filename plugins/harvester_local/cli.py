@@ -2,8 +2,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from harvester_local.served.faults import FaultKind
 
 
 @click.group()
@@ -60,6 +64,9 @@ def serve(
     Jobs are job files that are dropped into FOLDER/inbox. An instance talks to it with
     {"communicator": {"name": "panda", "url": "http://127.0.0.1:25080"}}.
     """
+    import ssl
+
+    from harvester_hpc.errors import ConfigurationError
     from harvester_local.served.faults import Quirks, fault_of
     from harvester_local.served.server import ServedSystem, Service
 
@@ -69,9 +76,15 @@ def serve(
         v1=form != "old", old=form != "v1", token_file=token_file.resolve() if token_file else None, certificate=certificate, key=key,
         quirks=none if no_quirks else Quirks(),
     )
-    served = ServedSystem(folder.resolve(), service, port)
-    for one in wanted:
-        served.faults.add(*fault_of(one))
+    faults = [_of_a_method(*fault_of(one)) for one in wanted]
+    try:
+        served = ServedSystem(folder.resolve(), service, port)
+    except ssl.SSLError as error:
+        raise ConfigurationError(f"{certificate} cannot be served with its key", why=str(error), remedy="name PEM files") from error
+    except OSError as error:
+        raise ConfigurationError(f"port {port} cannot be served", why=str(error), remedy="name another --port, or 0") from error
+    for one in faults:
+        served.faults.add(*one)
     (folder / "inbox").mkdir(parents=True, exist_ok=True)
     click.echo(f"serving {folder} at {served.url} (jobs: {folder}/inbox)")
     try:
@@ -79,3 +92,21 @@ def serve(
     finally:
         served.close()
     return 0
+
+
+def _of_a_method(kind: FaultKind, method: str, times: int) -> tuple[FaultKind, str, int]:
+    """Return a fault with the bare name of its method.
+
+    Raises:
+        ConfigurationError: there is no such method, so that it would never come.
+    """
+    from harvester_hpc.errors import ConfigurationError, did_you_mean
+    from harvester_local.served.cache import OLD_UPLOAD, UPLOAD
+    from harvester_local.served.old_form import OLD
+
+    known = {path.rpartition("/")[2] for path in (UPLOAD, "system/is_alive", *(one.path for one in OLD.values()))}
+    known |= {*OLD, OLD_UPLOAD, "isAlive"}
+    name = method.rpartition("/")[2]
+    if name and name not in known:
+        raise ConfigurationError(f"no method {method!r}{did_you_mean(name, sorted(known))}", remedy=f"there is: {', '.join(sorted(known))}")
+    return kind, name, times

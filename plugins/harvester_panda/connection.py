@@ -178,6 +178,8 @@ class Connections:
     def _unreachable(self, error: OSError) -> Unavailable:
         refused = "CERTIFICATE_VERIFY_FAILED" in str(error)
         remedy = "name the authority that vouches for the server in caFile" if refused else "see whether url is right, and the server up"
+        if refused and "mismatch" in str(error):
+            remedy = "say in url the name that stands in the server's certificate; if it is right, somebody else answers there"
         if "Tunnel connection failed" in str(error):
             remedy = "the proxy (https_proxy, or the setting proxy) does not let us through"
         return Unavailable(f"the PanDA server {self._settings.url} cannot be reached", why=_words(error), remedy=remedy)

@@ -31,7 +31,7 @@ def item_of(worker: Worker, host: str) -> dict[str, Any]:
     item: dict[str, Any] = {
         "workerID": worker.id, "batchID": worker.batch_id, "queueName": worker.batch_queue or worker.queue,
         "status": str(SAID_AS.get(worker.state, worker.state)), "computingSite": worker.site or worker.queue, "nCore": worker.plan.cores,
-        "nodeID": worker.node, "submitTime": marked_time(worker.submitted or worker.created), "startTime": marked_time(worker.started),
+        "nodeID": worker.node, "submitTime": marked_time(_submitted(worker)), "startTime": marked_time(worker.started),
         "endTime": marked_time(worker.ended), "nativeExitCode": _code(worker.exit_code), "nativeStatus": worker.native_status,
         "errorCode": worker_code(worker),
         "diagMessage": worker.why or worker.kill, "nJobs": len(worker.job_ids), "harvesterHost": host, "submissionHost": host,
@@ -41,6 +41,12 @@ def item_of(worker: Worker, host: str) -> dict[str, Any]:
     }
     cut = {key: short(str(item[key]), length) for key, length in LENGTHS.items() if item.get(key)}
     return without_nothing({**item, **cut})
+
+
+def _submitted(worker: Worker) -> float:
+    # Batch systems start it before we have stored that they took it, and tell whole seconds: nobody waits for less than nothing.
+    submitted = worker.submitted or worker.created
+    return submitted if worker.started is None else min(submitted, worker.started)
 
 
 def _logs(worker: Worker) -> dict[str, str | None]:

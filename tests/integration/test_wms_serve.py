@@ -3,8 +3,11 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 from pathlib import Path
+
+import pytest
 
 from tests.integration.instance import PATIENCE_S, PROGRAM, Instance, shell
 
@@ -27,3 +30,18 @@ def test_a_job_that_is_dropped_into_the_folder_that_it_names_runs_at_an_instance
         if serving.stdout is not None:
             serving.stdout.close()
     assert code in (0, 130)
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    (("--fault", "503:aquire_jobs"), "did you mean 'acquire_jobs'"),
+    (("--port", "{taken}"), "cannot be served"),
+    (("--port", "0", "--certificate", __file__, "--key", __file__), "cannot be served with its key"),
+])
+def test_what_cannot_be_served_is_said_in_words(tmp_path: Path, options: tuple[str, ...], words: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        argv = [one.format(taken=taken.getsockname()[1]) for one in options]
+        done = subprocess.run(
+            [*PROGRAM, "wms", "serve", str(tmp_path / "wms"), *argv], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "defect" not in done.stderr

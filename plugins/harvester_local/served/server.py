@@ -243,10 +243,10 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, address: tuple[str, int], served: ServedSystem) -> None:
+        self._open: set[socket.socket] = set()  # a port that is taken is closed again before we come any further
         super().__init__(address, _Handler)
         self.served = served
         self.security: ssl.SSLContext | None = None
-        self._open: set[socket.socket] = set()
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Serve one connection, in its own thread."""

@@ -468,3 +468,28 @@ def test_a_system_that_cannot_say_which_workers_it_knows_keeps_nobody_waiting_fo
         world.later(40.0)
     assert world.worker(1).state is WorkerState.SUBMITTED
     assert world.troubles() == []
+
+
+def test_after_a_long_outage_numbers_do_not_begin_anew(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = worlds(jobs_waiting=1, instant=False, finishes=False)
+    away = True
+
+    def highest() -> int:
+        if away:
+            raise Unavailable("away")
+        return 41
+
+    def no_commands(_: int) -> list[Any]:
+        if away:
+            raise Unavailable("away")
+        return []
+
+    monkeypatch.setattr(world.communicator, "current_worker_id", highest, raising=False)
+    monkeypatch.setattr(world.communicator, "get_commands", no_commands)
+    world.restart()
+    for _ in range(60):
+        world.later(40.0)
+    away = False
+    for _ in range(60):
+        world.later(11.0)
+    assert world.worker(42).state is WorkerState.SUBMITTED

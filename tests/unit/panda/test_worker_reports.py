@@ -39,3 +39,8 @@ def test_an_address_that_would_be_cut_is_not_told() -> None:
 def test_a_worker_has_a_time_of_submission_in_every_state() -> None:
     item = item_of(replace(some_worker(1), submitted=None, created=1_700_000_000.0), "host")
     assert item["submitTime"].startswith("datetime/2023-11-14")  # without one, no list of workers shows it
+
+
+def test_no_worker_starts_before_it_was_submitted() -> None:
+    item = item_of(replace(some_worker(1), submitted=1_700_000_001.5, started=1_700_000_000.0), "host")
+    assert item["submitTime"] == item["startTime"]
