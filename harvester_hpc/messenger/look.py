@@ -45,6 +45,7 @@ class Look:
         patience: how long unfinished letters are left alone.
         reports: job reports that were given out, so that an unchanged one is not read again.
         last: the worker has ended: what is unfinished stays so.
+        by_traces: its pilot may be one that makes no claim of jobs; then what it has left in a job's folder tells that it was begun.
         raced: a letter was renamed by somebody else in the middle of the look: look again.
     """
 
@@ -54,6 +55,7 @@ class Look:
     reports: Patience
     largest: int
     last: bool = False
+    by_traces: bool = False
     raced: bool = False
     claim: Claim | None = None
     exit: Exit | None = None
@@ -101,6 +103,7 @@ class Look:
             return
         self.at_updates(point.path, top)
         self.at_dumps(point.path, top)
+        traces, claimed = set[int](), False
         for job_id in point.job_ids:
             if str(job_id) not in top:
                 continue
@@ -110,12 +113,13 @@ class Look:
                 continue
             self._hear(entries)
             self.at_folder(point.folder_of(job_id), entries, (job_id,))
-            if names.job_claim in entries:
-                begun = job_id in self.attributes or is_begun(point.folder_of(job_id) / names.job_claim)
-            else:
-                begun = self._has_traces(entries)
-            if begun:
+            claimed |= names.job_claim in entries
+            if job_id in self.attributes or (names.job_claim in entries and is_begun(point.folder_of(job_id) / names.job_claim)):
                 self.begun.add(job_id)
+            elif self._has_traces(entries):
+                traces.add(job_id)
+        if self.by_traces and not claimed:
+            self.begun |= traces
 
     def _has_traces(self, entries: Listing) -> bool:
         """Tell whether a payload has been in the folder of a job: pilots that are not ours make no claim, but leave files."""

@@ -264,7 +264,7 @@ class SharedFileMessenger:
     def _new_look(self, point: AccessPoint, *, last: bool = False, bad: list[BadLetter] | None = None) -> Look:
         return Look(
             point=point, names=self.names, patience=self._patience, reports=self._reports,
-            largest=self.settings.largest_bytes, last=last, bad=[] if bad is None else bad,
+            largest=self.settings.largest_bytes, last=last, by_traces=self.settings.post_process, bad=[] if bad is None else bad,
         )
 
     def _look(self, point: AccessPoint, last: bool, at: Callable[[Look, Listing], None]) -> News:
