@@ -48,8 +48,8 @@ class SlurmOperator:
             return
         state = ["squeue", "--noheader", "--states=all", f"--jobs={batch_id}", "--format=%t"]
         wait_until(lambda: self.slurm.run(state).stdout.strip() == "PD", WITHIN_S, "it has left its node")
-        # A requeued job waits for two minutes.
-        self._control("update", f"jobid={batch_id}", "starttime=now")
+        # A requeued job waits for two minutes; one that starts at once may get the signal that was meant for its earlier run.
+        self._control("update", f"jobid={batch_id}", "starttime=now+4")
 
     def time_out(self, batch_id: str) -> None:
         """Let its time be over."""

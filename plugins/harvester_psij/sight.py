@@ -32,6 +32,8 @@ def sight_of(
         return Unseen(why="the batch system does not know it (any more), and it left no exit status", gone=True)
     if meaning is None:
         return Unseen(why=f"the batch system is in a state that is not known here: {row.code}")
+    if may_requeue and ended is not None and _may_be_requeued(meaning, ended, now):
+        return Unseen(why=f"{meaning.word}, told to end a moment ago: it may be run again")
     if meaning.state in ENDED:
         return _by_end(worker, row, meaning, ended, batch_id)
     if row.accounted:
@@ -101,6 +103,11 @@ def _by_end(worker: Worker, row: Row, meaning: Meaning, ended: Exit | None, batc
         started=row.started,
         ended=row.ended or (ended.ended if ended else None),
     )
+
+
+def _may_be_requeued(meaning: Meaning, ended: Exit, now: float) -> bool:
+    """Tell whether it may be between two runs: Slurm has one that it requeues as FAILED for a moment."""
+    return meaning.state is WorkerState.FAILED and not meaning.why and ended.terminated and now - ended.ended < WAIT_FOR_REASON_S
 
 
 def _may_be_our_kill(meaning: Meaning) -> bool:

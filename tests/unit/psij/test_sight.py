@@ -97,6 +97,17 @@ def test_a_bad_exit_code_is_no_end_of_a_worker_that_the_batch_system_may_run_aga
     assert over.state is WorkerState.FAILED
 
 
+def test_a_worker_that_was_told_to_end_may_be_between_two_runs() -> None:
+    told = Exit(exit_code=143, ended=NOW - 1, terminated=True)
+    sight = sight_of(WORKER, row("F"), CLAIM, told, NOW, may_requeue=True)
+    assert isinstance(sight, Unseen)
+    assert not sight.gone
+    for at, may_requeue in ((NOW + WAIT_FOR_REASON_S, True), (NOW, False)):
+        seen = sight_of(WORKER, row("F"), CLAIM, told, at, may_requeue=may_requeue)
+        assert isinstance(seen, Seen)
+        assert seen.state in ENDED
+
+
 @pytest.mark.parametrize("code", ["PD", "RQ"])
 def test_a_requeued_worker_waits_again_whatever_its_earlier_run_left(code: str) -> None:
     seen = sight_of(WORKER, row(code), CLAIM, BAD, NOW + 10_000)
