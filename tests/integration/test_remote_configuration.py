@@ -58,7 +58,7 @@ def test_a_new_queue_is_served_and_a_worker_under_way_keeps_what_it_was_made_wit
     publish(web, {"Q": other, "NEW": QUICK})
     is_changed(instance, "queues.Q.messenger.accessPoint")
     assert "queues.Q.maxWorkers: 0 -> 3 (at once)" in instance.log
-    second, third = instance.shell("true"), instance.shell("true", queue="NEW")
+    second, third = instance.shell("true", queue="Q"), instance.shell("true", queue="NEW")
     assert instance.wait(second) == instance.wait(third) == "finished"
     assert "/elsewhere/Q/" in instance.worker(second)["access_point"]
     (tmp_path / "go").touch()
